@@ -1,0 +1,19 @@
+//! The words and rules of Privity: no I/O, no async, no clock, no randomness.
+//!
+//! Each noun of the glossary is a file. Everything here can be tested without a database, a network or a moment in time.
+
+pub mod audit;
+pub mod data_map;
+pub mod disclosure;
+pub mod id;
+pub mod law;
+pub mod outreach;
+pub mod plan;
+pub mod privacy_request;
+pub mod recipient;
+pub mod rng;
+pub mod row;
+pub mod sensitive;
+pub mod task;
+pub mod time;
+pub mod traversal;
