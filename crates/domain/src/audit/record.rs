@@ -1,0 +1,269 @@
+//! One record of the audit log and its canonical bytes. Ids, names of attributes, counts, reason codes and hashes; never a value.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::action::Action;
+use super::actor::Actor;
+use super::canonical::{CanonicalError, canonical_json};
+use super::hash::Hash;
+use crate::id::RequestId;
+
+/// The most bytes that one entry may have, since entry bundles count them in 16 bits (C2SP tlog-tiles).
+pub const MAX_ENTRY_BYTES: usize = 65_535;
+
+/// Members of a record that depend on its action: ids, names, counts, reason codes, hashes. Never values.
+pub type Details = serde_json::Map<String, Value>;
+
+/// What somebody wants recorded; [`super::append`] gives it its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// The privacy request that it belongs to.
+    pub request: Option<RequestId>,
+    /// Key of the source system or the recipient that it is about.
+    pub subject_of: Option<String>,
+    /// What else there is to say.
+    pub details: Details,
+}
+
+impl NewRecord {
+    /// A record without a privacy request and without details.
+    pub fn new(at: Timestamp, actor: Actor, action: Action) -> Self {
+        Self {
+            at,
+            actor,
+            action,
+            request: None,
+            subject_of: None,
+            details: Details::new(),
+        }
+    }
+
+    /// The same, as part of a privacy request's chain.
+    #[must_use]
+    pub fn for_request(self, request: RequestId) -> Self {
+        Self {
+            request: Some(request),
+            ..self
+        }
+    }
+
+    /// The same, about a source system or a recipient, by its key.
+    #[must_use]
+    pub fn about(self, key: impl Into<String>) -> Self {
+        Self {
+            subject_of: Some(key.into()),
+            ..self
+        }
+    }
+
+    /// The same with one more detail: an id, a name, a count, a reason code or a hash, never a value.
+    #[must_use]
+    pub fn with(mut self, name: &str, detail: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), detail.into());
+        self
+    }
+}
+
+/// One record in its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of this form: 1.
+    pub v: u8,
+    /// Which log (the checkpoint's origin).
+    pub log: String,
+    /// Place in the log, from 0, without a gap.
+    pub sequence: u64,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// Its place among the records of its privacy request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestLink>,
+    /// Key of the source system or the recipient that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_of: Option<String>,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
+}
+
+/// A record's place among the records of its privacy request: numbered, and tied to the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestLink {
+    /// The privacy request.
+    pub id: RequestId,
+    /// From 0, without a gap.
+    pub sequence: u64,
+    /// Leaf hash of the record before; absent on the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Hash>,
+}
+
+/// Bytes that are no record, or a record that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRecord {
+    /// Not JSON, or members are missing, unknown or of the wrong kind.
+    #[error("this is not an audit record that this version of privity can read")]
+    Unreadable(#[source] serde_json::Error),
+    /// A version from the future.
+    #[error(
+        "this audit record has the form {0}; this version of privity reads form 1, use a newer one"
+    )]
+    Version(u8),
+    /// The same record has other canonical bytes.
+    #[error(
+        "the bytes of this audit record are not in canonical form; they were not written by privity or were changed"
+    )]
+    NotCanonical,
+    /// A number that has no single exact text.
+    #[error("this audit record cannot be written")]
+    Canonical(#[from] CanonicalError),
+    /// More than [`MAX_ENTRY_BYTES`].
+    #[error(
+        "this audit record has {0} bytes, at most 65,535 fit; write a count and a hash instead of a list"
+    )]
+    TooLong(usize),
+    /// A detail that looks like an e-mail address.
+    #[error(
+        "the detail `{0}` of this audit record holds an `@` and may be a personal value; write a commitment or a reason code instead"
+    )]
+    LooksPersonal(String),
+}
+
+impl Record {
+    /// The canonical bytes: the entry of the log.
+    ///
+    /// # Errors
+    /// [`InvalidRecord`] when a number is not exact, a detail looks like an address, or it is too long.
+    pub fn to_entry(&self) -> Result<Vec<u8>, InvalidRecord> {
+        if let Some((name, _)) = self
+            .details
+            .iter()
+            .find(|(name, detail)| name.contains('@') || holds_at_sign(detail))
+        {
+            return Err(InvalidRecord::LooksPersonal(name.replace('@', "?")));
+        }
+        let value = serde_json::to_value(self).map_err(InvalidRecord::Unreadable)?;
+        let bytes = canonical_json(&value)?.into_bytes();
+        if bytes.len() > MAX_ENTRY_BYTES {
+            return Err(InvalidRecord::TooLong(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads an entry of the log back.
+    ///
+    /// # Errors
+    /// [`InvalidRecord`] when the bytes are not exactly what [`Record::to_entry`] writes.
+    pub fn from_entry(bytes: &[u8]) -> Result<Self, InvalidRecord> {
+        let record: Self = serde_json::from_slice(bytes).map_err(InvalidRecord::Unreadable)?;
+        if record.v != 1 {
+            return Err(InvalidRecord::Version(record.v));
+        }
+        if record.to_entry()? != bytes {
+            return Err(InvalidRecord::NotCanonical);
+        }
+        Ok(record)
+    }
+}
+
+// A backstop, not a filter: values have no business here, and an address is the one that slips in most easily.
+fn holds_at_sign(detail: &Value) -> bool {
+    match detail {
+        Value::String(text) => text.contains('@'),
+        Value::Array(items) => items.iter().any(holds_at_sign),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, member)| name.contains('@') || holds_at_sign(member)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn record() -> Record {
+        let mut details = Details::new();
+        details.insert("rows".into(), 3.into());
+        details.insert("collection".into(), "shop.customer".into());
+        Record {
+            v: 1,
+            log: "privity.example/audit".into(),
+            sequence: 12,
+            at: "2026-11-21T10:00:00.000123Z".parse().unwrap(),
+            actor: Actor::System,
+            action: Action::Erased,
+            request: Some(RequestLink {
+                id: RequestId::from_uuid(uuid::Uuid::from_u128(5)),
+                sequence: 1,
+                previous: Some(Hash::of(b"before")),
+            }),
+            subject_of: Some("shop".into()),
+            details,
+        }
+    }
+
+    #[test]
+    fn the_canonical_bytes_of_a_record_never_change_between_versions() {
+        let expected = format!(
+            "{}{}{}",
+            r#"{"action":"erased","actor":"system","at":"2026-11-21T10:00:00.000123Z","details":{"collection":"shop.customer","rows":3},"#,
+            r#""log":"privity.example/audit","request":{"id":"req_00000000000000000000000000000005","#,
+            r#""previous":"PREVIOUS","sequence":1},"sequence":12,"subject_of":"shop","v":1}"#,
+        )
+        .replace("PREVIOUS", &Hash::of(b"before").to_string());
+        assert_eq!(
+            String::from_utf8(record().to_entry().unwrap()).unwrap(),
+            expected
+        );
+        assert_eq!(Record::from_entry(expected.as_bytes()).unwrap(), record());
+    }
+
+    #[test]
+    fn bytes_that_mean_the_same_but_are_not_the_same_are_refused() {
+        let bytes = record().to_entry().unwrap();
+        let spaced = String::from_utf8(bytes)
+            .unwrap()
+            .replace("\"rows\":3", "\"rows\": 3");
+        assert!(matches!(
+            Record::from_entry(spaced.as_bytes()),
+            Err(InvalidRecord::NotCanonical)
+        ));
+    }
+
+    #[test]
+    fn an_address_in_the_details_is_refused_and_not_repeated() {
+        let mut with_address = record();
+        with_address.details.insert(
+            "whom".into(),
+            serde_json::json!([{"mail": "ada@example.com"}]),
+        );
+        let error = with_address.to_entry().unwrap_err();
+        assert!(matches!(&error, InvalidRecord::LooksPersonal(name) if name == "whom"));
+        assert!(!error.to_string().contains("ada"));
+    }
+
+    #[test]
+    fn a_record_longer_than_a_bundle_can_count_is_refused() {
+        let mut long = record();
+        long.details
+            .insert("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
+        assert!(matches!(long.to_entry(), Err(InvalidRecord::TooLong(_))));
+    }
+}
