@@ -1,0 +1,338 @@
+//! The writer thread: takes the transactions that wait, runs each in a savepoint, commits all with one fsync, then answers them.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::retry;
+use super::super::transaction::{Attempt, Tx};
+use crate::error::Error;
+
+/// Transactions in one commit, at most.
+const GROUP: usize = 256;
+
+pub(super) enum Message {
+    Transaction(Box<dyn Waiting>),
+    Scrub(oneshot::Sender<Result<(), Error>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// A transaction in the queue, its closure's types hidden.
+pub(super) trait Waiting: Send {
+    /// Runs the closure, keeps its result, and says whether its changes are to be kept.
+    fn run(&mut self, tx: &mut Tx) -> bool;
+    /// Tells the caller: the closure's own result when the commit held, else the commit's error.
+    fn answer(self: Box<Self>, commit: Result<(), Error>);
+}
+
+pub(super) struct Pending<F, T, E> {
+    name: &'static str,
+    closure: F,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Pending<F, T, E> {
+    pub(super) const fn new(
+        name: &'static str,
+        closure: F,
+        reply: oneshot::Sender<Result<T, E>>,
+    ) -> Self {
+        Self {
+            name,
+            closure,
+            result: None,
+            reply,
+        }
+    }
+}
+
+impl<F, T, E> Waiting for Pending<F, T, E>
+where
+    F: Fn(&mut Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        let (keep, result) = match tx.attempt(self.name, &self.closure) {
+            Attempt::Done(value) => (true, Ok(value)),
+            // The writer holds the only write lock, so that another attempt would meet the same state.
+            Attempt::Failed(error) | Attempt::Again(error) => (false, Err(error)),
+        };
+        self.result = Some(result);
+        keep
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), Error>) {
+        let result = match commit {
+            Ok(()) => self.result.unwrap_or_else(|| Err(Error::Closed.into())),
+            Err(error) => Err(error.into()),
+        };
+        // A caller that has gone away doesn't need the answer.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The thread's whole life: until every sender is gone or someone closes.
+pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
+    let mut messages = Vec::with_capacity(GROUP);
+    while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
+        let (mut group, mut scrubs, mut close) = (Vec::new(), Vec::new(), None);
+        for message in messages.drain(..) {
+            match message {
+                Message::Transaction(waiting) => group.push(waiting),
+                Message::Scrub(reply) => scrubs.push(reply),
+                Message::Close(reply) => close = Some(reply),
+            }
+        }
+        commit_together(&mut tx, group);
+        for reply in scrubs {
+            let _ = reply.send(empty_log(&mut tx));
+        }
+        if let Some(reply) = close {
+            drop(tx);
+            let _ = reply.send(());
+            return;
+        }
+    }
+}
+
+/// Runs and commits a group. When the engine itself throws away the whole transaction because of one member (a full disk does that),
+/// that member gets its error and the others, which never failed, run again without it.
+fn commit_together(tx: &mut Tx, mut group: Vec<Box<dyn Waiting>>) {
+    while !group.is_empty() {
+        let size = group.len();
+        let spoiled = match begin(tx) {
+            Ok(()) => run_all(tx, &mut group),
+            Err(error) => return answer_all(group, &Err(error)),
+        };
+        match spoiled {
+            Ok(None) => {
+                let commit = end(tx);
+                return answer_all(group, &commit);
+            }
+            Ok(Some(place)) => group.remove(place).answer(Ok(())),
+            Err(error) => {
+                let _ = tx.sqlite("group commit", "ROLLBACK");
+                return answer_all(group, &Err(error));
+            }
+        }
+        tracing::warn!(
+            group.size = size,
+            "SQLite rolled back a whole group; running it again without the member that failed"
+        );
+    }
+}
+
+/// Runs each member in a savepoint. `Some(place)`: at that member the engine ended the transaction of all.
+fn run_all(tx: &mut Tx, group: &mut [Box<dyn Waiting>]) -> Result<Option<usize>, Error> {
+    for (place, waiting) in group.iter_mut().enumerate() {
+        tx.sqlite("group commit", "SAVEPOINT member")?;
+        let keep = waiting.run(tx);
+        if tx.ended_by_engine() {
+            return Ok(Some(place));
+        }
+        if !keep {
+            tx.sqlite("group commit", "ROLLBACK TO member")?;
+        }
+        tx.sqlite("group commit", "RELEASE member")?;
+    }
+    Ok(None)
+}
+
+/// Another program may hold the write lock: waits for it, a few times.
+fn begin(tx: &mut Tx) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        match tx.sqlite("group commit", "BEGIN IMMEDIATE") {
+            Err(Error::Busy { .. }) if attempt < retry::ATTEMPTS => {
+                attempt += 1;
+                std::thread::sleep(retry::pause(attempt));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn end(tx: &mut Tx) -> Result<(), Error> {
+    let commit = tx.sqlite("group commit", "COMMIT");
+    if commit.is_err() && !tx.ended_by_engine() {
+        let _ = tx.sqlite("group commit", "ROLLBACK");
+    }
+    commit
+}
+
+fn answer_all(group: Vec<Box<dyn Waiting>>, commit: &Result<(), Error>) {
+    for waiting in group {
+        waiting.answer(commit.clone());
+    }
+}
+
+/// Moves everything into the main file, whose deleted parts are overwritten, and cuts the log to nothing.
+fn empty_log(tx: &mut Tx) -> Result<(), Error> {
+    let checkpoint = |tx: &mut Tx| {
+        tx.query_one("-- empty the log\nPRAGMA wal_checkpoint(TRUNCATE)", &[])?
+            .int("busy")
+    };
+    match tx.attempt("scrub", &checkpoint) {
+        Attempt::Done(0) => Ok(()),
+        Attempt::Done(_) => Err(Error::Busy {
+            transaction: "scrub".to_owned(),
+        }),
+        Attempt::Failed(error) | Attempt::Again(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::super::transaction::Connection;
+    use super::super::{Sqlite, connect};
+    use super::*;
+
+    type Reply = oneshot::Receiver<Result<(), Error>>;
+
+    fn writer(path: &Path) -> Tx {
+        let tx = Tx::new(Connection::Sqlite(connect(path, Duration::ZERO).unwrap()));
+        let Connection::Sqlite(connection) = &tx.connection else {
+            unreachable!()
+        };
+        connection
+            .execute_batch(
+                "CREATE TABLE IF NOT EXISTS parent (id TEXT PRIMARY KEY);
+                 CREATE TABLE IF NOT EXISTS child (id TEXT PRIMARY KEY, parent TEXT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
+            )
+            .unwrap();
+        tx
+    }
+
+    fn member(sql: &'static str) -> (Box<dyn Waiting>, Reply) {
+        let (reply, answer) = oneshot::channel();
+        let closure = move |tx: &mut Tx| tx.execute(sql, &[]).map(|_| ());
+        (Box::new(Pending::new("test", closure, reply)), answer)
+    }
+
+    /// Runs the statements as one group and answers their results and the ids that are there afterwards.
+    fn run(statements: &[&'static str]) -> (Vec<Result<(), Error>>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tx = writer(&folder.path().join("db"));
+        let (group, replies): (Vec<_>, Vec<_>) = statements.iter().map(|sql| member(sql)).unzip();
+        commit_together(&mut tx, group);
+        let results = replies
+            .into_iter()
+            .map(|mut reply| reply.try_recv().unwrap())
+            .collect();
+        let rows = tx
+            .query(
+                "SELECT id FROM parent UNION ALL SELECT id FROM child ORDER BY id",
+                &[],
+            )
+            .unwrap();
+        (
+            results,
+            rows.iter()
+                .map(|row| row.text("id").unwrap().to_owned())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_failed_member_undoes_only_itself() {
+        let (results, ids) = run(&[
+            "INSERT INTO parent VALUES ('a')",
+            "INSERT INTO parent VALUES ('b'), ('a')",
+            "INSERT INTO parent VALUES ('c')",
+        ]);
+        assert!(results[0].is_ok() && results[2].is_ok());
+        assert!(
+            matches!(&results[1], Err(Error::AlreadyExists { rule, .. }) if rule == "parent.id"),
+            "{:?}",
+            results[1]
+        );
+        assert_eq!(ids, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_failed_commit_fails_every_member() {
+        let (results, ids) = run(&[
+            "INSERT INTO parent VALUES ('a')",
+            "INSERT INTO child VALUES ('b', 'nobody')",
+        ]);
+        assert!(results.iter().all(Result::is_err), "{results:?}");
+        assert!(ids.is_empty());
+    }
+
+    #[test]
+    fn members_run_again_when_the_engine_throws_the_group_away() {
+        let (results, ids) = run(&[
+            "INSERT INTO parent VALUES ('a')",
+            "INSERT OR ROLLBACK INTO parent VALUES ('a')",
+            "INSERT INTO parent VALUES ('c')",
+        ]);
+        assert!(
+            results[0].is_ok() && results[1].is_err() && results[2].is_ok(),
+            "{results:?}"
+        );
+        assert_eq!(ids, ["a", "c"]);
+    }
+
+    #[test]
+    fn another_programs_lock_ends_in_a_clear_error_and_not_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let mut tx = writer(&path);
+        let other = connect(&path, Duration::ZERO).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (waiting, mut reply) = member("INSERT INTO parent VALUES ('a')");
+        commit_together(&mut tx, vec![waiting]);
+        assert!(matches!(reply.try_recv().unwrap(), Err(Error::Busy { .. })));
+
+        other.execute_batch("COMMIT").unwrap();
+        let (waiting, mut reply) = member("INSERT INTO parent VALUES ('a')");
+        commit_together(&mut tx, vec![waiting]);
+        assert_eq!(reply.try_recv().unwrap(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let sqlite = Sqlite::open(path.clone()).await.unwrap();
+        let make =
+            |tx: &mut Tx| tx.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)", &[]);
+        sqlite.write("make", make).await.unwrap();
+        sqlite
+            .write("limit", |tx| tx.query("PRAGMA max_page_count = 40", &[]))
+            .await
+            .unwrap();
+        let insert = |number: i64| {
+            sqlite.write("insert", move |tx| {
+                tx.execute(
+                    "INSERT INTO t VALUES (?1, ?2)",
+                    &[number.into(), vec![7; 3_000].into()],
+                )
+            })
+        };
+        let answers = futures_util::future::join_all((0..100).map(insert)).await;
+        let kept: Vec<i64> = (0..100)
+            .filter(|number| answers[usize::try_from(*number).unwrap()].is_ok())
+            .collect();
+        assert!(!kept.is_empty() && kept.len() < 100);
+        assert!(
+            answers
+                .iter()
+                .all(|answer: &Result<u64, Error>| matches!(answer, Ok(1) | Err(Error::DiskFull))),
+            "{answers:?}"
+        );
+
+        sqlite.close().await;
+        let reopened = Sqlite::open(path).await.unwrap();
+        let rows = reopened
+            .read("list", |tx| tx.query("SELECT id FROM t ORDER BY id", &[]))
+            .await
+            .unwrap();
+        let found: Vec<i64> = rows.iter().map(|row| row.int("id").unwrap()).collect();
+        assert_eq!(found, kept);
+    }
+}

@@ -1,0 +1,168 @@
+//! A transaction as the nouns see it: statements in, rows out, the same on both engines.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::dialect::statement_name;
+use super::postgres::Session;
+use super::row::Row;
+use super::sqlite;
+use super::value::Value;
+use crate::error::Error;
+
+/// A transaction under way. A failed statement ends it: whatever the closure does next, nothing of it is kept.
+pub struct Tx {
+    pub(super) connection: Connection,
+    name: &'static str,
+    fault: Option<Fault>,
+}
+
+pub(super) enum Connection {
+    Sqlite(rusqlite::Connection),
+    Postgres(Session),
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// The same closure may succeed when it runs again.
+    Passing,
+    Lasting,
+}
+
+/// A statement's failure, and whether running the whole transaction again may help.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) passing: bool,
+}
+
+/// What one run of a closure came to.
+pub(super) enum Attempt<T, E> {
+    Done(T),
+    Failed(E),
+    /// Failed, but another run may succeed.
+    Again(E),
+}
+
+impl Tx {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            name: "",
+            fault: None,
+        }
+    }
+
+    /// Runs a statement and answers how many rows it changed. Placeholders are `?1`, `?2`, …; the text begins `-- name`.
+    pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sqlite::execute(sqlite, name, sql, values),
+            Connection::Postgres(session) => session.execute(name, sql, values),
+        })
+    }
+
+    /// Runs one statement for each set of values, in one round trip where the engine is remote, and answers how many rows changed in all.
+    pub fn execute_many(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<u64, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sets.iter().try_fold(0, |sum, values| {
+                Ok(sum + sqlite::execute(sqlite, name, sql, values)?)
+            }),
+            Connection::Postgres(session) => session.execute_many(name, sql, sets),
+        })
+    }
+
+    /// Runs a statement and answers its rows.
+    pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sqlite::query(sqlite, name, sql, values),
+            Connection::Postgres(session) => session.query(name, sql, values),
+        })
+    }
+
+    /// Runs one statement for each set of values, in one round trip where the engine is remote, and answers the rows set by set.
+    pub fn query_many(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sets
+                .iter()
+                .map(|values| sqlite::query(sqlite, name, sql, values))
+                .collect(),
+            Connection::Postgres(session) => session.query_many(name, sql, sets),
+        })
+    }
+
+    /// The one row of an answer; none is [`Error::NotFound`], which does not end the transaction.
+    pub fn query_one(&mut self, sql: &str, values: &[Value]) -> Result<Row, Error> {
+        self.query_optional(sql, values)?
+            .ok_or_else(|| Error::NotFound {
+                statement: statement_name(sql).to_owned(),
+            })
+    }
+
+    /// The first row of an answer, if there is one.
+    pub fn query_optional(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, Error> {
+        Ok(self.query(sql, values)?.into_iter().next())
+    }
+
+    /// Runs DDL, written with PostgreSQL's types.
+    pub(super) fn define(&mut self, ddl: &str) -> Result<(), Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sqlite::define(sqlite, name, ddl),
+            Connection::Postgres(session) => session.define(name, ddl),
+        })
+    }
+
+    /// Runs `closure` once. INVARIANT: the caller keeps the transaction only on `Done`.
+    pub(super) fn attempt<T, E: From<Error>>(
+        &mut self,
+        name: &'static str,
+        closure: &impl Fn(&mut Self) -> Result<T, E>,
+    ) -> Attempt<T, E> {
+        self.name = name;
+        self.fault = None;
+        let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(self))) else {
+            return Attempt::Failed(
+                Error::Panicked {
+                    transaction: name.to_owned(),
+                }
+                .into(),
+            );
+        };
+        let went_on = || {
+            Error::WentOn {
+                transaction: name.to_owned(),
+            }
+            .into()
+        };
+        match (result, self.fault.take()) {
+            (Ok(value), None) => Attempt::Done(value),
+            (Ok(_), Some(Fault::Lasting)) => Attempt::Failed(went_on()),
+            (Ok(_), Some(Fault::Passing)) => Attempt::Again(went_on()),
+            (Err(error), Some(Fault::Passing)) => Attempt::Again(error),
+            (Err(error), _) => Attempt::Failed(error),
+        }
+    }
+
+    fn run<T>(
+        &mut self,
+        statement: impl FnOnce(&mut Connection, &'static str) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        if self.fault.is_some() {
+            return Err(Error::WentOn {
+                transaction: self.name.to_owned(),
+            });
+        }
+        statement(&mut self.connection, self.name).map_err(|failure| {
+            self.fault = Some(if failure.passing {
+                Fault::Passing
+            } else {
+                Fault::Lasting
+            });
+            failure.error
+        })
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tx({})", self.name)
+    }
+}
