@@ -37,6 +37,10 @@ pub struct System {
     pub title: String,
     /// How it is reached: which kind of connector.
     pub kind: SystemKind,
+    /// Where its data comes from: categories of sources (facts of 11 CCR 7001), e.g. `consumer_directly`.
+    pub sources: Vec<String>,
+    /// Why the data is collected and used, in words.
+    pub purposes: Vec<String>,
 }
 
 /// Which connector reaches a source system.

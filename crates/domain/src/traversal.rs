@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data_map::graph::{Node, SearchGraph};
 use crate::data_map::{CollectionKey, FieldName, IdentifierKind, ValueKind};
-use crate::plan::{Cutoff, LocatedRow, Search, Way, WaySearch};
+use crate::plan::{Cutoff, GuardSearch, LocatedRow, Search, Way, WaySearch};
 use crate::row::{Tuple, canonical};
 use crate::sensitive::Sensitive;
 
@@ -26,6 +26,27 @@ pub type Seeds = BTreeMap<IdentifierKind, Sensitive<Vec<String>>>;
 pub struct Located {
     /// Look-ups by collection.
     pub lookups: BTreeMap<CollectionKey, Vec<Lookup>>,
+    /// The subject's identifiers, as given and as found in her rows: by these recipients know her.
+    #[serde(default)]
+    pub identifiers: BTreeMap<IdentifierKind, BTreeSet<String>>,
+}
+
+impl Located {
+    /// Adds what a later search found; nothing is ever forgotten, since rows that are gone still name the trail to others.
+    pub fn extend(&mut self, later: Self) {
+        for (collection, lookups) in later.lookups {
+            let known = self.lookups.entry(collection).or_default();
+            for lookup in lookups {
+                match known.iter_mut().find(|known| known.way == lookup.way) {
+                    Some(known) => known.values.extend(lookup.values),
+                    None => known.push(lookup),
+                }
+            }
+        }
+        for (kind, values) in later.identifiers {
+            self.identifiers.entry(kind).or_default().extend(values);
+        }
+    }
 }
 
 /// One look-up of one subject in one collection.
@@ -58,6 +79,7 @@ pub struct Unattributed {
 pub struct Traversal<'g> {
     graph: &'g SearchGraph,
     subjects: Vec<BTreeMap<usize, Found>>,
+    identifiers: Vec<BTreeMap<IdentifierKind, BTreeSet<String>>>,
     retention: BTreeMap<CollectionKey, Cutoff>,
 }
 
@@ -96,7 +118,8 @@ impl<'g> Traversal<'g> {
     /// Starts a search for subjects known by `seeds`, in the order given. `retention` says which rows must stay.
     pub fn start(graph: &'g SearchGraph, seeds: &[Seeds], retention: BTreeMap<CollectionKey, Cutoff>) -> Self {
         let subjects = seeds.iter().map(|seeds| Self::seeded(graph, seeds)).collect();
-        Self { graph, subjects, retention }
+        let identifiers = seeds.iter().map(|seeds| seeds.iter().map(|(kind, values)| (kind.clone(), values.expose().iter().cloned().collect())).collect()).collect();
+        Self { graph, subjects, identifiers, retention }
     }
 
     fn seeded(graph: &SearchGraph, seeds: &Seeds) -> BTreeMap<usize, Found> {
@@ -120,14 +143,7 @@ impl<'g> Traversal<'g> {
         let mut wave = Wave { search: self.search(node), node: number, ways: Vec::new(), asked: Vec::new() };
         for (way_number, way) in node.ways.iter().enumerate() {
             let asked = self.take_pending(number, way_number);
-            if asked.is_empty() {
-                continue;
-            }
-            let mut values: Vec<Tuple> = asked.keys().cloned().collect();
-            values.sort_unstable();
-            wave.search.ways.push(WaySearch { way: way.way.clone(), values: Sensitive::new(values) });
-            wave.ways.push(way_number);
-            wave.asked.push(asked);
+            wave.ask(way_number, way.way.clone(), asked);
         }
         Some(wave)
     }
@@ -182,6 +198,11 @@ impl<'g> Traversal<'g> {
         }
         here.counted.rows += row.rows;
         here.counted.retained += if row.retained { row.rows } else { 0 };
+        for (way, (places, _)) in node.ways.iter().zip(&columns.ways) {
+            if let (Some(kind), Some(values), Some(known)) = (&way.identity, texts(row, places), self.identifiers.get_mut(subject)) {
+                known.entry(kind.clone()).or_default().extend(values);
+            }
+        }
         for (edge, places) in node.edges.iter().zip(&columns.edges) {
             let (Some(values), Some(there)) = (texts(row, places), graph.nodes().get(edge.to)) else { continue };
             let Some(way) = there.ways.get(edge.way) else { continue };
@@ -193,7 +214,14 @@ impl<'g> Traversal<'g> {
     /// The result: for each subject where the rows are and how many.
     pub fn finish(self) -> Vec<(Located, BTreeMap<CollectionKey, Counted>)> {
         let graph = self.graph;
-        self.subjects.into_iter().map(|subject| Self::located(graph, subject)).collect()
+        let results = self.subjects.into_iter().zip(self.identifiers);
+        results
+            .map(|(subject, identifiers)| {
+                let (mut located, counted) = Self::located(graph, subject);
+                located.identifiers = identifiers;
+                (located, counted)
+            })
+            .collect()
     }
 
     fn located(graph: &SearchGraph, subject: BTreeMap<usize, Found>) -> (Located, BTreeMap<CollectionKey, Counted>) {
@@ -211,6 +239,48 @@ impl<'g> Traversal<'g> {
 }
 
 impl Wave {
+    /// A look at rows already located in one collection, for the subjects in the order given: used to tell which of them
+    /// somebody else's rows point at as well. `None` when no subject has a look-up there.
+    pub fn again(graph: &SearchGraph, collection: &CollectionKey, located: &[&Located], guards: Vec<GuardSearch>) -> Option<Self> {
+        let number = graph.number(collection)?;
+        let node = graph.nodes().get(number)?;
+        let search = Search { collection: Arc::new(node.collection.clone()), ways: Vec::new(), select: node.searched_fields(), grouped: false, retained: None, guards };
+        let mut wave = Self { search, node: number, ways: Vec::new(), asked: Vec::new() };
+        for (way_number, way) in node.ways.iter().enumerate() {
+            let mut asked: HashMap<Tuple, Vec<usize>> = HashMap::new();
+            for (subject, located) in located.iter().enumerate() {
+                let lookups = located.lookups.get(collection).into_iter().flatten().filter(|lookup| lookup.way == way.way);
+                lookups.flat_map(|lookup| &lookup.values).for_each(|value| asked.entry(value.clone()).or_default().push(subject));
+            }
+            wave.ask(way_number, way.way.clone(), asked);
+        }
+        (!wave.ways.is_empty()).then_some(wave)
+    }
+
+    /// How many of these rows, by subject, somebody else's rows point at.
+    pub fn shared(&self, graph: &SearchGraph, rows: &[LocatedRow]) -> BTreeMap<usize, u64> {
+        let mut shared = BTreeMap::new();
+        let Some(node) = graph.nodes().get(self.node) else { return shared };
+        let columns = Columns::of(node, &self.search.select);
+        for row in rows.iter().filter(|row| row.shared) {
+            for subject in self.subjects_of(&columns, row) {
+                *shared.entry(subject).or_default() += row.rows;
+            }
+        }
+        shared
+    }
+
+    fn ask(&mut self, way_number: usize, way: Way, asked: HashMap<Tuple, Vec<usize>>) {
+        if asked.is_empty() {
+            return;
+        }
+        let mut values: Vec<Tuple> = asked.keys().cloned().collect();
+        values.sort_unstable();
+        self.search.ways.push(WaySearch { way, values: Sensitive::new(values) });
+        self.ways.push(way_number);
+        self.asked.push(asked);
+    }
+
     fn subjects_of(&self, columns: &Columns, row: &LocatedRow) -> BTreeSet<usize> {
         let mut subjects = BTreeSet::new();
         for (way_number, asked) in self.ways.iter().zip(&self.asked) {
@@ -260,4 +330,135 @@ fn fingerprint(row: &LocatedRow) -> [u8; 16] {
     let mut print = [0u8; 16];
     print.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
     print
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+    use crate::data_map::{Collection, CollectionErasure, DataMap, Field, Identity, Reference, Relation};
+
+    type Table = Vec<BTreeMap<String, Option<String>>>;
+
+    fn field(name: &str, identity: bool) -> Field {
+        Field {
+            name: name.into(),
+            title: None,
+            category: Some("user.unique_id".to_owned()),
+            kind: ValueKind::Text,
+            nullable: true,
+            unique: false,
+            max_length: None,
+            identity: identity.then(|| Identity { kind: IdentifierKind::email(), ignore_case: true }),
+            erasure: None,
+        }
+    }
+
+    fn collection(key: &str, fields: &[&str], references: Vec<Reference>) -> Collection {
+        Collection {
+            key: key.into(),
+            system: "shop".into(),
+            schema: None,
+            table: key.to_owned(),
+            title: key.to_owned(),
+            fields: fields.iter().map(|name| field(name, *name == "email")).collect(),
+            primary_key: vec!["id".into()],
+            references,
+            erasure: CollectionErasure::Delete,
+            retention: None,
+        }
+    }
+
+    fn reference(fields: &[&str], to: &str, to_fields: &[&str], relation: Relation) -> Reference {
+        let names = |names: &[&str]| names.iter().map(|name| FieldName::from(*name)).collect();
+        Reference { fields: names(fields), to: to.into(), to_fields: names(to_fields), relation, enforced: true }
+    }
+
+    fn rows(table: &[&[(&str, &str)]]) -> Table {
+        table.iter().map(|row| row.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect()).collect()
+    }
+
+    /// Answers a search as a source system would.
+    fn answer(tables: &BTreeMap<&str, Table>, search: &Search) -> Vec<LocatedRow> {
+        let table = &tables[search.collection.key.as_ref()];
+        let matches = |row: &BTreeMap<String, Option<String>>| {
+            search.ways.iter().any(|way| {
+                let value: Option<Tuple> = way.way.fields.iter().map(|field| row.get(field.as_ref()).cloned().flatten()).collect();
+                let value = value.map(|value| value.into_iter().map(|text| if way.way.ignore_case { text.to_lowercase() } else { text }).collect::<Tuple>());
+                value.is_some_and(|value| way.values.expose().contains(&value))
+            })
+        };
+        table
+            .iter()
+            .filter(|row| matches(row))
+            .map(|row| LocatedRow { values: search.select.iter().map(|field| row.get(field.as_ref()).cloned().flatten().map(Sensitive::new)).collect(), rows: 1, retained: false, shared: false })
+            .collect()
+    }
+
+    fn traverse(map: &DataMap, tables: &BTreeMap<&str, Table>, emails: &[&str]) -> Vec<BTreeMap<String, u64>> {
+        let graph = SearchGraph::new(map);
+        let seeds: Vec<Seeds> = emails.iter().map(|email| Seeds::from([(IdentifierKind::email(), Sensitive::new(vec![(*email).to_owned()]))])).collect();
+        let mut traversal = Traversal::start(&graph, &seeds, BTreeMap::new());
+        let mut waves = 0;
+        while let Some(wave) = traversal.next_wave() {
+            let found = answer(tables, &wave.search);
+            traversal.take(&wave, found).unwrap();
+            waves += 1;
+            assert!(waves < 100, "the search must end");
+        }
+        let results = traversal.finish().into_iter();
+        results.map(|(_, counted)| counted.into_iter().filter(|(_, counted)| counted.rows > 0).map(|(key, counted)| (key.to_string(), counted.rows)).collect()).collect()
+    }
+
+    fn shop() -> (DataMap, BTreeMap<&'static str, Table>) {
+        let collections = [
+            collection("shop.customer", &["id", "email", "best_order"], vec![reference(&["best_order"], "shop.orders", &["id"], Relation::Link)]),
+            collection("shop.orders", &["id", "customer", "address", "previous"], vec![
+                reference(&["customer"], "shop.customer", &["id"], Relation::OwnedBy),
+                reference(&["address"], "shop.address", &["id"], Relation::Detail),
+                reference(&["previous"], "shop.orders", &["id"], Relation::SameSubject),
+            ]),
+            collection("shop.item", &["order_id", "line"], vec![reference(&["order_id"], "shop.orders", &["id"], Relation::OwnedBy)]),
+            collection("shop.address", &["id"], vec![]),
+        ];
+        let map = DataMap { collections: collections.into_iter().map(|collection| (collection.key.clone(), collection)).collect(), ..DataMap::default() };
+        let tables = BTreeMap::from([
+            ("shop.customer", rows(&[&[("id", "1"), ("email", "Ana@Example.org"), ("best_order", "12")], &[("id", "2"), ("email", "bo@example.org")]])),
+            ("shop.orders", rows(&[&[("id", "10"), ("customer", "1"), ("address", "7"), ("previous", "11")], &[("id", "11"), ("customer", "1"), ("previous", "10")], &[("id", "12"), ("customer", "2"), ("address", "7")]])),
+            ("shop.item", rows(&[&[("order_id", "10"), ("line", "1")], &[("order_id", "10"), ("line", "2")], &[("order_id", "12"), ("line", "1")]])),
+            ("shop.address", rows(&[&[("id", "7")], &[("id", "8")]])),
+        ]);
+        (map, tables)
+    }
+
+    #[test]
+    fn each_subject_of_a_batch_gets_her_rows_and_nobody_elses() {
+        let (map, tables) = shop();
+        let counts = traverse(&map, &tables, &["ana@example.org", "bo@example.org", "nobody@example.org"]);
+        let ana = BTreeMap::from([("shop.address".to_owned(), 1), ("shop.customer".to_owned(), 1), ("shop.item".to_owned(), 2), ("shop.orders".to_owned(), 2)]);
+        let bo = BTreeMap::from([("shop.address".to_owned(), 1), ("shop.customer".to_owned(), 1), ("shop.item".to_owned(), 1), ("shop.orders".to_owned(), 1)]);
+        assert_eq!(counts, vec![ana, bo, BTreeMap::new()]);
+    }
+
+    #[test]
+    fn a_row_that_no_look_up_explains_stops_the_search() {
+        let (map, _) = shop();
+        let graph = SearchGraph::new(&map);
+        let seeds = [Seeds::from([(IdentifierKind::email(), Sensitive::new(vec!["ana@example.org".to_owned()]))])];
+        let mut traversal = Traversal::start(&graph, &seeds, BTreeMap::new());
+        let wave = traversal.next_wave().unwrap();
+        let stranger = wave.search.select.iter().map(|_| Some(Sensitive::new("stranger".to_owned()))).collect();
+        let stranger = LocatedRow { values: stranger, rows: 1, retained: false, shared: false };
+        assert!(traversal.take(&wave, vec![stranger]).is_err());
+    }
+
+    #[test]
+    fn a_shared_row_is_guarded_and_a_row_pointed_at_by_strangers_is_blocked() {
+        let (map, _) = shop();
+        let graph = SearchGraph::new(&map);
+        let node = |key: &str| graph.node(&key.into()).unwrap().clone();
+        assert_eq!(node("shop.address").guards[0].from, "shop.orders".into());
+        assert_eq!(node("shop.orders").blockers[0].from, "shop.customer".into());
+        assert!(graph.unreachable().is_empty());
+    }
 }

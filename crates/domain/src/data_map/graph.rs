@@ -28,6 +28,8 @@ pub struct Node {
     pub guards: Vec<Pointer>,
     /// Rows elsewhere that may stay and point at a row here, so that it can be overwritten but not deleted.
     pub blockers: Vec<Pointer>,
+    /// Fields here that references from elsewhere compare with: they hold things together and are never overwritten.
+    pub pointed_at: BTreeSet<FieldName>,
 }
 
 /// One look-up into a collection, and what feeds it.
@@ -130,6 +132,9 @@ impl SearchGraph {
         let (Some(here), Some(there)) = (self.number(&collection.key), self.number(&reference.to)) else {
             return;
         };
+        if let Some(target) = self.nodes.get_mut(there) {
+            target.pointed_at.extend(reference.to_fields.iter().cloned());
+        }
         let into_here = matches!(reference.relation, Relation::OwnedBy | Relation::SameSubject);
         let into_there = matches!(reference.relation, Relation::SameSubject | Relation::Detail);
         if into_here {
@@ -228,7 +233,7 @@ impl Node {
                 Some(WayIn { way, identity: Some(identity.kind.clone()) })
             })
             .collect();
-        Self { collection: collection.clone(), ways, edges: Vec::new(), guards: Vec::new(), blockers: Vec::new() }
+        Self { collection: collection.clone(), ways, edges: Vec::new(), guards: Vec::new(), blockers: Vec::new(), pointed_at: BTreeSet::new() }
     }
 
     /// The number of the way in by these fields, made if it isn't there yet. A reference shares an identity's way when

@@ -1,0 +1,116 @@
+//! Why something is kept or refused, with its citation (Civ. Code 1798.105(d) and others), and what a message must say.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::row::Confidence;
+
+/// The file `reasons.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonFile {
+    /// All reasons.
+    pub reasons: Vec<Reason>,
+}
+
+/// What a reason is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonKind {
+    /// Data may be kept although the subject asked for deletion (D1 to D8).
+    DeletionException,
+    /// The right doesn't reach the data (X1 to X9).
+    OutOfReach,
+    /// The privacy request, or a part of it, is denied.
+    Denial,
+    /// A column of the yearly metrics.
+    MetricsBucket,
+}
+
+/// One reason code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// The code, e.g. `D8_legal_obligation`.
+    pub reason: String,
+    /// What it is for.
+    pub kind: ReasonKind,
+    /// Plain words for a subject.
+    pub title: String,
+    /// For a denial: which bucket of the yearly metrics it counts in.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// Where it stands.
+    #[serde(default)]
+    pub citation: String,
+    /// How far it was checked.
+    pub confidence: Confidence,
+    /// Keys of `sources.yaml`.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// When somebody last looked at it.
+    pub reviewed_on: Date,
+}
+
+/// The file `messages.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageFile {
+    /// All messages.
+    pub messages: Vec<Message>,
+}
+
+/// A message whose content the law prescribes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Its key, e.g. `delete_denied`.
+    pub message: String,
+    /// Who gets it: `consumer`, `service_provider`, `contractor`, `third_party`.
+    pub to: Vec<String>,
+    /// The row that says by when, if there is one.
+    #[serde(default)]
+    pub within: Option<String>,
+    /// What it must contain.
+    pub fields: Vec<String>,
+    /// Where it stands.
+    #[serde(default)]
+    pub citation: String,
+    /// How far it was checked.
+    pub confidence: Confidence,
+    /// Keys of `sources.yaml`.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// When somebody last looked at it.
+    pub reviewed_on: Date,
+    /// A remark for the next reader.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+impl Message {
+    /// The mandatory fields that are not among `given`; a message with any of them must not be sent.
+    pub fn missing<'a>(&'a self, given: &[&str]) -> Vec<&'a str> {
+        self.fields.iter().map(String::as_str).filter(|field| !given.contains(field)).collect()
+    }
+}
+
+/// The file `sources.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Everything that a row may name as its source.
+    pub sources: Vec<Source>,
+}
+
+/// Where a row was checked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its key, e.g. `S1`.
+    pub source: String,
+    /// What it is.
+    pub title: String,
+    /// `primary`, `primary_page`, `paraphrase`, `quotes` or `secondary`.
+    pub nature: String,
+}
