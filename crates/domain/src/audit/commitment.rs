@@ -43,6 +43,9 @@ mod tests {
             "email",
             &Sensitive::new("ada@example.com".to_owned()),
         );
-        assert_eq!(known.to_string(), "0bca4c22ea624468060521b665f6744b50d83c2090856e90a098c7fff165c02f");
+        assert_eq!(
+            known.to_string(),
+            "0bca4c22ea624468060521b665f6744b50d83c2090856e90a098c7fff165c02f"
+        );
     }
 }

@@ -1,0 +1,301 @@
+//! What a decision gives: a permit, which is worth nothing until it is recorded, and a recorded permit, which opens.
+//!
+//! Nobody can make either by hand: the fields are private, [`crate::decide`] is the only source of a [`Permit`], and a
+//! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
+
+use std::collections::BTreeMap;
+
+use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, canonical_json};
+use domain::disclosure::{
+    AttributeName, DisclosureId, DisclosureRecipient, Purpose, Query, Withheld,
+};
+use domain::id::RequestId;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// More names than this are recorded as their number; the digest still covers each of them.
+const MOST_NAMES: usize = 500;
+
+/// What was decided for one attribute that may go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its value may.
+    Allowed,
+    /// Only a description of what is held may.
+    Described { text: String, citation: String },
+}
+
+pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
+
+/// A decision that allowed something, not yet recorded: it opens nothing.
+#[derive(Debug)]
+pub struct Permit {
+    id: DisclosureId,
+    request: RequestId,
+    recipient: DisclosureRecipient,
+    purpose: Purpose,
+    verdicts: Verdicts,
+    withheld: Vec<Withheld>,
+}
+
+/// A permit whose record is in the audit log for good. Opening the vault and releasing rows demand one.
+#[derive(Debug)]
+pub struct RecordedPermit {
+    permit: Permit,
+    sequence: u64,
+    leaf: Hash,
+}
+
+/// A decision that allowed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this disclosure is denied: {}", reason.text())]
+pub struct Denial {
+    id: DisclosureId,
+    request: RequestId,
+    recipient: DisclosureRecipient,
+    purpose: Purpose,
+    reason: DenialReason,
+    withheld: Vec<Withheld>,
+}
+
+/// Why a whole query is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DenialReason {
+    /// The facts are those of another privacy request.
+    OtherRequest,
+    /// The purpose is not open to this recipient.
+    WrongRecipient,
+    /// The purpose is not open to this kind of privacy request.
+    WrongKind,
+    /// The privacy request is not, or no longer, in a state in which this may be done.
+    WrongState,
+    /// Every attribute is withheld.
+    NothingPermitted,
+}
+
+impl DenialReason {
+    /// The stable text.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::OtherRequest => "other_request",
+            Self::WrongRecipient => "wrong_recipient",
+            Self::WrongKind => "wrong_kind",
+            Self::WrongState => "wrong_state",
+            Self::NothingPermitted => "nothing_permitted",
+        }
+    }
+}
+
+/// The record that was shown is not this permit's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "record {sequence} of the audit log does not name this permit; append the record that the permit gives and show that one"
+)]
+pub struct NotRecorded {
+    sequence: u64,
+}
+
+impl Permit {
+    pub(crate) fn new(query: &Query, verdicts: Verdicts, withheld: Vec<Withheld>) -> Self {
+        let Query {
+            id,
+            request,
+            recipient,
+            purpose,
+            ..
+        } = query.clone();
+        Self {
+            id,
+            request,
+            recipient,
+            purpose,
+            verdicts,
+            withheld,
+        }
+    }
+
+    /// The record that has to be in the audit log before anything goes out.
+    pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
+        let details = named(&self.id, self.purpose, &self.recipient)
+            .with("permit", self.digest().to_string())
+            .with("allowed", names(self.allowed()))
+            .with("described", names(self.described()))
+            .with("withheld", reasons(&self.withheld));
+        NewRecord {
+            at,
+            actor,
+            action: Action::Disclosed,
+            request: Some(self.request),
+            ..details
+        }
+    }
+
+    /// Turns the permit into one that opens, given the proof that its record is in the audit log.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] when the proof is for any other record.
+    pub fn record(self, proof: Appended) -> Result<RecordedPermit, NotRecorded> {
+        let (record, leaf) = (proof.record(), proof.leaf());
+        let names_this = record.action == Action::Disclosed
+            && record.request.is_some_and(|link| link.id == self.request)
+            && record.details.get("permit").and_then(Value::as_str)
+                == Some(&self.digest().to_string());
+        if !names_this {
+            return Err(NotRecorded {
+                sequence: record.sequence,
+            });
+        }
+        Ok(RecordedPermit {
+            sequence: record.sequence,
+            permit: self,
+            leaf,
+        })
+    }
+
+    /// What is withheld, and why.
+    pub fn withheld(&self) -> &[Withheld] {
+        &self.withheld
+    }
+
+    /// Attributes whose values may go out.
+    pub fn allowed(&self) -> impl Iterator<Item = &AttributeName> {
+        self.verdicts
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Allowed)
+            .map(|(name, _)| name)
+    }
+
+    /// Attributes of which only a description may go out.
+    pub fn described(&self) -> impl Iterator<Item = &AttributeName> {
+        self.verdicts
+            .iter()
+            .filter(|(_, verdict)| **verdict != Verdict::Allowed)
+            .map(|(name, _)| name)
+    }
+
+    /// A hash over every part of the permit; its id is fresh, so no two permits share one.
+    pub fn digest(&self) -> Hash {
+        let verdicts: BTreeMap<_, _> = self
+            .verdicts
+            .iter()
+            .map(|(name, verdict)| (name.to_string(), verdict_json(verdict)))
+            .collect();
+        let whole = json!({
+            "id": self.id,
+            "request": self.request,
+            "recipient": self.recipient.to_string(),
+            "purpose": self.purpose.text(),
+            "verdicts": verdicts,
+        });
+        // INVARIANT: no numbers in it, so it always has a canonical text.
+        Hash::of(canonical_json(&whole).unwrap_or_default().as_bytes())
+    }
+}
+
+impl RecordedPermit {
+    /// The privacy request that it serves.
+    pub const fn request(&self) -> RequestId {
+        self.permit.request
+    }
+
+    /// The decision.
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Where in the audit log its record is.
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Leaf hash of its record.
+    pub const fn leaf(&self) -> Hash {
+        self.leaf
+    }
+
+    pub(crate) fn verdict(&self, name: &AttributeName) -> Option<&Verdict> {
+        self.permit.verdicts.get(name)
+    }
+}
+
+impl Denial {
+    pub(crate) fn new(query: &Query, reason: DenialReason, withheld: Vec<Withheld>) -> Self {
+        let Query {
+            id,
+            request,
+            recipient,
+            purpose,
+            ..
+        } = query.clone();
+        Self {
+            id,
+            request,
+            recipient,
+            purpose,
+            reason,
+            withheld,
+        }
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> DenialReason {
+        self.reason
+    }
+
+    /// What was withheld, and why.
+    pub fn withheld(&self) -> &[Withheld] {
+        &self.withheld
+    }
+
+    /// The record of the refusal.
+    pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
+        let details = named(&self.id, self.purpose, &self.recipient)
+            .with("reason", self.reason.text())
+            .with("withheld", reasons(&self.withheld));
+        NewRecord {
+            at,
+            actor,
+            action: Action::DisclosureDenied,
+            request: Some(self.request),
+            ..details
+        }
+    }
+}
+
+fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -> NewRecord {
+    NewRecord::new(Timestamp::UNIX_EPOCH, Actor::System, Action::Disclosed)
+        .with("disclosure", id.to_string())
+        .with("purpose", purpose.text())
+        .with("recipient", recipient.to_string())
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Allowed => json!("allowed"),
+        Verdict::Described { text, citation } => json!({ "described": text, "citation": citation }),
+    }
+}
+
+fn names<'a>(attributes: impl Iterator<Item = &'a AttributeName>) -> Value {
+    let names: Vec<_> = attributes.map(ToString::to_string).collect();
+    if names.len() > MOST_NAMES {
+        json!({ "count": names.len() })
+    } else {
+        json!(names)
+    }
+}
+
+fn reasons(withheld: &[Withheld]) -> Value {
+    let mut by_reason: BTreeMap<String, Vec<&AttributeName>> = BTreeMap::new();
+    for one in withheld {
+        by_reason
+            .entry(json!(one.reason).as_str().unwrap_or_default().to_owned())
+            .or_default()
+            .push(&one.attribute);
+    }
+    by_reason
+        .into_iter()
+        .map(|(reason, attributes)| (reason, names(attributes.into_iter())))
+        .collect::<Details>()
+        .into()
+}

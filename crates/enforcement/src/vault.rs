@@ -1,0 +1,17 @@
+//! The vault: personal values of our own database are sealed under a key per privacy request, and opened with a recorded permit.
+//!
+//! Destroying a request's wrapped key makes everything that it sealed unreadable, in every backup too, once the keys that
+//! wrapped it have been rotated away. Decision: docs/decisions/004-vault.md.
+
+mod blind_index;
+mod key_file;
+mod key_ring;
+mod open;
+mod seal;
+mod token;
+
+pub use blind_index::normalise;
+pub use key_file::KeyFileError;
+pub use key_ring::{KeyRing, SecretPurpose};
+pub use seal::{Place, RequestKey, VaultError, WrappedKey};
+pub use token::{TokenTag, token_tag};

@@ -1,0 +1,200 @@
+//! The keys of one installation, in memory: what wraps request keys, hides identifiers, signs the audit log and guards links.
+//!
+//! They come from a key file (see [`super::key_file`]) that is kept apart from the database and from its backups.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use domain::id::RequestId;
+use domain::rng::Rng;
+use domain::sensitive::Sensitive;
+use zeroize::Zeroizing;
+
+use super::open::decrypt;
+use super::seal::{RequestKey, VaultError, WrappedKey, encrypt, joined};
+use super::token::TokenTag;
+use crate::note::{Checkpoint, NoteError, VerifierKey, sign_note};
+
+/// Version of a request's key; grows when a key is replaced, which nothing does yet.
+const REQUEST_KEY_VERSION: u32 = 1;
+
+/// The keys of one installation. Wiped when dropped; has no `Debug`.
+pub struct KeyRing {
+    /// Keys that wrap request keys, by epoch; the newest wraps, the others only unwrap.
+    pub(crate) epochs: BTreeMap<u32, Zeroizing<[u8; 32]>>,
+    /// Everything that is derived by name comes from this one.
+    pub(crate) root: Zeroizing<[u8; 32]>,
+    /// Seed of the key that signs checkpoints.
+    pub(crate) log_seed: Zeroizing<[u8; 32]>,
+}
+
+/// What a derived secret is for; each use has its own, so that one that leaks opens nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretPurpose {
+    /// Signing links that we send.
+    Link,
+    /// Signing webhooks and callbacks that we send or expect.
+    Callback,
+    /// Signing sessions and forms.
+    Session,
+    /// Keyed hashes that an erasure leaves in place of a value.
+    ErasureHash,
+}
+
+impl SecretPurpose {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Callback => "callback",
+            Self::Session => "session",
+            Self::ErasureHash => "erasure hash",
+        }
+    }
+}
+
+impl KeyRing {
+    /// A new key ring that is in no file: for tests, and the first half of making a key file.
+    pub fn generate(rng: &dyn Rng) -> Self {
+        Self {
+            epochs: BTreeMap::from([(1, random_key(rng))]),
+            root: random_key(rng),
+            log_seed: random_key(rng),
+        }
+    }
+
+    /// A fresh key for a privacy request, and the same wrapped for storage.
+    ///
+    /// # Errors
+    /// [`VaultError`] only if the cipher fails.
+    pub fn new_request_key(
+        &self,
+        request: RequestId,
+        rng: &dyn Rng,
+    ) -> Result<(RequestKey, WrappedKey), VaultError> {
+        let Some((epoch, wrapping)) = self.epochs.last_key_value() else {
+            return Err(VaultError::UnknownEpoch(0));
+        };
+        let key = random_key(rng);
+        let mut body = Zeroizing::new(key.to_vec());
+        let wrapped = encrypt(wrapping, *epoch, rng, &wrapping_data(request), &mut body)?;
+        Ok((
+            RequestKey {
+                request,
+                version: REQUEST_KEY_VERSION,
+                key,
+            },
+            WrappedKey(wrapped),
+        ))
+    }
+
+    /// The key of a privacy request, from what storage keeps.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownEpoch`] or [`VaultError::WrongKeyFile`] when the key file isn't the one that wrapped it.
+    pub fn unwrap_request_key(
+        &self,
+        request: RequestId,
+        wrapped: &WrappedKey,
+    ) -> Result<RequestKey, VaultError> {
+        let Some(epoch) = wrapped
+            .0
+            .get(1..5)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(u32::from_be_bytes)
+        else {
+            return Err(VaultError::WrongKeyFile);
+        };
+        let wrapping = self
+            .epochs
+            .get(&epoch)
+            .ok_or(VaultError::UnknownEpoch(epoch))?;
+        let body = decrypt(wrapping, epoch, &wrapping_data(request), &wrapped.0)
+            .ok_or(VaultError::WrongKeyFile)?;
+        let key = <[u8; 32]>::try_from(body.as_slice()).map_err(|_| VaultError::WrongKeyFile)?;
+        Ok(RequestKey {
+            request,
+            version: REQUEST_KEY_VERSION,
+            key: Zeroizing::new(key),
+        })
+    }
+
+    /// A value that is kept in the database and says whether this key ring is the database's own. It reveals no key.
+    pub fn key_check(&self) -> [u8; 16] {
+        self.derived("key check")
+            .first_chunk()
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// A secret for one use.
+    pub fn secret(&self, purpose: SecretPurpose) -> Sensitive<[u8; 32]> {
+        Sensitive::new(*self.derived(&format!("secret|{}", purpose.text())))
+    }
+
+    /// The tag of a code of few digits. Keyed, since a million codes are tried in no time, and bound to its privacy request.
+    pub fn code_tag(&self, request: RequestId, code: &Sensitive<String>) -> TokenTag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.derived("code").as_slice());
+        let data = Zeroizing::new(joined(
+            b"privity code v1",
+            &[&request.to_string(), code.expose().trim()],
+        ));
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&key, &data).as_ref());
+        TokenTag::new(tag)
+    }
+
+    /// The public key of the audit log, for whoever verifies evidence.
+    ///
+    /// # Errors
+    /// [`NoteError::InvalidName`] when `origin` cannot name a key.
+    pub fn log_verifier_key(&self, origin: &str) -> Result<VerifierKey, NoteError> {
+        let pair = self.log_key_pair()?;
+        let public = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| NoteError::InvalidKey)?;
+        VerifierKey::new(origin, public)
+    }
+
+    /// Signs a checkpoint of the audit log as a C2SP note.
+    ///
+    /// # Errors
+    /// [`NoteError`] when the origin cannot name a key.
+    pub fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Result<String, NoteError> {
+        let verifier = self.log_verifier_key(checkpoint.origin())?;
+        sign_note(&checkpoint.to_text(), &verifier, &self.log_key_pair()?)
+    }
+
+    fn log_key_pair(&self) -> Result<Ed25519KeyPair, NoteError> {
+        Ed25519KeyPair::from_seed_unchecked(self.log_seed.as_slice())
+            .map_err(|_| NoteError::InvalidKey)
+    }
+
+    /// A key for one use: HMAC-SHA-256 of its name under the root.
+    pub(crate) fn derived(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, self.root.as_slice());
+        let tag = hmac::sign(&root, format!("privity key v1|{purpose}").as_bytes());
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(tag.as_ref());
+        key
+    }
+}
+
+fn wrapping_data(request: RequestId) -> Vec<u8> {
+    joined(
+        b"privity request key v1",
+        &[
+            "privacy_request",
+            &request.to_string(),
+            &REQUEST_KEY_VERSION.to_string(),
+        ],
+    )
+}
+
+fn random_key(rng: &dyn Rng) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    rng.fill(key.as_mut_slice());
+    key
+}
