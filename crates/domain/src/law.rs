@@ -16,7 +16,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use calendar::{Calendar, CalendarError, CalendarFile, add_calendar_days, add_months, add_years};
+pub use calendar::{
+    Calendar, CalendarError, CalendarFile, add_calendar_days, add_months, add_years,
+};
 pub use category::{Category, CategoryFile, CategoryTerm, NeverDisclose};
 pub use check::{Fault, Faults, JurisdictionFile, LawParts, LawText};
 pub use clocks::{Citation, Clocks, ExtensionError, InvalidReceived, Received, earliest};
@@ -171,7 +173,10 @@ pub enum DueError {
 }
 
 fn starting(from: Option<Date>) -> String {
-    from.map_or_else(|| "no later row starts".to_owned(), |day| format!("the next one starts on {day}"))
+    from.map_or_else(
+        || "no later row starts".to_owned(),
+        |day| format!("the next one starts on {day}"),
+    )
 }
 
 /// A date that one row gives.
@@ -199,7 +204,9 @@ impl LawBook {
         let mut clocks = Clocks::started(&law.key, &right.right, received_on);
         let mut later = None;
         for row in law.rows_of(right) {
-            let Some(place) = clocks.place(&row.text.clock) else { continue };
+            let Some(place) = clocks.place(&row.text.clock) else {
+                continue;
+            };
             if !row.is_valid_on(received_on) {
                 later = first_start(later, row, received_on).or(later);
                 continue;
@@ -214,14 +221,26 @@ impl LawBook {
         Ok(clocks)
     }
 
-    /// The date that a row gives for an event on `from`.
+    /// The date that a row gives for an event on `from`, by the row that holds on that day.
     ///
     /// # Errors
     /// No such row on that day, a row that gives no date, or a calendar that doesn't list a year the count reaches.
     pub fn rule_date(&self, rule: &str, from: Date) -> Result<RuleDate, DueError> {
-        let (law, row) = self.row(rule, from)?;
+        self.rule_date_on(rule, from, from)
+    }
+
+    /// The date that a row gives for an event on `from`, by the row that holds on `on`: an age counts from a birth long before the law.
+    ///
+    /// # Errors
+    /// No such row on that day, a row that gives no date, or a calendar that doesn't list a year the count reaches.
+    pub fn rule_date_on(&self, rule: &str, from: Date, on: Date) -> Result<RuleDate, DueError> {
+        let (law, row) = self.row(rule, on)?;
         let (date, nominal) = self.count(law, row, from)?;
-        Ok(RuleDate { date, nominal, citation: row.citation() })
+        Ok(RuleDate {
+            date,
+            nominal,
+            citation: row.citation(),
+        })
     }
 
     /// The moment that a row of hours gives for an event at `from`.
@@ -235,7 +254,8 @@ impl LawBook {
         let (Unit::Hours, Amount::Count(hours)) = (row.unit, row.amount) else {
             return Err(row.wrong_unit("moment"));
         };
-        let after = SignedDuration::try_from_hours(hours).and_then(|hours| from.checked_add(hours).ok());
+        let after =
+            SignedDuration::try_from_hours(hours).and_then(|hours| from.checked_add(hours).ok());
         after.ok_or(DueError::Calendar(CalendarError::OutOfRange(day)))
     }
 
@@ -255,19 +275,35 @@ impl LawBook {
     ///
     /// # Errors
     /// The law never lets the clock stand still (every law but the GDPR), or the calendar doesn't list a year the count reaches.
-    pub fn suspend(&self, clocks: &Clocks, asked: Date, answered: Date) -> Result<Clocks, DueError> {
+    pub fn suspend(
+        &self,
+        clocks: &Clocks,
+        asked: Date,
+        answered: Date,
+    ) -> Result<Clocks, DueError> {
         let law = self.law(&clocks.law)?;
         let right = law.right(&clocks.right)?;
         let valid = |row: &&Row| row.is_valid_on(clocks.received_on);
         let rows: Vec<&Row> = law.rows_of(right).filter(valid).collect();
         let Some(permission) = rows.iter().find(|row| row.text.clock == "suspension") else {
-            return Err(DueError::NoSuspension { law: law.key.clone(), right: right.right.clone() });
+            return Err(DueError::NoSuspension {
+                law: law.key.clone(),
+                right: right.right.clone(),
+            });
         };
         let days = days_between(asked, answered).max(0);
-        let mut moved = Clocks { rows: clocks.rows.clone(), ..clocks.clone() };
+        let mut moved = Clocks {
+            rows: clocks.rows.clone(),
+            ..clocks.clone()
+        };
         for row in &rows {
-            let is_moved = matches!(row.text.clock.as_str(), "respond_by" | "max_with_extension" | "internal_target");
-            let (true, Some(place)) = (is_moved, moved.place(&row.text.clock)) else { continue };
+            let is_moved = matches!(
+                row.text.clock.as_str(),
+                "respond_by" | "max_with_extension" | "internal_target"
+            );
+            let (true, Some(place)) = (is_moved, moved.place(&row.text.clock)) else {
+                continue;
+            };
             let nominal = self.count_nominal(law, row, clocks.received_on)?;
             let later = add_calendar_days(nominal, days)?;
             *place = Some(self.calendar_of(law, row)?.roll(later, row.text.roll)?);
@@ -282,8 +318,14 @@ impl LawBook {
     /// No law is called that; the error lists all.
     pub fn law(&self, name: &str) -> Result<&Law, DueError> {
         let key = normal(name);
-        let found = self.laws.get(&key).or_else(|| self.laws.values().find(|law| law.aliases.contains(&key)));
-        found.ok_or_else(|| DueError::UnknownLaw { law: name.to_owned(), known: self.laws.keys().cloned().collect() })
+        let found = self
+            .laws
+            .get(&key)
+            .or_else(|| self.laws.values().find(|law| law.aliases.contains(&key)));
+        found.ok_or_else(|| DueError::UnknownLaw {
+            law: name.to_owned(),
+            known: self.laws.keys().cloned().collect(),
+        })
     }
 
     /// All laws by key.
@@ -306,8 +348,11 @@ impl LawBook {
 
     /// The exceptions for which data may be kept, and the cases that a deletion doesn't reach.
     pub fn exceptions(&self) -> impl Iterator<Item = &Reason> {
-        let is_exception = |kind| matches!(kind, ReasonKind::DeletionException | ReasonKind::OutOfReach);
-        self.reasons.iter().filter(move |reason| is_exception(reason.kind))
+        let is_exception =
+            |kind| matches!(kind, ReasonKind::DeletionException | ReasonKind::OutOfReach);
+        self.reasons
+            .iter()
+            .filter(move |reason| is_exception(reason.kind))
     }
 
     /// All reasons: exceptions, denials and the buckets of the metrics.
@@ -375,15 +420,33 @@ impl LawBook {
     /// The row with that id that holds on that day, with its law.
     fn row(&self, rule: &str, on: Date) -> Result<(&Law, &Row), DueError> {
         let law_key = rule.split_once('.').map_or(rule, |(law, _)| law);
-        let unknown = || DueError::UnknownRule { rule: rule.to_owned(), law: law_key.to_owned() };
+        let unknown = || DueError::UnknownRule {
+            rule: rule.to_owned(),
+            law: law_key.to_owned(),
+        };
         let law = self.laws.get(law_key).ok_or_else(unknown)?;
-        let versions: Vec<&Row> = law.rows.iter().filter(|row| row.text.rule == rule).collect();
+        let versions: Vec<&Row> = law
+            .rows
+            .iter()
+            .filter(|row| row.text.rule == rule)
+            .collect();
         if versions.is_empty() {
             return Err(unknown());
         }
-        let from = versions.iter().fold(None, |later, row| first_start(later, row, on).or(later));
-        let not_in_force = || DueError::NotInForce { law: law.key.clone(), name: rule.to_owned(), on, from };
-        versions.into_iter().find(|row| row.is_valid_on(on)).map(|row| (law, row)).ok_or_else(not_in_force)
+        let from = versions
+            .iter()
+            .fold(None, |later, row| first_start(later, row, on).or(later));
+        let not_in_force = || DueError::NotInForce {
+            law: law.key.clone(),
+            name: rule.to_owned(),
+            on,
+            from,
+        };
+        versions
+            .into_iter()
+            .find(|row| row.is_valid_on(on))
+            .map(|row| (law, row))
+            .ok_or_else(not_in_force)
     }
 
     /// The date a row gives, rolled and before rolling.
@@ -393,11 +456,18 @@ impl LawBook {
         if row.text.roll == Roll::None {
             return Ok((nominal, nominal));
         }
-        Ok((self.calendar_of(law, row)?.roll(nominal, row.text.roll)?, nominal))
+        Ok((
+            self.calendar_of(law, row)?.roll(nominal, row.text.roll)?,
+            nominal,
+        ))
     }
 
     fn count_nominal(&self, law: &Law, row: &Row, event: Date) -> Result<Date, DueError> {
-        let from = if row.start == Start::EndOfYear { end_of_year(event) } else { event };
+        let from = if row.start == Start::EndOfYear {
+            end_of_year(event)
+        } else {
+            event
+        };
         let count = match row.amount {
             Amount::Count(count) if row.start == Start::Back => -count,
             Amount::Count(count) => count,
@@ -409,6 +479,7 @@ impl LawBook {
             Unit::CalendarDays => add_calendar_days(from, count),
             Unit::BusinessDays => self.calendar_of(law, row)?.add_business_days(from, count),
             Unit::Months => add_months(from, count),
+            Unit::Years if row.text.counted_from == "birth_date" => birthday(from, count),
             Unit::Years => add_years(from, count),
             _ => return Err(row.wrong_unit("date")),
         };
@@ -418,7 +489,10 @@ impl LawBook {
     fn calendar_of(&self, law: &Law, row: &Row) -> Result<&Calendar, DueError> {
         let key = row.text.calendar.as_ref().unwrap_or(&law.calendar);
         // Assembling has checked that every named calendar exists; the error only keeps this total.
-        let missing = || DueError::UnknownRule { rule: row.text.rule.clone(), law: law.key.clone() };
+        let missing = || DueError::UnknownRule {
+            rule: row.text.rule.clone(),
+            law: law.key.clone(),
+        };
         self.calendars.get(key).ok_or_else(missing)
     }
 }
@@ -431,9 +505,22 @@ impl Law {
     pub fn right(&self, name: &str) -> Result<&Right, DueError> {
         let key = normal(name);
         let exact = self.rights.iter().find(|right| right.right == key);
-        let found = exact.or_else(|| self.rights.iter().find(|right| right.aliases.contains(&key)));
-        let known = || self.rights.iter().map(|right| right.right.clone()).collect();
-        found.ok_or_else(|| DueError::UnknownRight { law: self.key.clone(), right: name.to_owned(), known: known() })
+        let found = exact.or_else(|| {
+            self.rights
+                .iter()
+                .find(|right| right.aliases.contains(&key))
+        });
+        let known = || {
+            self.rights
+                .iter()
+                .map(|right| right.right.clone())
+                .collect()
+        };
+        found.ok_or_else(|| DueError::UnknownRight {
+            law: self.key.clone(),
+            right: name.to_owned(),
+            known: known(),
+        })
     }
 
     /// The local date of receipt in the law's jurisdiction (facts T13).
@@ -461,12 +548,22 @@ impl Law {
     }
 
     /// A right that has rows, of which none holds on that day, gives an error instead of silence.
-    fn check_without_clock(&self, right: &Right, on: Date, from: Option<Date>) -> Result<(), DueError> {
+    fn check_without_clock(
+        &self,
+        right: &Right,
+        on: Date,
+        from: Option<Date>,
+    ) -> Result<(), DueError> {
         let has_clock = self.rows_of(right).any(|row| !row.is_valid_on(on));
         if !has_clock {
             return Ok(());
         }
-        Err(DueError::NotInForce { law: self.key.clone(), name: right.right.clone(), on, from })
+        Err(DueError::NotInForce {
+            law: self.key.clone(),
+            name: right.right.clone(),
+            on,
+            from,
+        })
     }
 }
 
@@ -494,7 +591,11 @@ impl Row {
     }
 
     fn wrong_unit(&self, wanted: &'static str) -> DueError {
-        DueError::WrongUnit { rule: self.text.rule.clone(), unit: self.unit.as_str(), wanted }
+        DueError::WrongUnit {
+            rule: self.text.rule.clone(),
+            unit: self.unit.as_str(),
+            wanted,
+        }
     }
 }
 
@@ -513,8 +614,20 @@ fn end_of_year(day: Date) -> Date {
     day.last_of_year()
 }
 
+/// The birthday on which an age is reached. Who was born on 29 February reaches it on 1 March in other years: the protection of
+/// a minor must not end a day early, while a deadline must not end a day late.
+fn birthday(birth: Date, years: i64) -> Result<Date, CalendarError> {
+    let day = add_years(birth, years)?;
+    if day.day() == birth.day() {
+        Ok(day)
+    } else {
+        add_calendar_days(day, 1)
+    }
+}
+
 fn day_of_next_year(event: Date, month: i8, day: i8) -> Result<Date, CalendarError> {
     let first = add_calendar_days(event.last_of_year(), 1)?;
-    let of_month = Date::new(first.year(), month, 1).map_err(|_| CalendarError::OutOfRange(event))?;
+    let of_month =
+        Date::new(first.year(), month, 1).map_err(|_| CalendarError::OutOfRange(event))?;
     add_calendar_days(of_month, i64::from(day.min(of_month.days_in_month())) - 1)
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::{Date, Weekday};
 use jiff::Span;
+use jiff::civil::{Date, Weekday};
 use serde::Deserialize;
 
 use super::row::{Confidence, Roll};
@@ -56,7 +56,9 @@ pub struct Calendar {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
     /// The count leaves the years that the calendar lists.
-    #[error("calendar `{calendar}` lists the years {first} to {last} and this count reaches {year}; add {year} to `law/calendars.yaml`")]
+    #[error(
+        "calendar `{calendar}` lists the years {first} to {last} and this count reaches {year}; add {year} to `law/calendars.yaml`"
+    )]
     UnknownYear {
         /// The calendar's key.
         calendar: String,
@@ -78,14 +80,17 @@ impl Calendar {
         let mut weekdays = BTreeSet::new();
         for word in &text.working_days {
             let Some(weekday) = parse_weekday(word) else {
-                return Err(format!("`{word}` is not a day of the week; use mon, tue, wed, thu, fri, sat or sun"));
+                return Err(format!(
+                    "`{word}` is not a day of the week; use mon, tue, wed, thu, fri, sat or sun"
+                ));
             };
             weekdays.insert(weekday.to_monday_zero_offset());
         }
         if weekdays.is_empty() || text.years.is_empty() {
             return Err("a calendar needs at least one working day and one year".to_owned());
         }
-        let misplaced = |(year, days): (&i16, &Vec<Date>)| days.iter().find(|day| day.year() != *year).copied();
+        let misplaced =
+            |(year, days): (&i16, &Vec<Date>)| days.iter().find(|day| day.year() != *year).copied();
         if let Some(day) = text.years.iter().find_map(misplaced) {
             return Err(format!("`{day}` is listed under another year"));
         }
@@ -104,7 +109,13 @@ impl Calendar {
 
     /// Days of one year that are listed as not counting; none if the year is unknown.
     pub fn holidays_in(&self, year: i16) -> Option<Vec<Date>> {
-        self.years.contains(&year).then(|| self.holidays.iter().filter(|day| day.year() == year).copied().collect())
+        self.years.contains(&year).then(|| {
+            self.holidays
+                .iter()
+                .filter(|day| day.year() == year)
+                .copied()
+                .collect()
+        })
     }
 
     /// Whether the day counts as a working day.
@@ -187,7 +198,8 @@ pub fn add_years(from: Date, years: i64) -> Result<Date, CalendarError> {
 }
 
 fn add(from: Date, span: Result<Span, jiff::Error>) -> Result<Date, CalendarError> {
-    span.and_then(|span| from.checked_add(span)).map_err(|_| CalendarError::OutOfRange(from))
+    span.and_then(|span| from.checked_add(span))
+        .map_err(|_| CalendarError::OutOfRange(from))
 }
 
 /// How many days `to` lies after `from` (negative: before).

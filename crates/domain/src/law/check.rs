@@ -7,7 +7,10 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::row::{RowText, parse_amount, parse_start};
-use super::{Calendar, CalendarFile, CategoryFile, Confidence, Law, LawBook, MessageFile, ReasonFile, Right, Row, SourceFile, Unit, normal};
+use super::{
+    Calendar, CalendarFile, CategoryFile, Confidence, Law, LawBook, MessageFile, ReasonFile, Right,
+    Row, SourceFile, Unit, normal,
+};
 
 /// One file of a jurisdiction's laws.
 #[derive(Clone, Debug, Deserialize)]
@@ -101,9 +104,16 @@ impl LawBook {
     /// Every fault found, each with its file and rule.
     pub fn assemble(parts: LawParts) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let sources = parts.sources.map(|(_, file)| file.sources).unwrap_or_default();
+        let sources = parts
+            .sources
+            .map(|(_, file)| file.sources)
+            .unwrap_or_default();
         let known: BTreeSet<String> = sources.iter().map(|source| source.source.clone()).collect();
-        let mut check = Check { file: "", faults: &mut faults, sources: &known };
+        let mut check = Check {
+            file: "",
+            faults: &mut faults,
+            sources: &known,
+        };
 
         let calendars = check.calendars(parts.calendars.as_ref());
         let laws = check.laws(parts.jurisdictions, &calendars);
@@ -115,16 +125,31 @@ impl LawBook {
         }
         let categories = parts.categories.map(|(_, file)| file);
         let (ccpa_categories, sensitive_categories, categories) = categories
-            .map(|file| (file.ccpa_categories, file.sensitive_categories, file.categories))
+            .map(|file| {
+                (
+                    file.ccpa_categories,
+                    file.sensitive_categories,
+                    file.categories,
+                )
+            })
             .unwrap_or_default();
         Ok(Self {
             laws,
             calendars,
-            categories: categories.into_iter().map(|category| (category.category.clone(), category)).collect(),
+            categories: categories
+                .into_iter()
+                .map(|category| (category.category.clone(), category))
+                .collect(),
             ccpa_categories,
             sensitive_categories,
-            reasons: parts.reasons.map(|(_, file)| file.reasons).unwrap_or_default(),
-            messages: parts.messages.map(|(_, file)| file.messages).unwrap_or_default(),
+            reasons: parts
+                .reasons
+                .map(|(_, file)| file.reasons)
+                .unwrap_or_default(),
+            messages: parts
+                .messages
+                .map(|(_, file)| file.messages)
+                .unwrap_or_default(),
             sources,
         })
     }
@@ -132,7 +157,11 @@ impl LawBook {
 
 impl<'a> Check<'a> {
     fn fault(&mut self, rule: &str, problem: impl Into<String>) {
-        self.faults.push(Fault { file: self.file.to_owned(), rule: rule.to_owned(), problem: problem.into() });
+        self.faults.push(Fault {
+            file: self.file.to_owned(),
+            rule: rule.to_owned(),
+            problem: problem.into(),
+        });
     }
 
     fn missing_file(&mut self, name: &'a str, purpose: &str) {
@@ -145,18 +174,35 @@ impl<'a> Check<'a> {
         if citation.trim().is_empty() {
             self.fault(rule, "has no citation; say where it stands in `citation`");
         }
-        let keys: Vec<&str> = source.unwrap_or("").split(',').map(str::trim).filter(|key| !key.is_empty()).collect();
+        let keys: Vec<&str> = source
+            .unwrap_or("")
+            .split(',')
+            .map(str::trim)
+            .filter(|key| !key.is_empty())
+            .collect();
         if keys.is_empty() && !confidence.is_from_memory() {
-            self.fault(rule, format!("is marked `{}` without a `source`; name one or mark it `memory`", confidence.as_str()));
+            self.fault(
+                rule,
+                format!(
+                    "is marked `{}` without a `source`; name one or mark it `memory`",
+                    confidence.as_str()
+                ),
+            );
         }
         for key in keys {
             if !self.sources.contains(key) {
-                self.fault(rule, format!("names the source `{key}`, which `sources.yaml` doesn't list"));
+                self.fault(
+                    rule,
+                    format!("names the source `{key}`, which `sources.yaml` doesn't list"),
+                );
             }
         }
     }
 
-    fn calendars(&mut self, part: Option<&'a (String, CalendarFile)>) -> BTreeMap<String, Calendar> {
+    fn calendars(
+        &mut self,
+        part: Option<&'a (String, CalendarFile)>,
+    ) -> BTreeMap<String, Calendar> {
         let mut calendars = BTreeMap::new();
         let Some((file, part)) = part else {
             self.missing_file("calendars.yaml", "business days are counted with it");
@@ -164,7 +210,12 @@ impl<'a> Check<'a> {
         };
         self.file = file;
         for text in &part.calendars {
-            self.cited(&text.calendar, &text.citation, text.confidence, text.source.as_deref());
+            self.cited(
+                &text.calendar,
+                &text.citation,
+                text.confidence,
+                text.source.as_deref(),
+            );
             if calendars.contains_key(&text.calendar) {
                 self.fault(&text.calendar, "is listed twice");
             }
@@ -184,18 +235,36 @@ impl<'a> Check<'a> {
         let mut laws: BTreeMap<String, Law> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for (file, jurisdiction) in files {
-            let mut check = Check { file: &file, faults: self.faults, sources: self.sources };
+            let mut check = Check {
+                file: &file,
+                faults: self.faults,
+                sources: self.sources,
+            };
             let Ok(time_zone) = TimeZone::get(&jurisdiction.time_zone) else {
-                check.fault("", format!("`{}` is not a time zone; use a name like `America/Los_Angeles`", jurisdiction.time_zone));
+                check.fault(
+                    "",
+                    format!(
+                        "`{}` is not a time zone; use a name like `America/Los_Angeles`",
+                        jurisdiction.time_zone
+                    ),
+                );
                 continue;
             };
             for text in jurisdiction.laws {
                 for name in text.aliases.iter().chain([&text.law]) {
                     if !names.insert(normal(name)) {
-                        check.fault(&text.law, format!("the name `{name}` is already taken by another law or alias"));
+                        check.fault(
+                            &text.law,
+                            format!("the name `{name}` is already taken by another law or alias"),
+                        );
                     }
                 }
-                let law = check.law(text, &jurisdiction.jurisdiction, time_zone.clone(), calendars);
+                let law = check.law(
+                    text,
+                    &jurisdiction.jurisdiction,
+                    time_zone.clone(),
+                    calendars,
+                );
                 laws.insert(law.key.clone(), law);
             }
         }
@@ -213,15 +282,31 @@ impl<'a> Check<'a> {
         calendars: &BTreeMap<String, Calendar>,
     ) -> Law {
         if text.citation.trim().is_empty() {
-            self.fault(&text.law, "has no citation; say where it stands in `citation`");
+            self.fault(
+                &text.law,
+                "has no citation; say where it stands in `citation`",
+            );
         }
         if !calendars.contains_key(&text.calendar) {
-            self.fault(&text.law, format!("uses the calendar `{}`, which `calendars.yaml` doesn't list", text.calendar));
+            self.fault(
+                &text.law,
+                format!(
+                    "uses the calendar `{}`, which `calendars.yaml` doesn't list",
+                    text.calendar
+                ),
+            );
         }
         self.rights(&text.law, &text.rights);
-        let known: BTreeSet<&str> = text.rights.iter().map(|right| right.right.as_str()).collect();
-        let rows: Vec<Row> =
-            text.rows.into_iter().filter_map(|row| self.row(row, &text.law, &known, calendars)).collect();
+        let known: BTreeSet<&str> = text
+            .rights
+            .iter()
+            .map(|right| right.right.as_str())
+            .collect();
+        let rows: Vec<Row> = text
+            .rows
+            .into_iter()
+            .filter_map(|row| self.row(row, &text.law, &known, calendars))
+            .collect();
         self.overlaps(&rows);
         Law {
             key: text.law,
@@ -241,13 +326,24 @@ impl<'a> Check<'a> {
         let mut names = BTreeSet::new();
         for right in rights {
             let place = format!("{law}: {}", right.right);
-            self.cited(&place, &right.citation, right.confidence, right.source.as_deref());
+            self.cited(
+                &place,
+                &right.citation,
+                right.confidence,
+                right.source.as_deref(),
+            );
             for name in right.aliases.iter().chain([&right.right]) {
                 if name != &normal(name) {
-                    self.fault(&place, format!("the name `{name}` must be in lower case with `_`"));
+                    self.fault(
+                        &place,
+                        format!("the name `{name}` must be in lower case with `_`"),
+                    );
                 }
                 if !names.insert(name.as_str()) {
-                    self.fault(&place, format!("the name `{name}` is already taken by another right or alias"));
+                    self.fault(
+                        &place,
+                        format!("the name `{name}` is already taken by another right or alias"),
+                    );
                 }
             }
         }
@@ -261,29 +357,71 @@ impl<'a> Check<'a> {
         calendars: &BTreeMap<String, Calendar>,
     ) -> Option<Row> {
         let rule = text.rule.as_str();
-        self.cited(rule, &text.citation, text.confidence, text.source.as_deref());
-        if !rule.strip_prefix(law).is_some_and(|rest| rest.starts_with('.')) {
-            self.fault(rule, format!("the id of a row of `{law}` begins with `{law}.`"));
+        self.cited(
+            rule,
+            &text.citation,
+            text.confidence,
+            text.source.as_deref(),
+        );
+        if !rule
+            .strip_prefix(law)
+            .is_some_and(|rest| rest.starts_with('.'))
+        {
+            self.fault(
+                rule,
+                format!("the id of a row of `{law}` begins with `{law}.`"),
+            );
         }
         for right in &text.rights {
             if !rights.contains(right.as_str()) {
-                self.fault(rule, format!("names the right `{right}`, which `{law}` doesn't list"));
+                self.fault(
+                    rule,
+                    format!("names the right `{right}`, which `{law}` doesn't list"),
+                );
             }
         }
         if text.valid_to.is_some_and(|last| last < text.valid_from) {
-            self.fault(rule, "ends before it begins; check `valid_from` and `valid_to`");
+            self.fault(
+                rule,
+                "ends before it begins; check `valid_from` and `valid_to`",
+            );
         }
-        if let Some(calendar) = text.calendar.as_ref().filter(|key| !calendars.contains_key(*key)) {
-            self.fault(rule, format!("uses the calendar `{calendar}`, which `calendars.yaml` doesn't list"));
+        if let Some(calendar) = text
+            .calendar
+            .as_ref()
+            .filter(|key| !calendars.contains_key(*key))
+        {
+            self.fault(
+                rule,
+                format!("uses the calendar `{calendar}`, which `calendars.yaml` doesn't list"),
+            );
         }
         let Some(unit) = Unit::parse(&text.unit) else {
-            self.fault(rule, format!("`{}` is not a unit; use one of {}", text.unit, Unit::words().join(", ")));
+            self.fault(
+                rule,
+                format!(
+                    "`{}` is not a unit; use one of {}",
+                    text.unit,
+                    Unit::words().join(", ")
+                ),
+            );
             return None;
         };
         match parse_amount(&text.value, unit) {
-            Ok(amount) => Some(Row { unit, amount, start: parse_start(&text.counted_from), text }),
+            Ok(amount) => Some(Row {
+                unit,
+                amount,
+                start: parse_start(&text.counted_from),
+                text,
+            }),
             Err(wanted) => {
-                self.fault(rule, format!("the value `{}` does not fit the unit `{}`, which takes {wanted}", text.value, text.unit));
+                self.fault(
+                    rule,
+                    format!(
+                        "the value `{}` does not fit the unit `{}`, which takes {wanted}",
+                        text.value, text.unit
+                    ),
+                );
                 None
             }
         }
@@ -292,9 +430,19 @@ impl<'a> Check<'a> {
     /// On one day at most one row may answer one question: by its id, and by its clock for a right.
     fn overlaps(&mut self, rows: &[Row]) {
         for (index, row) in rows.iter().enumerate() {
-            for other in rows.iter().skip(index + 1).filter(|other| row.overlaps(other)) {
+            for other in rows
+                .iter()
+                .skip(index + 1)
+                .filter(|other| row.overlaps(other))
+            {
                 if row.text.rule == other.text.rule {
-                    self.fault(&row.text.rule, format!("two rows hold at once from {}; set `valid_to` on the older", later(row, other)));
+                    self.fault(
+                        &row.text.rule,
+                        format!(
+                            "two rows hold at once from {}; set `valid_to` on the older",
+                            later(row, other)
+                        ),
+                    );
                 } else if let Some(right) = shared_right(row, other) {
                     let problem = format!(
                         "gives `{}` for `{right}` at the same time as `{}` from {}; set `valid_to` on one",
@@ -313,7 +461,11 @@ impl<'a> Check<'a> {
             return self.missing_file("categories.yaml", "data categories are known from it");
         };
         self.file = file;
-        for (key, term) in part.ccpa_categories.iter().chain(&part.sensitive_categories) {
+        for (key, term) in part
+            .ccpa_categories
+            .iter()
+            .chain(&part.sensitive_categories)
+        {
             self.cited(key, &term.citation, term.confidence, term.source.as_deref());
         }
         let mut keys = BTreeSet::new();
@@ -322,34 +474,67 @@ impl<'a> Check<'a> {
             if !keys.insert(key) {
                 self.fault(key, "is listed twice");
             }
-            for letter in category.ccpa.iter().filter(|letter| !part.ccpa_categories.contains_key(*letter)) {
-                self.fault(key, format!("`{letter}` is not one of the letters under `ccpa_categories`"));
+            for letter in category
+                .ccpa
+                .iter()
+                .filter(|letter| !part.ccpa_categories.contains_key(*letter))
+            {
+                self.fault(
+                    key,
+                    format!("`{letter}` is not one of the letters under `ccpa_categories`"),
+                );
             }
-            let spi = category.sensitive.as_ref().filter(|spi| !part.sensitive_categories.contains_key(*spi));
+            let spi = category
+                .sensitive
+                .as_ref()
+                .filter(|spi| !part.sensitive_categories.contains_key(*spi));
             if let Some(spi) = spi {
-                self.fault(key, format!("`{spi}` is not one of the keys under `sensitive_categories`"));
+                self.fault(
+                    key,
+                    format!("`{spi}` is not one of the keys under `sensitive_categories`"),
+                );
             }
             if let Some(never) = &category.never_disclose {
-                self.cited(key, &never.citation, never.confidence, never.source.as_deref());
+                self.cited(
+                    key,
+                    &never.citation,
+                    never.confidence,
+                    never.source.as_deref(),
+                );
             }
         }
     }
 
     fn reasons(&mut self, part: Option<&'a (String, ReasonFile)>) {
         let Some((file, part)) = part else {
-            return self.missing_file("reasons.yaml", "what is kept or denied is explained with it");
+            return self.missing_file(
+                "reasons.yaml",
+                "what is kept or denied is explained with it",
+            );
         };
         self.file = file;
         let mut codes = BTreeSet::new();
         for reason in &part.reasons {
-            self.cited(&reason.reason, &reason.citation, reason.confidence, reason.source.as_deref());
+            self.cited(
+                &reason.reason,
+                &reason.citation,
+                reason.confidence,
+                reason.source.as_deref(),
+            );
             if !codes.insert(reason.reason.as_str()) {
                 self.fault(&reason.reason, "is listed twice");
             }
         }
         for reason in &part.reasons {
-            if let Some(bucket) = reason.bucket.as_ref().filter(|bucket| !codes.contains(bucket.as_str())) {
-                self.fault(&reason.reason, format!("counts in the bucket `{bucket}`, which is not listed"));
+            if let Some(bucket) = reason
+                .bucket
+                .as_ref()
+                .filter(|bucket| !codes.contains(bucket.as_str()))
+            {
+                self.fault(
+                    &reason.reason,
+                    format!("counts in the bucket `{bucket}`, which is not listed"),
+                );
             }
         }
     }
@@ -361,13 +546,24 @@ impl<'a> Check<'a> {
         self.file = file;
         let mut keys = BTreeSet::new();
         for message in &part.messages {
-            self.cited(&message.message, &message.citation, message.confidence, message.source.as_deref());
+            self.cited(
+                &message.message,
+                &message.citation,
+                message.confidence,
+                message.source.as_deref(),
+            );
             if !keys.insert(message.message.as_str()) {
                 self.fault(&message.message, "is listed twice");
             }
-            let is_row = |rule: &String| laws.values().any(|law| law.rows.iter().any(|row| row.text.rule == *rule));
+            let is_row = |rule: &String| {
+                laws.values()
+                    .any(|law| law.rows.iter().any(|row| row.text.rule == *rule))
+            };
             if let Some(rule) = message.within.as_ref().filter(|rule| !is_row(rule)) {
-                self.fault(&message.message, format!("is due by the row `{rule}`, which no law has"));
+                self.fault(
+                    &message.message,
+                    format!("is due by the row `{rule}`, which no law has"),
+                );
             }
         }
     }
@@ -379,6 +575,10 @@ fn later(row: &Row, other: &Row) -> jiff::civil::Date {
 
 /// A right for which both rows give the same clock from the same event.
 fn shared_right<'r>(row: &'r Row, other: &Row) -> Option<&'r String> {
-    let is_same_clock = row.text.clock == other.text.clock && row.text.counted_from == other.text.counted_from;
-    row.text.rights.iter().find(|right| is_same_clock && other.text.rights.contains(right))
+    let is_same_clock =
+        row.text.clock == other.text.clock && row.text.counted_from == other.text.counted_from;
+    row.text
+        .rights
+        .iter()
+        .find(|right| is_same_clock && other.text.rights.contains(right))
 }

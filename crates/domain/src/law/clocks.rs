@@ -17,7 +17,9 @@ pub enum Received {
 
 /// Neither a date nor a moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a time of receipt; write a date like `2026-11-02`, or a moment with its offset like `2026-11-02T23:50:00-08:00`")]
+#[error(
+    "`{0}` is not a time of receipt; write a date like `2026-11-02`, or a moment with its offset like `2026-11-02T23:50:00-08:00`"
+)]
 pub struct InvalidReceived(String);
 
 impl std::str::FromStr for Received {
@@ -27,9 +29,14 @@ impl std::str::FromStr for Received {
         let text = text.trim();
         // A date is exactly ten characters; jiff would also read a date out of a moment without an offset, whose day is then a guess.
         if text.len() == 10 {
-            return text.parse().map(Self::Date).map_err(|_| InvalidReceived(text.to_owned()));
+            return text
+                .parse()
+                .map(Self::Date)
+                .map_err(|_| InvalidReceived(text.to_owned()));
         }
-        text.parse().map(Self::At).map_err(|_| InvalidReceived(text.to_owned()))
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| InvalidReceived(text.to_owned()))
     }
 }
 
@@ -89,7 +96,9 @@ pub enum ExtensionError {
     #[error("the time was already extended on {0}; it can be extended once")]
     AlreadyExtended(Date),
     /// The notice came after the first period.
-    #[error("an extension told on {on} is too late: it had to be told by {respond_by}, so the privacy request is overdue")]
+    #[error(
+        "an extension told on {on} is too late: it had to be told by {respond_by}, so the privacy request is overdue"
+    )]
     TooLate {
         /// Day of the notice.
         on: Date,
@@ -136,7 +145,11 @@ impl Clocks {
 
     /// The weakest mark among the rows behind the dates.
     pub fn confidence(&self) -> Confidence {
-        self.rows.iter().map(|row| row.confidence).max().unwrap_or(Confidence::MemoryUncertain)
+        self.rows
+            .iter()
+            .map(|row| row.confidence)
+            .max()
+            .unwrap_or(Confidence::MemoryUncertain)
     }
 
     /// The same clocks with the time extended by a notice told to the subject on `on`.
@@ -150,20 +163,34 @@ impl Clocks {
             return Err(ExtensionError::AlreadyExtended(earlier));
         }
         let (Some(respond_by), Some(max)) = (self.respond_by, self.max_with_extension) else {
-            return Err(ExtensionError::NoExtension { law: self.law.clone(), right: self.right.clone() });
+            return Err(ExtensionError::NoExtension {
+                law: self.law.clone(),
+                right: self.right.clone(),
+            });
         };
         if on < self.received_on {
-            return Err(ExtensionError::BeforeReceipt { on, received_on: self.received_on });
+            return Err(ExtensionError::BeforeReceipt {
+                on,
+                received_on: self.received_on,
+            });
         }
         if on > respond_by {
             return Err(ExtensionError::TooLate { on, respond_by });
         }
         // The target belonged to the first period; without it the new date alone counts.
-        Ok(Self { respond_by: Some(max), extended_on: Some(on), internal_target: None, ..self.clone() })
+        Ok(Self {
+            respond_by: Some(max),
+            extended_on: Some(on),
+            internal_target: None,
+            ..self.clone()
+        })
     }
 }
 
 /// Which clocks govern a subject whom several laws protect: those that end first (facts T21); of equals the first.
 pub fn earliest(clocks: &[Clocks]) -> Option<&Clocks> {
-    clocks.iter().filter(|clock| clock.respond_by.is_some()).min_by_key(|clock| clock.respond_by)
+    clocks
+        .iter()
+        .filter(|clock| clock.respond_by.is_some())
+        .min_by_key(|clock| clock.respond_by)
 }

@@ -91,7 +91,11 @@ pub struct Message {
 impl Message {
     /// The mandatory fields that are not among `given`; a message with any of them must not be sent.
     pub fn missing<'a>(&'a self, given: &[&str]) -> Vec<&'a str> {
-        self.fields.iter().map(String::as_str).filter(|field| !given.contains(field)).collect()
+        self.fields
+            .iter()
+            .map(String::as_str)
+            .filter(|field| !given.contains(field))
+            .collect()
     }
 }
 

@@ -105,12 +105,18 @@ const UNITS: [(&str, Unit); 15] = [
 impl Unit {
     /// The unit that a file names, if it is one.
     pub fn parse(word: &str) -> Option<Self> {
-        UNITS.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+        UNITS
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, unit)| *unit)
     }
 
     /// The word used in the files.
     pub fn as_str(self) -> &'static str {
-        UNITS.iter().find(|(_, unit)| *unit == self).map_or("", |(word, _)| word)
+        UNITS
+            .iter()
+            .find(|(_, unit)| *unit == self)
+            .map_or("", |(word, _)| word)
     }
 
     /// All words that a file may use, for an error message.
@@ -221,7 +227,8 @@ impl Row {
 
     /// Whether some day lies in the validity of both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        let ends_before = |a: &Self, b: &Self| a.text.valid_to.is_some_and(|last| last < b.text.valid_from);
+        let ends_before =
+            |a: &Self, b: &Self| a.text.valid_to.is_some_and(|last| last < b.text.valid_from);
         !ends_before(self, other) && !ends_before(other, self)
     }
 
@@ -246,9 +253,14 @@ pub(crate) fn parse_amount(value: &Value, unit: Unit) -> Result<Amount, &'static
     match (unit, value) {
         (Unit::Term, Value::Text(_)) => Ok(Amount::Term),
         (Unit::Term, Value::Number(_)) => Err("a word"),
-        (Unit::Date, Value::Text(text)) => text.parse().map(Amount::Date).map_err(|_| "a date like 2027-01-31"),
+        (Unit::Date, Value::Text(text)) => text
+            .parse()
+            .map(Amount::Date)
+            .map_err(|_| "a date like 2027-01-31"),
         (Unit::Date, Value::Number(_)) => Err("a date like 2027-01-31"),
-        (Unit::DayOfNextYear, Value::Text(text)) => parse_month_day(text).ok_or("a month and day like \"01-31\""),
+        (Unit::DayOfNextYear, Value::Text(text)) => {
+            parse_month_day(text).ok_or("a month and day like \"01-31\"")
+        }
         (Unit::DayOfNextYear, Value::Number(_)) => Err("a month and day like \"01-31\""),
         (_, Value::Number(number)) if *number >= 0 => Ok(Amount::Count(*number)),
         _ => Err("a whole number that is not negative"),
