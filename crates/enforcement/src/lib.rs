@@ -2,6 +2,193 @@
 //!
 //! **No decision and no record, no data.** [`decide`] is the only source of a [`Permit`]; a permit opens nothing until it becomes a
 //! [`RecordedPermit`], which takes the proof that the audit log holds its record; opening the vault and releasing rows demand one.
+//!
+//! The cheats below do not compile. Each stands next to its honest twin, which does, so that a cheat fails for its own reason and
+//! not for a misspelt name.
+//!
+//! # A permit comes from a decision
+//! ```
+//! use domain::disclosure::{Facts, Query};
+//! use enforcement::{Denial, Permit, decide};
+//!
+//! fn honest(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
+//!     decide(query, facts)
+//! }
+//! ```
+//! and cannot be made by hand,
+//! ```compile_fail,E0624
+//! use domain::disclosure::{Facts, Query};
+//! use enforcement::{Denial, Permit, decide};
+//!
+//! fn forge(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
+//!     Ok(Permit::new(query, Default::default(), Vec::new()))
+//! }
+//! ```
+//! nor from another one,
+//! ```compile_fail,E0451
+//! use domain::disclosure::{Facts, Query};
+//! use enforcement::{Denial, Permit, decide};
+//!
+//! fn forge(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
+//!     Ok(Permit { ..decide(query, facts)? })
+//! }
+//! ```
+//! nor be widened afterwards.
+//! ```compile_fail,E0616
+//! use domain::disclosure::{Facts, Query};
+//! use enforcement::{Denial, Permit, decide};
+//!
+//! fn forge(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
+//!     let mut permit = decide(query, facts)?;
+//!     permit.verdicts.clear();
+//!     Ok(permit)
+//! }
+//! ```
+//!
+//! # A recorded permit comes from a permit and the proof of its record
+//! ```
+//! use domain::audit::Appended;
+//! use enforcement::{NotRecorded, Permit, RecordedPermit};
+//!
+//! fn honest(permit: Permit, proof: Appended) -> Result<RecordedPermit, NotRecorded> {
+//!     permit.record(proof)
+//! }
+//! ```
+//! and cannot be made by hand,
+//! ```compile_fail,E0451
+//! use domain::audit::Appended;
+//! use enforcement::{NotRecorded, Permit, RecordedPermit};
+//!
+//! fn forge(permit: Permit, proof: Appended) -> Result<RecordedPermit, NotRecorded> {
+//!     Ok(RecordedPermit { permit, sequence: proof.record().sequence, leaf: proof.leaf() })
+//! }
+//! ```
+//! nor can one record serve two permits.
+//! ```compile_fail,E0382
+//! use domain::audit::Appended;
+//! use enforcement::{NotRecorded, Permit, RecordedPermit};
+//!
+//! fn forge(first: Permit, second: Permit, proof: Appended) -> Result<[RecordedPermit; 2], NotRecorded> {
+//!     Ok([first.record(proof)?, second.record(proof)?])
+//! }
+//! ```
+//!
+//! # The proof comes from appending
+//! ```
+//! use domain::audit::{AppendError, Appended, ChainHeads, LogState, NewRecord, append};
+//!
+//! fn honest(state: &LogState, record: NewRecord) -> Result<Vec<Appended>, AppendError> {
+//!     let pending = append(state, &ChainHeads::new(), vec![record])?;
+//!     // storage commits the transaction here
+//!     Ok(pending.durable())
+//! }
+//! ```
+//! and cannot be made by hand.
+//! ```compile_fail,E0451
+//! use domain::audit::{AppendError, Appended, ChainHeads, LogState, NewRecord, append};
+//!
+//! fn forge(state: &LogState, record: NewRecord) -> Result<Vec<Appended>, AppendError> {
+//!     let pending = append(state, &ChainHeads::new(), vec![record])?;
+//!     let entry = pending.entries()[0].clone();
+//!     Ok(vec![Appended { record: entry.record, leaf: entry.leaf }])
+//! }
+//! ```
+//!
+//! # The vault opens with a recorded permit
+//! ```
+//! use domain::sensitive::{Sealed, Sensitive};
+//! use enforcement::RecordedPermit;
+//! use enforcement::vault::{Place, RequestKey, VaultError};
+//!
+//! fn honest(key: &RequestKey, permit: &RecordedPermit, place: &Place<'_>, sealed: &Sealed) -> Result<Sensitive<Vec<u8>>, VaultError> {
+//!     key.open(permit, place, sealed)
+//! }
+//! ```
+//! not with one that nobody recorded,
+//! ```compile_fail,E0308
+//! use domain::sensitive::{Sealed, Sensitive};
+//! use enforcement::Permit;
+//! use enforcement::vault::{Place, RequestKey, VaultError};
+//!
+//! fn cheat(key: &RequestKey, permit: &Permit, place: &Place<'_>, sealed: &Sealed) -> Result<Sensitive<Vec<u8>>, VaultError> {
+//!     key.open(permit, place, sealed)
+//! }
+//! ```
+//! not without one,
+//! ```compile_fail,E0061
+//! use domain::sensitive::{Sealed, Sensitive};
+//! use enforcement::vault::{Place, RequestKey, VaultError};
+//!
+//! fn cheat(key: &RequestKey, place: &Place<'_>, sealed: &Sealed) -> Result<Sensitive<Vec<u8>>, VaultError> {
+//!     key.open(place, sealed)
+//! }
+//! ```
+//! and nobody gets at the bare key.
+//! ```compile_fail,E0616
+//! use enforcement::vault::RequestKey;
+//!
+//! fn cheat(key: &RequestKey) -> [u8; 32] {
+//!     *key.key
+//! }
+//! ```
+//!
+//! # A row leaves through a recorded permit
+//! ```
+//! use domain::row::FoundRow;
+//! use enforcement::{RecordedPermit, release};
+//!
+//! fn honest(permit: &RecordedPermit, row: FoundRow) -> serde_json::Result<String> {
+//!     serde_json::to_string(&release(permit, row))
+//! }
+//! ```
+//! not through one that nobody recorded,
+//! ```compile_fail,E0308
+//! use domain::row::FoundRow;
+//! use enforcement::{Permit, release};
+//!
+//! fn cheat(permit: &Permit, row: FoundRow) -> serde_json::Result<String> {
+//!     serde_json::to_string(&release(permit, row))
+//! }
+//! ```
+//! not past it,
+//! ```compile_fail,E0277
+//! use domain::row::FoundRow;
+//! use enforcement::RecordedPermit;
+//!
+//! fn cheat(permit: &RecordedPermit, row: FoundRow) -> serde_json::Result<String> {
+//!     serde_json::to_string(&row.values)
+//! }
+//! ```
+//! and a value cannot be printed on the way.
+//! ```compile_fail,E0277
+//! use domain::sensitive::Sensitive;
+//!
+//! fn cheat(value: &Sensitive<String>) -> String {
+//!     format!("{value:?}")
+//! }
+//! ```
+//! ```
+//! use domain::sensitive::Sealed;
+//!
+//! fn honest(value: &Sealed) -> String {
+//!     format!("{value:?}")
+//! }
+//! ```
+//! Neither can keys.
+//! ```compile_fail,E0277
+//! use enforcement::vault::KeyRing;
+//!
+//! fn cheat(keys: &KeyRing) -> String {
+//!     format!("{keys:?}")
+//! }
+//! ```
+//! ```
+//! use enforcement::vault::KeyRing;
+//!
+//! fn honest(keys: &KeyRing) -> String {
+//!     format!("{:?}", keys.key_check())
+//! }
+//! ```
 
 pub mod decide;
 pub mod evidence;

@@ -1,0 +1,16 @@
+//! The reference monitor from outside: what it lets out, what it refuses, and what anybody can verify.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod decisions;
+mod evidence_files;
+mod key_files;
+mod log;
+mod merkle_vectors;
+mod note_vectors;
+mod sealing;
