@@ -12,6 +12,7 @@ mod commitment;
 mod hash;
 pub mod merkle;
 mod record;
+mod replay;
 pub mod tile;
 
 pub use action::Action;
@@ -23,3 +24,4 @@ pub use canonical::{CanonicalError, canonical_json};
 pub use commitment::commit;
 pub use hash::{Hash, InvalidHash, leaf_hash};
 pub use record::{Details, InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};
+pub use replay::{Replay, ReplayError};

@@ -8,10 +8,12 @@ mod key_file;
 mod key_ring;
 mod open;
 mod seal;
+mod stream;
 mod token;
 
 pub use blind_index::normalise;
 pub use key_file::KeyFileError;
 pub use key_ring::{KeyRing, SecretPurpose};
 pub use seal::{Place, RequestKey, VaultError, WrappedKey};
+pub use stream::{OpeningReader, SealingWriter};
 pub use token::{TokenTag, token_tag};

@@ -13,4 +13,5 @@ mod key_files;
 mod log;
 mod merkle_vectors;
 mod note_vectors;
+mod sealed_streams;
 mod sealing;
