@@ -44,14 +44,14 @@ pub struct Remaining {
 }
 
 /// A live schema.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Description {
     /// Its collections.
     pub collections: Vec<DescribedCollection>,
 }
 
 /// One table as the system itself describes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DescribedCollection {
     /// The schema or database, where it isn't the connection's default.
     pub schema: Option<String>,
@@ -68,7 +68,7 @@ pub struct DescribedCollection {
 }
 
 /// One column as the system itself describes it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DescribedField {
     /// Its name.
     pub name: String,
