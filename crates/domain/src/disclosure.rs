@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -145,7 +146,7 @@ impl Serialize for AttributeName {
     }
 }
 
-/// What a decision may rest on, loaded in one read. Nothing here is a personal value.
+/// What a decision may rest on, loaded in one read. Nothing here is a personal value; what comes from law data is shared, not copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The privacy request.
@@ -153,9 +154,9 @@ pub struct Facts {
     /// The recipient, when one is to be told.
     pub recipient: Option<RecipientFacts>,
     /// Data categories that law data knows.
-    pub known_categories: BTreeSet<String>,
+    pub known_categories: Arc<BTreeSet<String>>,
     /// Categories whose values never leave, only a description of what is held (11 CCR 7024(d)).
-    pub never_disclosed: Vec<NeverDisclosed>,
+    pub never_disclosed: Arc<[NeverDisclosed]>,
 }
 
 /// What a decision must know about the privacy request.

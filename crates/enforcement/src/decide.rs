@@ -4,8 +4,8 @@
 //! Law: 11 CCR 7024(a), (d) (what an unverified subject and what nobody may be given), 7060 (verification), 7022(b)-(c), 7026(f).
 
 use domain::disclosure::{
-    Attribute, AttributeName, DisclosureRecipient, Facts, Purpose, Query, Withheld, WithholdReason,
-    is_within,
+    Attribute, AttributeName, DisclosureRecipient, Facts, NeverDisclosed, Purpose, Query, Withheld,
+    WithholdReason, is_within,
 };
 use domain::privacy_request::{RequestKind, RequestState};
 
@@ -121,11 +121,7 @@ fn judge(attribute: &Attribute, query: &Query, facts: &Facts) -> Result<Verdict,
     if matches!(query.recipient, DisclosureRecipient::SourceSystem(_)) {
         return Ok(Verdict::Allowed);
     }
-    match facts
-        .never_disclosed
-        .iter()
-        .find(|rule| rule.covers(category))
-    {
+    match strictest_rule(category, facts) {
         None => Ok(Verdict::Allowed),
         Some(rule) if query.purpose == Purpose::GiveAccess => Ok(Verdict::Described {
             text: rule.description.clone(),
@@ -133,6 +129,15 @@ fn judge(attribute: &Attribute, query: &Query, facts: &Facts) -> Result<Verdict,
         }),
         Some(rule) => Err((WithholdReason::NeverDisclosed, Some(rule.citation.clone()))),
     }
+}
+
+/// The rule that says most exactly what is held: `user.government_id.passport_number` before `user.government_id`.
+fn strictest_rule<'a>(category: &str, facts: &'a Facts) -> Option<&'a NeverDisclosed> {
+    let covering = facts
+        .never_disclosed
+        .iter()
+        .filter(|rule| rule.covers(category));
+    covering.max_by_key(|rule| rule.category.len())
 }
 
 /// Whether the purpose has a use for the attribute.

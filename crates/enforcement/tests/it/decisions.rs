@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
-    AttributeName, DisclosureRecipient, Facts, Purpose, Query, RecipientFacts, WithholdReason,
+    AttributeName, DisclosureRecipient, Facts, NeverDisclosed, Purpose, Query, RecipientFacts,
+    WithholdReason,
 };
 use domain::id::OperatorId;
 use domain::privacy_request::{RequestKind, RequestState};
@@ -249,6 +250,28 @@ fn a_number_that_must_never_leave_is_described_to_the_subject_and_kept_from_ever
         denial.withheld()[0].citation.as_deref(),
         Some("11 CCR 7024(d)")
     );
+}
+
+#[test]
+fn the_description_is_the_most_exact_one_that_law_data_has() {
+    let rule = |category: &str, description: &str| NeverDisclosed {
+        category: category.to_owned(),
+        description: description.to_owned(),
+        citation: String::new(),
+    };
+    let rules = [
+        rule("user.government_id.national", "a Social Security number"),
+        rule("user.government_id", "an id"),
+        rule("user", "something"),
+    ];
+    let facts = Facts {
+        never_disclosed: rules.into(),
+        ..approved()
+    };
+    let number = attribute(field("shop.customer.ssn"), "user.government_id.national");
+    let permit = recorded(decide(&access(vec![number]), &facts).unwrap());
+    let released = release(&permit, found(&[("ssn", json!("078-05-1120"))]));
+    assert_eq!(released.text(&"ssn".into()), "a Social Security number");
 }
 
 #[test]

@@ -97,12 +97,14 @@ pub(crate) fn facts(kind: RequestKind, state: RequestState) -> Facts {
         known_categories: known
             .into_iter()
             .map(str::to_owned)
-            .collect::<BTreeSet<_>>(),
-        never_disclosed: vec![NeverDisclosed {
+            .collect::<BTreeSet<_>>()
+            .into(),
+        never_disclosed: [NeverDisclosed {
             category: "user.government_id".to_owned(),
             description: "a government identification number".to_owned(),
             citation: "11 CCR 7024(d)".to_owned(),
-        }],
+        }]
+        .into(),
     }
 }
 

@@ -6,6 +6,10 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests stand in for storage, which says when a record is durable"
+)]
 
 mod decisions;
 mod evidence_files;
