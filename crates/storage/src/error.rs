@@ -110,6 +110,14 @@ pub enum Error {
         /// The statement's name.
         statement: String,
     },
+    /// A record that can't be appended to the audit log.
+    #[error("record {position} of this batch cannot be appended to the audit log: {reason}")]
+    Record {
+        /// Which one of the batch, from 0.
+        position: usize,
+        /// Why.
+        reason: String,
+    },
     /// A column doesn't hold what the code expects.
     #[error("column `{column}`: {problem}")]
     Column {

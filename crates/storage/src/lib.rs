@@ -1,7 +1,23 @@
 //! Our own state in our own database: SQL lives here and nowhere else, one file per noun, values sealed before they arrive.
+//!
+//! A noun's functions take a [`Tx`], which [`Database::write`] and [`Database::read`] hand to a closure.
 
+pub mod attachment;
+pub mod audit;
 pub mod db;
 mod error;
+pub mod legal_hold;
+pub mod meta;
+pub mod operator;
+mod own_data_map;
+pub mod outreach;
+pub mod privacy_request;
+pub mod rate_limit;
+pub mod session;
+pub mod suppression;
+pub mod task;
+pub mod verification;
 
 pub use db::{Database, Row, Tx, Value};
 pub use error::Error;
+pub use own_data_map::{OwnColumn, own_data_map};

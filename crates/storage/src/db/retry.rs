@@ -14,6 +14,12 @@ pub(super) fn pause(next: u32) -> Duration {
     Duration::from_micros(most / 2 + random % (most / 2))
 }
 
+/// Rests before attempt `next` on a thread of our own, which nothing else waits for.
+#[expect(clippy::disallowed_methods, reason = "another program's lock sends no event, and the thread belongs to storage alone")]
+pub(super) fn rest(next: u32) {
+    std::thread::sleep(pause(next));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

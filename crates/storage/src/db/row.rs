@@ -123,6 +123,17 @@ impl Row {
             .map_err(|_| problem(column, "the text is not of the expected form"))
     }
 
+    /// Text read by a function of the domain, such as `TaskKind::parse`.
+    pub fn word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+        self.opt_word(column, parse)?.ok_or_else(|| missing(column))
+    }
+
+    /// Text read by a function of the domain, if any.
+    pub fn opt_word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
+        let Some(text) = self.opt_text(column)? else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| problem(column, "the word is not one that this program knows"))
+    }
+
     /// JSON text read into a type of the domain.
     pub fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
         self.opt_json(column)?.ok_or_else(|| missing(column))

@@ -168,7 +168,7 @@ fn read_with_retries<T, E: From<Error>>(
         match outcome {
             Attempt::Done(value) => return ended.map(|()| value).map_err(E::from),
             Attempt::Again(_) if attempt <= retry::ATTEMPTS => {
-                std::thread::sleep(retry::pause(attempt))
+                retry::rest(attempt)
             }
             Attempt::Failed(error) | Attempt::Again(error) => return Err(error),
         }
@@ -227,7 +227,7 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<rusqlite::Connection, 
                 if !failure.passing || attempt > retry::ATTEMPTS {
                     return Err(failure.error);
                 }
-                std::thread::sleep(retry::pause(attempt));
+                retry::rest(attempt);
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Storage on real engines: a SQLite file always, PostgreSQL when `PRIVITY_TEST_POSTGRES` names a server.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod audit;
+mod cost;
 mod crash;
 mod engine;
+mod other_nouns;
+mod outreach;
+mod own_data_map;
 mod place;
+mod privacy_request;
+mod sample;
+mod task;

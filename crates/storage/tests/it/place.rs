@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt as _;
 use storage::Database;
@@ -34,7 +35,10 @@ pub(crate) async fn on_postgres(test: impl AsyncFn(&str)) {
         .unwrap();
         return;
     };
-    let name = format!("privity_test_{}", uuid::Uuid::new_v4().simple());
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("privity_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    // A killed run may have left one of the same name behind.
+    run_on_server(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
     run_on_server(&server, &format!("CREATE DATABASE {name}")).await;
     let result = AssertUnwindSafe(test(&url_of(&server, &name)))
         .catch_unwind()

@@ -145,7 +145,7 @@ fn begin(tx: &mut Tx) -> Result<(), Error> {
         match tx.sqlite("group commit", "BEGIN IMMEDIATE") {
             Err(Error::Busy { .. }) if attempt < retry::ATTEMPTS => {
                 attempt += 1;
-                std::thread::sleep(retry::pause(attempt));
+                retry::rest(attempt);
             }
             other => return other,
         }
