@@ -5,7 +5,8 @@ with one line `N passed, N failed, N skipped`.
 usage: tally.py FOLDER
 
 FOLDER holds, per runner: NAME.log (its output), NAME.exit (its exit code) and, from nextest, NAME.junit (its report).
-A test that cannot run here prints one line that says `did not run` and why, and returns; it is counted as skipped.
+A test that cannot run here, on one engine or at all, prints one line that says `did not run` or begins with `not run`, and
+why, and returns. It is counted as skipped and never as passed, even if it did run on another engine.
 The exit code is 0 only if something ran and nothing failed.
 """
 import re
@@ -19,7 +20,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NEXTEST = re.compile(r"^\s*Summary \[.*\] .*tests? run:.*$", re.M)
 LIBTEST = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored;.*$", re.M)
 OURS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
-DID_NOT_RUN = re.compile(r"\bdid not run\b", re.I)
+DID_NOT_RUN = re.compile(r"\bdid not run\b|^\s*not run\b", re.I)
 SHOWN_OUTPUT = re.compile(r"^---- .+ stdout ----$")
 
 
