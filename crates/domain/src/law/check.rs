@@ -1,94 +1,14 @@
 //! From files to a law book: every row is checked before one date is counted, and every fault names its file and rule.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 
-use super::row::{RowText, parse_amount, parse_start};
+use super::row::{parse_amount, parse_start};
 use super::{
-    Calendar, CalendarFile, CategoryFile, Confidence, Law, LawBook, MessageFile, ReasonFile, Right,
-    Row, SourceFile, Unit, normal,
+    Calendar, CalendarFile, CategoryFile, Confidence, Fault, Faults, JurisdictionFile, Law,
+    LawBook, LawParts, LawText, MessageFile, ReasonFile, Right, Row, RowText, Unit, normal,
 };
-
-/// One file of a jurisdiction's laws.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JurisdictionFile {
-    /// Whose laws these are, e.g. `US-CA`.
-    pub jurisdiction: String,
-    /// Where its local dates are read, e.g. `America/Los_Angeles`.
-    pub time_zone: String,
-    /// Its laws.
-    pub laws: Vec<LawText>,
-}
-
-/// One law as written.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LawText {
-    /// Its key.
-    pub law: String,
-    /// Other names for it.
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// Its name.
-    pub title: String,
-    /// Where it stands.
-    #[serde(default)]
-    pub citation: String,
-    /// Calendar of its business days.
-    pub calendar: String,
-    /// Its rights.
-    #[serde(default)]
-    pub rights: Vec<Right>,
-    /// Its rows.
-    #[serde(default)]
-    pub rows: Vec<RowText>,
-}
-
-/// All files as read, each with its name for the error messages.
-#[derive(Clone, Debug, Default)]
-pub struct LawParts {
-    /// The laws, one file a jurisdiction.
-    pub jurisdictions: Vec<(String, JurisdictionFile)>,
-    /// `calendars.yaml`.
-    pub calendars: Option<(String, CalendarFile)>,
-    /// `categories.yaml`.
-    pub categories: Option<(String, CategoryFile)>,
-    /// `reasons.yaml`.
-    pub reasons: Option<(String, ReasonFile)>,
-    /// `messages.yaml`.
-    pub messages: Option<(String, MessageFile)>,
-    /// `sources.yaml`.
-    pub sources: Option<(String, SourceFile)>,
-}
-
-/// One thing wrong in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The file's name.
-    pub file: String,
-    /// The rule, law, right, calendar, category, reason or message it is in; empty for the file as a whole.
-    pub rule: String,
-    /// What is wrong and what to do.
-    pub problem: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rule.is_empty() {
-            return write!(f, "{}: {}", self.file, self.problem);
-        }
-        write!(f, "{}: `{}`: {}", self.file, self.rule, self.problem)
-    }
-}
-
-/// Everything wrong in the law files; never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Faults(pub Vec<Fault>);
 
 /// Collects the faults of one file.
 struct Check<'a> {
@@ -396,6 +316,12 @@ impl<'a> Check<'a> {
                 format!("uses the calendar `{calendar}`, which `calendars.yaml` doesn't list"),
             );
         }
+        self.counted(text)
+    }
+
+    /// The row with its unit and amount, if they fit each other.
+    fn counted(&mut self, text: RowText) -> Option<Row> {
+        let rule = text.rule.as_str();
         let Some(unit) = Unit::parse(&text.unit) else {
             self.fault(
                 rule,

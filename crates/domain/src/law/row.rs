@@ -145,7 +145,7 @@ impl std::fmt::Display for Value {
 }
 
 /// A row as a file holds it, not yet checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowText {
     /// Stable id, `<law>.<name>`; several rows may share it when their validity doesn't overlap.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use domain::law::{Clocks, Law, LawBook, Received, Row};
+use domain::law::{Clocks, Law, LawBook, Received, Right, Row, RowText};
 use governance::law;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub enum LawCommand {
     /// Compute by when a privacy request must be confirmed and answered.
     Due(Due),
     /// List the laws and their rights.
-    List(Folder),
+    List(List),
     /// Show the rights and rows of one law with their citations.
     Show(Show),
     /// Check a folder of law files and tell every fault with its file and line.
@@ -51,11 +51,24 @@ pub struct Due {
     folder: Folder,
 }
 
+/// Arguments of `privity law list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folder: Folder,
+}
+
 /// Arguments of `privity law show`.
 #[derive(Debug, Args)]
 pub struct Show {
     /// The law, e.g. ccpa.
     law: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     folder: Folder,
 }
@@ -65,6 +78,9 @@ pub struct Show {
 pub struct Check {
     /// The folder; files that it lacks are taken from inside the program.
     folder: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What `privity law due --json` prints.
@@ -90,6 +106,37 @@ struct CitationView<'a> {
     source: Option<&'a str>,
 }
 
+/// What `privity law list --json` prints of each law.
+#[derive(Debug, Serialize)]
+struct LawView<'a> {
+    law: &'a str,
+    title: &'a str,
+    jurisdiction: &'a str,
+    citation: &'a str,
+    time_zone: &'a str,
+    calendar: &'a str,
+    rights: &'a [Right],
+}
+
+/// What `privity law show --json` prints.
+#[derive(Debug, Serialize)]
+struct LawRowsView<'a> {
+    #[serde(flatten)]
+    law: LawView<'a>,
+    rows: Vec<&'a RowText>,
+}
+
+/// What `privity law check --json` prints.
+#[derive(Debug, Serialize)]
+struct CheckView {
+    laws: usize,
+    rows: usize,
+    rows_from_memory: usize,
+    data_categories: usize,
+    reasons: usize,
+    messages: usize,
+}
+
 /// The clocks that the law itself sets; targets and silences of the house are not part of the machine-readable answer.
 const SHOWN: [&str; 4] = ["ack_by", "respond_by", "max_with_extension", "right"];
 
@@ -101,8 +148,8 @@ impl LawCommand {
     pub fn run(self) -> anyhow::Result<()> {
         let text = match self {
             Self::Due(due) => due.answer()?,
-            Self::List(folder) => list(&folder.book()?),
-            Self::Show(show) => show_law(show.folder.book()?.law(&show.law)?),
+            Self::List(list) => list.answer()?,
+            Self::Show(show) => show.answer()?,
             Self::Check(check) => check.answer()?,
         };
         match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
@@ -132,22 +179,76 @@ impl Due {
     }
 }
 
+impl List {
+    fn answer(&self) -> anyhow::Result<String> {
+        let book = self.folder.book()?;
+        if self.json {
+            let laws: Vec<LawView<'_>> = book.laws().map(LawView::of).collect();
+            return Ok(serde_json::to_string_pretty(&laws)?);
+        }
+        Ok(list(&book))
+    }
+}
+
+impl Show {
+    fn answer(&self) -> anyhow::Result<String> {
+        let book = self.folder.book()?;
+        let law = book.law(&self.law)?;
+        if self.json {
+            let rows = law.rows.iter().map(|row| &row.text).collect();
+            return Ok(serde_json::to_string_pretty(&LawRowsView {
+                law: LawView::of(law),
+                rows,
+            })?);
+        }
+        Ok(show_law(law))
+    }
+}
+
 impl Check {
     fn answer(&self) -> anyhow::Result<String> {
         let book = law::load(Some(&self.folder))?;
         let rows: Vec<&Row> = book.laws().flat_map(|law| &law.rows).collect();
-        let unverified = rows
-            .iter()
-            .filter(|row| row.text.confidence.is_from_memory())
-            .count();
+        let sound = CheckView {
+            laws: book.laws().count(),
+            rows: rows.len(),
+            rows_from_memory: rows
+                .iter()
+                .filter(|row| row.text.confidence.is_from_memory())
+                .count(),
+            data_categories: book.categories().count(),
+            reasons: book.reasons().len(),
+            messages: book.messages().len(),
+        };
+        if self.json {
+            return Ok(serde_json::to_string_pretty(&sound)?);
+        }
+        let CheckView {
+            laws,
+            rows,
+            rows_from_memory,
+            data_categories,
+            reasons,
+            messages,
+        } = sound;
         Ok(format!(
-            "{} laws, {} rows, {} data categories, {} reasons and {} messages are sound; {unverified} rows are from memory and need a check",
-            book.laws().count(),
-            rows.len(),
-            book.categories().count(),
-            book.reasons().len(),
-            book.messages().len(),
+            "{laws} laws, {rows} rows, {data_categories} data categories, {reasons} reasons and {messages} messages are sound; \
+             {rows_from_memory} rows are from memory and need a check"
         ))
+    }
+}
+
+impl<'a> LawView<'a> {
+    fn of(law: &'a Law) -> Self {
+        Self {
+            law: &law.key,
+            title: &law.title,
+            jurisdiction: &law.jurisdiction,
+            citation: &law.citation,
+            time_zone: law.time_zone().iana_name().unwrap_or("UTC"),
+            calendar: law.calendar(),
+            rights: &law.rights,
+        }
     }
 }
 
@@ -428,6 +529,58 @@ mod tests {
     }
 
     #[test]
+    fn laws_rows_and_checks_are_also_printed_as_json() {
+        let folder = || Folder { law_folder: None };
+        let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        let laws = json(
+            List {
+                json: true,
+                folder: folder(),
+            }
+            .answer()
+            .unwrap(),
+        );
+        assert!(
+            laws.as_array()
+                .unwrap()
+                .iter()
+                .any(|law| law["law"] == "gdpr" && law["rights"][0]["right"] == "access")
+        );
+        let ccpa = json(
+            Show {
+                law: "CCPA".to_owned(),
+                json: true,
+                folder: folder(),
+            }
+            .answer()
+            .unwrap(),
+        );
+        let respond = ccpa["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["rule"] == "ccpa.respond")
+            .unwrap();
+        assert_eq!(
+            (respond["value"].as_i64(), respond["unit"].as_str()),
+            (Some(45), Some("calendar_days"))
+        );
+        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../law");
+        let sound = json(
+            Check {
+                folder: shipped,
+                json: true,
+            }
+            .answer()
+            .unwrap(),
+        );
+        assert_eq!(
+            sound["laws"].as_u64(),
+            Some(laws.as_array().unwrap().len() as u64)
+        );
+    }
+
+    #[test]
     fn a_folder_with_a_fault_is_refused_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -437,6 +590,7 @@ mod tests {
         .unwrap();
         let error = Check {
             folder: folder.path().to_owned(),
+            json: false,
         }
         .answer()
         .unwrap_err()
@@ -447,6 +601,7 @@ mod tests {
         );
         let sound = Check {
             folder: folder.path().join("gone"),
+            json: false,
         }
         .answer();
         assert!(sound.is_err());
