@@ -13,6 +13,7 @@
 
 mod decisions;
 mod evidence_files;
+mod independent_verifier;
 mod key_files;
 mod log;
 mod merkle_vectors;
