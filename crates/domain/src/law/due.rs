@@ -210,6 +210,10 @@ impl LawBook {
             let later = add_calendar_days(nominal, days)?;
             *place = Some(self.calendar_of(law, row)?.roll(later, row.text.roll)?);
         }
+        if moved.extended_on.is_some() {
+            moved.respond_by = moved.max_with_extension;
+            moved.internal_target = None;
+        }
         moved.rows.push(permission.citation());
         Ok(moved)
     }

@@ -21,6 +21,16 @@ pub enum Verification {
 }
 
 impl Verification {
+    /// The word used in the files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Reasonable => "reasonable",
+            Self::ReasonableOrHigh => "reasonable_or_high",
+            Self::ReasonablyHigh => "reasonably_high",
+        }
+    }
+
     /// Whether identity may be asked for at all.
     pub const fn is_allowed(self) -> bool {
         !matches!(self, Self::Forbidden)

@@ -259,6 +259,18 @@ fn california_never_lets_the_clock_stand_still() {
 }
 
 #[test]
+fn an_extended_time_stays_extended_when_the_clock_stood_still() {
+    let book = book();
+    let clocks = book.due("gdpr", "erase", &on(date(2026, 11, 2))).unwrap();
+    let extended = clocks.extend(date(2026, 11, 3)).unwrap();
+    let moved = book
+        .suspend(&extended, date(2026, 11, 4), date(2026, 11, 14))
+        .unwrap();
+    assert_eq!(extended.respond_by, Some(date(2027, 2, 2)));
+    assert_eq!(moved.respond_by, Some(date(2027, 2, 12)));
+}
+
+#[test]
 fn of_several_laws_the_earliest_date_governs() {
     let book = book();
     let day = on(date(2026, 11, 2));

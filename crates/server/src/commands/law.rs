@@ -367,13 +367,12 @@ fn show_law(law: &Law) -> String {
         law.file
     );
     for right in &law.rights {
-        let verification = format!("{:?}", right.verification);
         let _ = writeln!(text, "  {:<28} {}", right.right, right.title);
         let _ = writeln!(
             text,
             "  {:<28} verification: {}; {}{}",
             "",
-            words(&verification),
+            right.verification.as_str().replace('_', " "),
             right.citation,
             mark(right.confidence.is_from_memory())
         );
@@ -412,18 +411,6 @@ fn show_row(text: &mut String, row: &Row) {
     if let Some(note) = &written.note {
         let _ = writeln!(text, "  {:<36} {note}", "");
     }
-}
-
-/// `ReasonablyHigh` as `reasonably high`.
-fn words(name: &str) -> String {
-    let mut text = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !text.is_empty() {
-            text.push(' ');
-        }
-        text.extend(letter.to_lowercase());
-    }
-    text
 }
 
 #[cfg(test)]
