@@ -43,6 +43,8 @@ CREATE INDEX privacy_request_state ON privacy_request (state, id);
 
 CREATE INDEX privacy_request_due ON privacy_request ((COALESCE(extended_to, respond_by))) WHERE closed_at IS NULL;
 
+CREATE INDEX privacy_request_closed ON privacy_request (closed_at) WHERE closed_at IS NOT NULL;
+
 -- The code that a subject types to show who she is.
 CREATE TABLE verification (
     request_id TEXT NOT NULL PRIMARY KEY REFERENCES privacy_request (id),

@@ -60,13 +60,20 @@ pub fn insert(tx: &mut Tx, attachment: &Attachment, content: &Sealed) -> Result<
 pub fn of_request(tx: &mut Tx, request: RequestId) -> Result<Vec<Attachment>, Error> {
     let sql = "-- list attachment of request
         SELECT id, request_id, outreach_id, task_id, name, media_type, size, created_at FROM attachment WHERE request_id = ?1 ORDER BY id";
-    tx.query(sql, &[request.into()])?.iter().map(attachment).collect()
+    tx.query(sql, &[request.into()])?
+        .iter()
+        .map(attachment)
+        .collect()
 }
 
 /// An attachment and its sealed content.
 pub fn get(tx: &mut Tx, id: AttachmentId) -> Result<Option<(Attachment, Sealed)>, Error> {
-    let row = tx.query_optional("-- get attachment\nSELECT * FROM attachment WHERE id = ?1", &[id.into()])?;
-    row.map(|row| Ok((attachment(&row)?, row.sealed("content")?))).transpose()
+    let row = tx.query_optional(
+        "-- get attachment\nSELECT * FROM attachment WHERE id = ?1",
+        &[id.into()],
+    )?;
+    row.map(|row| Ok((attachment(&row)?, row.sealed("content")?)))
+        .transpose()
 }
 
 fn attachment(row: &Row) -> Result<Attachment, Error> {

@@ -37,8 +37,15 @@ pub struct Checkpoint {
 impl Database {
     /// [`Database::write`] for a closure that also appends to the audit log ([`append`]): answers the proof that each record is in the log
     /// for good. This is the only way to get such a proof, and data leaves only against one.
-    #[expect(clippy::disallowed_methods, reason = "the one place: the transaction above has committed")]
-    pub async fn write_recorded<T, E, F>(&self, name: &'static str, closure: F) -> Result<(T, Vec<Appended>), E>
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place: the transaction above has committed"
+    )]
+    pub async fn write_recorded<T, E, F>(
+        &self,
+        name: &'static str,
+        closure: F,
+    ) -> Result<(T, Vec<Appended>), E>
     where
         F: Fn(&mut Tx) -> Result<(T, Pending), E> + Send + 'static,
         T: Send + 'static,
@@ -59,8 +66,11 @@ impl Database {
 pub fn append(tx: &mut Tx, log: &str, records: &[NewRecord]) -> Result<Pending, Error> {
     let heads = lock_heads(tx, records)?;
     let state = lock_log(tx, log)?;
-    let pending = audit::append(&state, &heads, records.to_vec())
-        .map_err(|error| Error::Record { position: error.position, reason: error.source.to_string() })?;
+    let pending =
+        audit::append(&state, &heads, records.to_vec()).map_err(|error| Error::Record {
+            position: error.position,
+            reason: error.source.to_string(),
+        })?;
     insert_entries(tx, log, &pending)?;
     insert_tiles(tx, log, &pending)?;
     save_heads(tx, &pending)?;
@@ -71,11 +81,14 @@ pub fn append(tx: &mut Tx, log: &str, records: &[NewRecord]) -> Result<Pending, 
 fn lock_heads(tx: &mut Tx, records: &[NewRecord]) -> Result<ChainHeads, Error> {
     let sql = "-- lock chain head
         UPDATE privacy_request SET audit_sequence = audit_sequence WHERE id = ?1 RETURNING id, audit_sequence, audit_previous";
-    let requests: BTreeSet<RequestId> = records.iter().filter_map(|record| record.request).collect();
+    let requests: BTreeSet<RequestId> =
+        records.iter().filter_map(|record| record.request).collect();
     let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into()]).collect();
     let mut heads = ChainHeads::new();
     for rows in tx.query_many(sql, &sets)? {
-        let row = rows.first().ok_or_else(|| Error::NotFound { statement: "lock chain head".to_owned() })?;
+        let row = rows.first().ok_or_else(|| Error::NotFound {
+            statement: "lock chain head".to_owned(),
+        })?;
         if let Some(head) = chain_head(row)? {
             heads.insert(row.parsed("id")?, head);
         }
@@ -90,7 +103,10 @@ fn lock_log(tx: &mut Tx, log: &str) -> Result<LogState, Error> {
         ON CONFLICT (log) DO UPDATE SET size = audit_log.size
         RETURNING frontier";
     let row = tx.query_one(sql, &[log.into(), Frontier::default().to_bytes().into()])?;
-    Ok(LogState { log: log.to_owned(), frontier: frontier(&row)? })
+    Ok(LogState {
+        log: log.to_owned(),
+        frontier: frontier(&row)?,
+    })
 }
 
 fn insert_entries(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
@@ -98,67 +114,124 @@ fn insert_entries(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error
     let values = |entry: &audit::NewEntry| -> Vec<Value> {
         let record = &entry.record;
         let request = record.request.map(|link| link.id);
-        vec![log.into(), record.sequence.into(), entry.bytes.clone().into(), entry.leaf.0.into(), request.into(), record.at.into()]
+        vec![
+            log.into(),
+            record.sequence.into(),
+            entry.bytes.clone().into(),
+            entry.leaf.0.into(),
+            request.into(),
+            record.at.into(),
+        ]
     };
-    tx.execute_many(sql, &pending.entries().iter().map(values).collect::<Vec<_>>()).map(|_| ())
+    tx.execute_many(
+        sql,
+        &pending.entries().iter().map(values).collect::<Vec<_>>(),
+    )
+    .map(|_| ())
 }
 
 fn insert_tiles(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
     let sql = "-- insert audit_tile\nINSERT INTO audit_tile (log, level, position, hash) VALUES (?1, ?2, ?3, ?4)";
     let values = |tile: &audit::merkle::SubtreeHash| -> Vec<Value> {
-        vec![log.into(), u32::from(tile.level).into(), tile.index.into(), tile.hash.0.into()]
+        vec![
+            log.into(),
+            u32::from(tile.level).into(),
+            tile.index.into(),
+            tile.hash.0.into(),
+        ]
     };
-    tx.execute_many(sql, &pending.subtrees().iter().map(values).collect::<Vec<_>>()).map(|_| ())
+    tx.execute_many(
+        sql,
+        &pending.subtrees().iter().map(values).collect::<Vec<_>>(),
+    )
+    .map(|_| ())
 }
 
 fn save_heads(tx: &mut Tx, pending: &Pending) -> Result<(), Error> {
     let sql = "-- save chain head\nUPDATE privacy_request SET audit_sequence = ?2, audit_previous = ?3 WHERE id = ?1";
-    let sets: Vec<_> = pending.heads().iter().map(|(id, head)| vec![(*id).into(), head.records.into(), head.last.0.into()]).collect();
+    let sets: Vec<_> = pending
+        .heads()
+        .iter()
+        .map(|(id, head)| vec![(*id).into(), head.records.into(), head.last.0.into()])
+        .collect();
     tx.execute_many(sql, &sets).map(|_| ())
 }
 
 fn save_log(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
     let frontier = &pending.state().frontier;
     let sql = "-- save audit_log\nUPDATE audit_log SET size = ?2, frontier = ?3 WHERE log = ?1";
-    tx.execute(sql, &[log.into(), frontier.size().into(), frontier.to_bytes().into()]).map(|_| ())
+    tx.execute(
+        sql,
+        &[
+            log.into(),
+            frontier.size().into(),
+            frontier.to_bytes().into(),
+        ],
+    )
+    .map(|_| ())
 }
 
 /// Where the log ends now; an empty one when nothing was appended yet.
 pub fn state(tx: &mut Tx, log: &str) -> Result<LogState, Error> {
-    let row = tx.query_optional("-- get audit_log\nSELECT frontier FROM audit_log WHERE log = ?1", &[log.into()])?;
-    let Some(row) = row else { return Ok(LogState::empty(log)) };
-    Ok(LogState { log: log.to_owned(), frontier: frontier(&row)? })
+    let row = tx.query_optional(
+        "-- get audit_log\nSELECT frontier FROM audit_log WHERE log = ?1",
+        &[log.into()],
+    )?;
+    let Some(row) = row else {
+        return Ok(LogState::empty(log));
+    };
+    Ok(LogState {
+        log: log.to_owned(),
+        frontier: frontier(&row)?,
+    })
 }
 
 /// Entries from `first` on, at most `limit`.
 pub fn entries(tx: &mut Tx, log: &str, first: u64, limit: u32) -> Result<Vec<Entry>, Error> {
     let sql = "-- list audit_entry
         SELECT sequence, entry, leaf FROM audit_entry WHERE log = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT ?3";
-    tx.query(sql, &[log.into(), first.into(), limit.into()])?.iter().map(entry).collect()
+    tx.query(sql, &[log.into(), first.into(), limit.into()])?
+        .iter()
+        .map(entry)
+        .collect()
 }
 
 /// All entries of a privacy request's chain, in order.
 pub fn of_request(tx: &mut Tx, log: &str, request: RequestId) -> Result<Vec<Entry>, Error> {
     let sql = "-- list audit_entry of request
         SELECT sequence, entry, leaf FROM audit_entry WHERE request_id = ?1 AND log = ?2 ORDER BY sequence";
-    tx.query(sql, &[request.into(), log.into()])?.iter().map(entry).collect()
+    tx.query(sql, &[request.into(), log.into()])?
+        .iter()
+        .map(entry)
+        .collect()
 }
 
 /// The stored hashes that a proof needs ([`domain::audit::merkle::inclusion_needs`]), as a `HashReader`.
-pub fn hashes(tx: &mut Tx, log: &str, needs: &[HashRange]) -> Result<BTreeMap<(u8, u64), Hash>, Error> {
+pub fn hashes(
+    tx: &mut Tx,
+    log: &str,
+    needs: &[HashRange],
+) -> Result<BTreeMap<(u8, u64), Hash>, Error> {
     let leaves = "-- read leaf hashes
         SELECT sequence AS position, leaf AS hash FROM audit_entry WHERE log = ?1 AND sequence >= ?2 AND sequence < ?3";
     let tiles = "-- read tile hashes
         SELECT position, hash FROM audit_tile WHERE log = ?1 AND level = ?4 AND position >= ?2 AND position < ?3";
     let mut found = BTreeMap::new();
     for range in needs.iter().copied().collect::<BTreeSet<_>>() {
-        let mut values = vec![log.into(), range.first.into(), (range.first + range.count).into()];
+        let mut values = vec![
+            log.into(),
+            range.first.into(),
+            (range.first + range.count).into(),
+        ];
         let sql = if range.level == 0 { leaves } else { tiles };
         if range.level > 0 {
             values.push(u32::from(range.level).into());
         }
         for row in tx.query(sql, &values)? {
-            found.insert((range.level, row.count("position")?), Hash(row.hash("hash")?));
+            found.insert(
+                (range.level, row.count("position")?),
+                Hash(row.hash("hash")?),
+            );
         }
     }
     Ok(found)
@@ -168,29 +241,59 @@ pub fn hashes(tx: &mut Tx, log: &str, needs: &[HashRange]) -> Result<BTreeMap<(u
 pub fn save_checkpoint(tx: &mut Tx, log: &str, checkpoint: &Checkpoint) -> Result<(), Error> {
     let sql = "-- save checkpoint
         INSERT INTO audit_checkpoint (log, size, root, note) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (log, size) DO NOTHING";
-    tx.execute(sql, &[log.into(), checkpoint.size.into(), checkpoint.root.0.into(), (&checkpoint.note).into()]).map(|_| ())
+    tx.execute(
+        sql,
+        &[
+            log.into(),
+            checkpoint.size.into(),
+            checkpoint.root.0.into(),
+            (&checkpoint.note).into(),
+        ],
+    )
+    .map(|_| ())
 }
 
 /// The checkpoint that covers most.
 pub fn latest_checkpoint(tx: &mut Tx, log: &str) -> Result<Option<Checkpoint>, Error> {
     let sql = "-- get latest checkpoint\nSELECT size, root, note FROM audit_checkpoint WHERE log = ?1 ORDER BY size DESC LIMIT 1";
-    tx.query_optional(sql, &[log.into()])?.as_ref().map(checkpoint).transpose()
+    tx.query_optional(sql, &[log.into()])?
+        .as_ref()
+        .map(checkpoint)
+        .transpose()
 }
 
 /// The smallest checkpoint that covers the record at `sequence`.
-pub fn checkpoint_covering(tx: &mut Tx, log: &str, sequence: u64) -> Result<Option<Checkpoint>, Error> {
+pub fn checkpoint_covering(
+    tx: &mut Tx,
+    log: &str,
+    sequence: u64,
+) -> Result<Option<Checkpoint>, Error> {
     let sql = "-- get covering checkpoint\nSELECT size, root, note FROM audit_checkpoint WHERE log = ?1 AND size > ?2 ORDER BY size LIMIT 1";
-    tx.query_optional(sql, &[log.into(), sequence.into()])?.as_ref().map(checkpoint).transpose()
+    tx.query_optional(sql, &[log.into(), sequence.into()])?
+        .as_ref()
+        .map(checkpoint)
+        .transpose()
 }
 
 fn frontier(row: &Row) -> Result<Frontier, Error> {
-    Frontier::from_bytes(row.bytes("frontier")?).map_err(|error| Error::Column { column: "frontier".to_owned(), problem: error.to_string() })
+    Frontier::from_bytes(row.bytes("frontier")?).map_err(|error| Error::Column {
+        column: "frontier".to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 fn entry(row: &Row) -> Result<Entry, Error> {
-    Ok(Entry { sequence: row.count("sequence")?, bytes: row.bytes("entry")?.to_vec(), leaf: Hash(row.hash("leaf")?) })
+    Ok(Entry {
+        sequence: row.count("sequence")?,
+        bytes: row.bytes("entry")?.to_vec(),
+        leaf: Hash(row.hash("leaf")?),
+    })
 }
 
 fn checkpoint(row: &Row) -> Result<Checkpoint, Error> {
-    Ok(Checkpoint { size: row.count("size")?, root: Hash(row.hash("root")?), note: row.text("note")?.to_owned() })
+    Ok(Checkpoint {
+        size: row.count("size")?,
+        root: Hash(row.hash("root")?),
+        note: row.text("note")?.to_owned(),
+    })
 }

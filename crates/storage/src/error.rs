@@ -23,9 +23,9 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// The server refused the name or the password.
+    /// The server refused the name, the password or the way of connecting.
     #[error(
-        "the database {target} refused the name or the password; correct them in the database URL"
+        "the database {target} refused the login; correct name and password in the database URL, and check that the server lets this machine in (pg_hba.conf) with the `sslmode` that is set"
     )]
     WrongPassword {
         /// Where we tried, without credentials.

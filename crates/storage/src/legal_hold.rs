@@ -50,7 +50,10 @@ pub fn insert(tx: &mut Tx, hold: &LegalHold) -> Result<(), Error> {
         INSERT INTO legal_hold (id, name, reason_code, note, covers, request_id, placed_by, placed_at, until_day, lifted_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let covers = serde_json::to_string(&hold.covers);
-    let covers = covers.map_err(|_| Error::Column { column: "covers".to_owned(), problem: "it has no JSON form".to_owned() })?;
+    let covers = covers.map_err(|_| Error::Column {
+        column: "covers".to_owned(),
+        problem: "it has no JSON form".to_owned(),
+    })?;
     let values = [
         hold.id.into(),
         (&hold.name).into(),
@@ -67,15 +70,35 @@ pub fn insert(tx: &mut Tx, hold: &LegalHold) -> Result<(), Error> {
 }
 
 /// Legal holds in force on `today` for everybody or for one of `requests`, oldest first.
-pub fn in_force(tx: &mut Tx, today: Date, requests: &BTreeSet<RequestId>) -> Result<Vec<LegalHold>, Error> {
+pub fn in_force(
+    tx: &mut Tx,
+    today: Date,
+    requests: &BTreeSet<RequestId>,
+) -> Result<Vec<LegalHold>, Error> {
     let sql = "-- list legal_hold in force\nSELECT * FROM legal_hold WHERE lifted_at IS NULL AND (until_day IS NULL OR until_day >= ?1) ORDER BY id";
-    let holds = tx.query(sql, &[today.into()])?.iter().map(hold).collect::<Result<Vec<_>, _>>()?;
-    Ok(holds.into_iter().filter(|hold| hold.request.is_none_or(|request| requests.contains(&request))).collect())
+    let holds = tx
+        .query(sql, &[today.into()])?
+        .iter()
+        .map(hold)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(holds
+        .into_iter()
+        .filter(|hold| {
+            hold.request
+                .is_none_or(|request| requests.contains(&request))
+        })
+        .collect())
 }
 
 /// All legal holds, lifted ones too, newest first.
 pub fn list(tx: &mut Tx) -> Result<Vec<LegalHold>, Error> {
-    tx.query("-- list legal_hold\nSELECT * FROM legal_hold ORDER BY id DESC", &[])?.iter().map(hold).collect()
+    tx.query(
+        "-- list legal_hold\nSELECT * FROM legal_hold ORDER BY id DESC",
+        &[],
+    )?
+    .iter()
+    .map(hold)
+    .collect()
 }
 
 /// Lifts a legal hold. `false` when that had happened before or there is none.

@@ -39,25 +39,41 @@ pub fn insert(tx: &mut Tx, operator: &Operator) -> Result<(), Error> {
 
 /// The operator with this id, shut out or not.
 pub fn get(tx: &mut Tx, id: OperatorId) -> Result<Option<Operator>, Error> {
-    tx.query_optional("-- get operator\nSELECT * FROM operator WHERE id = ?1", &[id.into()])?.as_ref().map(operator).transpose()
+    tx.query_optional(
+        "-- get operator\nSELECT * FROM operator WHERE id = ?1",
+        &[id.into()],
+    )?
+    .as_ref()
+    .map(operator)
+    .transpose()
 }
 
 /// The operator whose key has this hash, unless shut out.
 pub fn get_by_key_tag(tx: &mut Tx, tag: &[u8]) -> Result<Option<Operator>, Error> {
-    let sql = "-- get operator by key\nSELECT * FROM operator WHERE key_tag = ?1 AND disabled_at IS NULL";
-    tx.query_optional(sql, &[tag.into()])?.as_ref().map(operator).transpose()
+    let sql =
+        "-- get operator by key\nSELECT * FROM operator WHERE key_tag = ?1 AND disabled_at IS NULL";
+    tx.query_optional(sql, &[tag.into()])?
+        .as_ref()
+        .map(operator)
+        .transpose()
 }
 
 /// All operators, oldest first.
 pub fn list(tx: &mut Tx) -> Result<Vec<Operator>, Error> {
-    tx.query("-- list operator\nSELECT * FROM operator ORDER BY id", &[])?.iter().map(operator).collect()
+    tx.query("-- list operator\nSELECT * FROM operator ORDER BY id", &[])?
+        .iter()
+        .map(operator)
+        .collect()
 }
 
 /// Shuts an operator out at once: the key no longer opens, and every session ends. `false` when that had happened before.
 pub fn disable(tx: &mut Tx, id: OperatorId, at: Timestamp) -> Result<bool, Error> {
     let sql = "-- disable operator\nUPDATE operator SET disabled_at = ?2 WHERE id = ?1 AND disabled_at IS NULL";
     let changed = tx.execute(sql, &[id.into(), at.into()])?;
-    tx.execute("-- end sessions of operator\nDELETE FROM session WHERE operator_id = ?1", &[id.into()])?;
+    tx.execute(
+        "-- end sessions of operator\nDELETE FROM session WHERE operator_id = ?1",
+        &[id.into()],
+    )?;
     Ok(changed == 1)
 }
 

@@ -94,40 +94,73 @@ pub fn update(tx: &mut Tx, outreach: &Outreach) -> Result<(), Error> {
 
 /// Stores what the recipient wrote, sealed.
 pub fn save_note(tx: &mut Tx, id: OutreachId, note: &Sealed) -> Result<(), Error> {
-    found(tx.execute("-- save note\nUPDATE outreach SET note = ?2 WHERE id = ?1", &[id.into(), note.into()])?, "save note")
+    found(
+        tx.execute(
+            "-- save note\nUPDATE outreach SET note = ?2 WHERE id = ?1",
+            &[id.into(), note.into()],
+        )?,
+        "save note",
+    )
 }
 
 /// Stores the hash of a new token, when a mail with a new link goes out; the old link ends.
 pub fn save_link_tag(tx: &mut Tx, id: OutreachId, tag: &[u8]) -> Result<(), Error> {
-    found(tx.execute("-- save link tag\nUPDATE outreach SET link_tag = ?2 WHERE id = ?1", &[id.into(), tag.into()])?, "save link tag")
+    found(
+        tx.execute(
+            "-- save link tag\nUPDATE outreach SET link_tag = ?2 WHERE id = ?1",
+            &[id.into(), tag.into()],
+        )?,
+        "save link tag",
+    )
 }
 
 /// Holds it until the transaction ends, so that an answer and a reminder don't overwrite each other, and answers it as it is now.
 pub fn lock(tx: &mut Tx, id: OutreachId) -> Result<Option<StoredOutreach>, Error> {
     let sql = "-- lock outreach\nUPDATE outreach SET level = level WHERE id = ?1 RETURNING *";
-    tx.query_optional(sql, &[id.into()])?.as_ref().map(stored).transpose()
+    tx.query_optional(sql, &[id.into()])?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// The outreach with this id.
 pub fn get(tx: &mut Tx, id: OutreachId) -> Result<Option<StoredOutreach>, Error> {
-    tx.query_optional("-- get outreach\nSELECT * FROM outreach WHERE id = ?1", &[id.into()])?.as_ref().map(stored).transpose()
+    tx.query_optional(
+        "-- get outreach\nSELECT * FROM outreach WHERE id = ?1",
+        &[id.into()],
+    )?
+    .as_ref()
+    .map(stored)
+    .transpose()
 }
 
 /// The outreach whose link carries the token with this hash.
 pub fn get_by_link_tag(tx: &mut Tx, tag: &[u8]) -> Result<Option<StoredOutreach>, Error> {
-    tx.query_optional("-- get outreach by link\nSELECT * FROM outreach WHERE link_tag = ?1", &[tag.into()])?.as_ref().map(stored).transpose()
+    tx.query_optional(
+        "-- get outreach by link\nSELECT * FROM outreach WHERE link_tag = ?1",
+        &[tag.into()],
+    )?
+    .as_ref()
+    .map(stored)
+    .transpose()
 }
 
 /// The outreach that a recipient knows under its own id.
 pub fn get_by_external_id(tx: &mut Tx, external_id: &str) -> Result<Option<StoredOutreach>, Error> {
     let sql = "-- get outreach by external id\nSELECT * FROM outreach WHERE external_id = ?1";
-    tx.query_optional(sql, &[external_id.into()])?.as_ref().map(stored).transpose()
+    tx.query_optional(sql, &[external_id.into()])?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// All outreach of a privacy request, by recipient.
 pub fn of_request(tx: &mut Tx, request: RequestId) -> Result<Vec<StoredOutreach>, Error> {
     let sql = "-- list outreach of request\nSELECT * FROM outreach WHERE request_id = ?1 ORDER BY recipient, action";
-    tx.query(sql, &[request.into()])?.iter().map(stored).collect()
+    tx.query(sql, &[request.into()])?
+        .iter()
+        .map(stored)
+        .collect()
 }
 
 const fn channel_text(channel: ChannelKind) -> &'static str {
@@ -139,11 +172,23 @@ const fn channel_text(channel: ChannelKind) -> &'static str {
 }
 
 fn parse_channel(text: &str) -> Option<ChannelKind> {
-    [ChannelKind::Webhook, ChannelKind::Opendsr, ChannelKind::Email].into_iter().find(|channel| channel_text(*channel) == text)
+    [
+        ChannelKind::Webhook,
+        ChannelKind::Opendsr,
+        ChannelKind::Email,
+    ]
+    .into_iter()
+    .find(|channel| channel_text(*channel) == text)
 }
 
 fn found(changed: u64, statement: &str) -> Result<(), Error> {
-    if changed == 1 { Ok(()) } else { Err(Error::NotFound { statement: statement.to_owned() }) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Error::NotFound {
+            statement: statement.to_owned(),
+        })
+    }
 }
 
 fn stored(row: &Row) -> Result<StoredOutreach, Error> {
@@ -179,7 +224,12 @@ fn answer(row: &Row) -> Result<Option<Answer>, Error> {
         None => Ok(None),
         Some("done") => Ok(Some(Answer::Done)),
         Some("not_found") => Ok(Some(Answer::NotFound)),
-        Some("exception") => Ok(Some(Answer::Exception { reason: row.text("reason")?.to_owned() })),
-        Some(_) => Err(Error::Column { column: "answer".to_owned(), problem: "no such answer".to_owned() }),
+        Some("exception") => Ok(Some(Answer::Exception {
+            reason: row.text("reason")?.to_owned(),
+        })),
+        Some(_) => Err(Error::Column {
+            column: "answer".to_owned(),
+            problem: "no such answer".to_owned(),
+        }),
     }
 }

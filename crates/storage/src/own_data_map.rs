@@ -38,16 +38,52 @@ const WINDOW: &str = "until the window is over";
 
 const IDENTIFIERS: Option<&str> = Some("A_identifiers");
 
-const fn plain(table: &'static str, column: &'static str, holds: &'static str, retention: &'static str) -> OwnColumn {
-    OwnColumn { table, column, holds, category: None, sealed: false, retention }
+const fn plain(
+    table: &'static str,
+    column: &'static str,
+    holds: &'static str,
+    retention: &'static str,
+) -> OwnColumn {
+    OwnColumn {
+        table,
+        column,
+        holds,
+        category: None,
+        sealed: false,
+        retention,
+    }
 }
 
-const fn personal(table: &'static str, column: &'static str, holds: &'static str, retention: &'static str) -> OwnColumn {
-    OwnColumn { table, column, holds, category: IDENTIFIERS, sealed: false, retention }
+const fn personal(
+    table: &'static str,
+    column: &'static str,
+    holds: &'static str,
+    retention: &'static str,
+) -> OwnColumn {
+    OwnColumn {
+        table,
+        column,
+        holds,
+        category: IDENTIFIERS,
+        sealed: false,
+        retention,
+    }
 }
 
-const fn sealed(table: &'static str, column: &'static str, holds: &'static str, retention: &'static str) -> OwnColumn {
-    OwnColumn { table, column, holds, category: IDENTIFIERS, sealed: true, retention }
+const fn sealed(
+    table: &'static str,
+    column: &'static str,
+    holds: &'static str,
+    retention: &'static str,
+) -> OwnColumn {
+    OwnColumn {
+        table,
+        column,
+        holds,
+        category: IDENTIFIERS,
+        sealed: true,
+        retention,
+    }
 }
 
 // One column a line reads as the table that it is.

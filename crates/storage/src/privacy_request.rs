@@ -103,7 +103,19 @@ pub fn insert_many(tx: &mut Tx, new: &[NewPrivacyRequest]) -> Result<(), Error> 
 }
 
 fn insert_values(new: &NewPrivacyRequest) -> Vec<Value> {
-    let PrivacyRequest { id, kind, law, state, waiting, channel, language, received_at, clock, closed_at, version } = &new.request;
+    let PrivacyRequest {
+        id,
+        kind,
+        law,
+        state,
+        waiting,
+        channel,
+        language,
+        received_at,
+        clock,
+        closed_at,
+        version,
+    } = &new.request;
     vec![
         (*id).into(),
         kind.as_str().into(),
@@ -131,30 +143,50 @@ fn insert_values(new: &NewPrivacyRequest) -> Vec<Value> {
 /// The privacy request with this id.
 pub fn get(tx: &mut Tx, id: RequestId) -> Result<Option<StoredPrivacyRequest>, Error> {
     let sql = "-- get privacy_request\nSELECT * FROM privacy_request WHERE id = ?1";
-    tx.query_optional(sql, &[id.into()])?.as_ref().map(stored).transpose()
+    tx.query_optional(sql, &[id.into()])?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// The privacy requests with these ids, in this order; ids that do not exist are left out.
 pub fn get_many(tx: &mut Tx, ids: &[RequestId]) -> Result<Vec<StoredPrivacyRequest>, Error> {
     let sql = "-- get privacy_request\nSELECT * FROM privacy_request WHERE id = ?1";
     let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
-    tx.query_many(sql, &sets)?.iter().flatten().map(stored).collect()
+    tx.query_many(sql, &sets)?
+        .iter()
+        .flatten()
+        .map(stored)
+        .collect()
 }
 
 /// The privacy request whose tracker link carries the token with this hash.
 pub fn get_by_tracker_tag(tx: &mut Tx, tag: &[u8]) -> Result<Option<StoredPrivacyRequest>, Error> {
-    let sql = "-- get privacy_request by tracker\nSELECT * FROM privacy_request WHERE tracker_tag = ?1";
-    tx.query_optional(sql, &[tag.into()])?.as_ref().map(stored).transpose()
+    let sql =
+        "-- get privacy_request by tracker\nSELECT * FROM privacy_request WHERE tracker_tag = ?1";
+    tx.query_optional(sql, &[tag.into()])?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// The privacy request whose package link carries the token with this hash. Whether the link still holds is the caller's question.
 pub fn get_by_package_tag(tx: &mut Tx, tag: &[u8]) -> Result<Option<StoredPrivacyRequest>, Error> {
-    let sql = "-- get privacy_request by package\nSELECT * FROM privacy_request WHERE package_tag = ?1";
-    tx.query_optional(sql, &[tag.into()])?.as_ref().map(stored).transpose()
+    let sql =
+        "-- get privacy_request by package\nSELECT * FROM privacy_request WHERE package_tag = ?1";
+    tx.query_optional(sql, &[tag.into()])?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// Newest first, at most `limit`; `after` is the last id of the page before.
-pub fn list(tx: &mut Tx, filter: &Filter, after: Option<RequestId>, limit: u32) -> Result<Vec<PrivacyRequest>, Error> {
+pub fn list(
+    tx: &mut Tx,
+    filter: &Filter,
+    after: Option<RequestId>,
+    limit: u32,
+) -> Result<Vec<PrivacyRequest>, Error> {
     let sql = "-- list privacy_request
         SELECT id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version
         FROM privacy_request
@@ -177,7 +209,12 @@ pub fn list(tx: &mut Tx, filter: &Filter, after: Option<RequestId>, limit: u32) 
 
 /// A LIKE pattern for texts that contain `part`, whatever signs it holds.
 fn containing(part: &str) -> String {
-    format!("%{}%", part.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
+    format!(
+        "%{}%",
+        part.replace('!', "!!")
+            .replace('%', "!%")
+            .replace('_', "!_")
+    )
 }
 
 /// Open privacy requests whose answer is due on `until` or before, the most urgent first.
@@ -187,13 +224,24 @@ pub fn due_within(tx: &mut Tx, until: Date, limit: u32) -> Result<Vec<PrivacyReq
         FROM privacy_request
         WHERE closed_at IS NULL AND COALESCE(extended_to, respond_by) <= ?1
         ORDER BY COALESCE(extended_to, respond_by), id LIMIT ?2";
-    tx.query(sql, &[until.into(), limit.into()])?.iter().map(request).collect()
+    tx.query(sql, &[until.into(), limit.into()])?
+        .iter()
+        .map(request)
+        .collect()
 }
 
 /// How many are in each state; states without any are left out.
 pub fn counts_by_state(tx: &mut Tx) -> Result<Vec<(RequestState, u64)>, Error> {
     let sql = "-- count privacy_request by state\nSELECT state, COUNT(*) AS requests FROM privacy_request GROUP BY state ORDER BY state";
-    tx.query(sql, &[])?.iter().map(|row| Ok((row.word("state", RequestState::parse)?, row.count("requests")?))).collect()
+    tx.query(sql, &[])?
+        .iter()
+        .map(|row| {
+            Ok((
+                row.word("state", RequestState::parse)?,
+                row.count("requests")?,
+            ))
+        })
+        .collect()
 }
 
 /// Holds these privacy requests until the transaction ends, so that nobody else changes them, and answers them as they are now.
@@ -204,20 +252,36 @@ pub fn lock(tx: &mut Tx, ids: &BTreeSet<RequestId>) -> Result<Vec<PrivacyRequest
         UPDATE privacy_request SET version = version WHERE id = ?1
         RETURNING id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version";
     let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
-    tx.query_many(sql, &sets)?.iter().flatten().map(request).collect()
+    tx.query_many(sql, &sets)?
+        .iter()
+        .flatten()
+        .map(request)
+        .collect()
 }
 
 /// Stores state, waiting reason, extension and closing of a changed copy, and answers it with its new version.
 ///
 /// # Errors
 /// [`Error::Changed`] when somebody changed it since the copy was read; nothing is stored then.
-pub fn update(tx: &mut Tx, changed: &PrivacyRequest, reasons: &[String], at: Timestamp) -> Result<PrivacyRequest, Error> {
+pub fn update(
+    tx: &mut Tx,
+    changed: &PrivacyRequest,
+    reasons: &[String],
+    at: Timestamp,
+) -> Result<PrivacyRequest, Error> {
     update_many(tx, &[(changed, reasons)], at)?;
-    Ok(PrivacyRequest { version: changed.version + 1, ..changed.clone() })
+    Ok(PrivacyRequest {
+        version: changed.version + 1,
+        ..changed.clone()
+    })
 }
 
 /// [`update`] for many; one that somebody else changed fails all.
-pub fn update_many(tx: &mut Tx, changes: &[(&PrivacyRequest, &[String])], at: Timestamp) -> Result<(), Error> {
+pub fn update_many(
+    tx: &mut Tx,
+    changes: &[(&PrivacyRequest, &[String])],
+    at: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- update privacy_request
         UPDATE privacy_request
         SET state = ?3, waiting = ?4, extended_to = ?5, closed_at = ?6, reasons = ?7, updated_at = ?8, version = version + 1
@@ -234,37 +298,85 @@ pub fn update_many(tx: &mut Tx, changes: &[(&PrivacyRequest, &[String])], at: Ti
             at.into(),
         ])
     };
-    let sets = changes.iter().map(values).collect::<Result<Vec<_>, Error>>()?;
-    all_or_changed(tx.execute_many(sql, &sets)?, sets.len(), "update privacy_request")
+    let sets = changes
+        .iter()
+        .map(values)
+        .collect::<Result<Vec<_>, Error>>()?;
+    all_or_changed(
+        tx.execute_many(sql, &sets)?,
+        sets.len(),
+        "update privacy_request",
+    )
 }
 
 /// Stores what the search found (sealed) and what will be done (numbers).
-pub fn save_plan(tx: &mut Tx, id: RequestId, manifest: &Sealed, plan: &Plan, at: Timestamp) -> Result<(), Error> {
+pub fn save_plan(
+    tx: &mut Tx,
+    id: RequestId,
+    manifest: &Sealed,
+    plan: &Plan,
+    at: Timestamp,
+) -> Result<(), Error> {
     save_plans(tx, &[(id, manifest.clone(), plan.clone())], at)
 }
 
 /// [`save_plan`] for many.
-pub fn save_plans(tx: &mut Tx, plans: &[(RequestId, Sealed, Plan)], at: Timestamp) -> Result<(), Error> {
+pub fn save_plans(
+    tx: &mut Tx,
+    plans: &[(RequestId, Sealed, Plan)],
+    at: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- save plan\nUPDATE privacy_request SET manifest = ?2, plan = ?3, updated_at = ?4 WHERE id = ?1";
-    let values = |(id, manifest, plan): &(RequestId, Sealed, Plan)| Ok(vec![(*id).into(), manifest.into(), json("plan", plan)?, at.into()]);
-    let sets = plans.iter().map(values).collect::<Result<Vec<_>, Error>>()?;
+    let values = |(id, manifest, plan): &(RequestId, Sealed, Plan)| {
+        Ok(vec![
+            (*id).into(),
+            manifest.into(),
+            json("plan", plan)?,
+            at.into(),
+        ])
+    };
+    let sets = plans
+        .iter()
+        .map(values)
+        .collect::<Result<Vec<_>, Error>>()?;
     all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save plan")
 }
 
 /// Stores what the re-read found: counts and names, no values.
-pub fn save_confirmation(tx: &mut Tx, id: RequestId, confirmation: &serde_json::Value, at: Timestamp) -> Result<(), Error> {
+pub fn save_confirmation(
+    tx: &mut Tx,
+    id: RequestId,
+    confirmation: &serde_json::Value,
+    at: Timestamp,
+) -> Result<(), Error> {
     save_confirmations(tx, &[(id, confirmation.clone())], at)
 }
 
 /// [`save_confirmation`] for many.
-pub fn save_confirmations(tx: &mut Tx, confirmations: &[(RequestId, serde_json::Value)], at: Timestamp) -> Result<(), Error> {
+pub fn save_confirmations(
+    tx: &mut Tx,
+    confirmations: &[(RequestId, serde_json::Value)],
+    at: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- save confirmation\nUPDATE privacy_request SET confirmation = ?2, updated_at = ?3 WHERE id = ?1";
-    let sets: Vec<_> = confirmations.iter().map(|(id, found)| vec![(*id).into(), found.to_string().into(), at.into()]).collect();
-    all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save confirmation")
+    let sets: Vec<_> = confirmations
+        .iter()
+        .map(|(id, found)| vec![(*id).into(), found.to_string().into(), at.into()])
+        .collect();
+    all_or_missing(
+        tx.execute_many(sql, &sets)?,
+        sets.len(),
+        "save confirmation",
+    )
 }
 
 /// Stores where the access package is; `None` when it is no more.
-pub fn save_package(tx: &mut Tx, id: RequestId, package: Option<&Package>, at: Timestamp) -> Result<(), Error> {
+pub fn save_package(
+    tx: &mut Tx,
+    id: RequestId,
+    package: Option<&Package>,
+    at: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- save package
         UPDATE privacy_request SET package_path = ?2, package_tag = ?3, package_expires_at = ?4, package_size = ?5, updated_at = ?6 WHERE id = ?1";
     let values = [
@@ -292,17 +404,59 @@ pub fn destroy_keys(tx: &mut Tx, ids: &[RequestId], at: Timestamp) -> Result<(),
     Ok(())
 }
 
+/// Privacy requests that were closed before `before`, the oldest first: those whose retention may have ended.
+pub fn closed_before(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<Vec<RequestId>, Error> {
+    let sql = "-- list closed privacy_request
+        SELECT id FROM privacy_request WHERE closed_at < ?1 ORDER BY closed_at, id LIMIT ?2";
+    tx.query(sql, &[before.into(), limit.into()])?
+        .iter()
+        .map(|row| row.parsed("id"))
+        .collect()
+}
+
+/// Removes privacy requests whose retention has ended, with all that hangs on them. Their audit records stay: they hold no values.
+pub fn remove_many(tx: &mut Tx, ids: &[RequestId]) -> Result<(), Error> {
+    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
+    for sql in [
+        "-- remove attachment of request\nDELETE FROM attachment WHERE request_id = ?1",
+        "-- remove outreach of request\nDELETE FROM outreach WHERE request_id = ?1",
+        "-- remove task of request\nDELETE FROM task WHERE request_id = ?1",
+        "-- remove verification of request\nDELETE FROM verification WHERE request_id = ?1",
+        "-- remove privacy_request\nDELETE FROM privacy_request WHERE id = ?1",
+    ] {
+        tx.execute_many(sql, &sets)?;
+    }
+    Ok(())
+}
+
 fn all_or_changed(changed: u64, wanted: usize, statement: &str) -> Result<(), Error> {
-    if changed == wanted as u64 { Ok(()) } else { Err(Error::Changed { statement: statement.to_owned() }) }
+    if changed == wanted as u64 {
+        Ok(())
+    } else {
+        Err(Error::Changed {
+            statement: statement.to_owned(),
+        })
+    }
 }
 
 fn all_or_missing(changed: u64, wanted: usize, statement: &str) -> Result<(), Error> {
-    if changed == wanted as u64 { Ok(()) } else { Err(Error::NotFound { statement: statement.to_owned() }) }
+    if changed == wanted as u64 {
+        Ok(())
+    } else {
+        Err(Error::NotFound {
+            statement: statement.to_owned(),
+        })
+    }
 }
 
 fn json(column: &str, value: &(impl serde::Serialize + ?Sized)) -> Result<Value, Error> {
-    let problem = |_| Error::Column { column: column.to_owned(), problem: "it has no JSON form".to_owned() };
-    serde_json::to_string(value).map(Value::Text).map_err(problem)
+    let problem = |_| Error::Column {
+        column: column.to_owned(),
+        problem: "it has no JSON form".to_owned(),
+    };
+    serde_json::to_string(value)
+        .map(Value::Text)
+        .map_err(problem)
 }
 
 fn request(row: &Row) -> Result<PrivacyRequest, Error> {
@@ -345,7 +499,9 @@ fn stored(row: &Row) -> Result<StoredPrivacyRequest, Error> {
 }
 
 fn package(row: &Row) -> Result<Option<Package>, Error> {
-    let Some(path) = row.opt_text("package_path")? else { return Ok(None) };
+    let Some(path) = row.opt_text("package_path")? else {
+        return Ok(None);
+    };
     Ok(Some(Package {
         path: path.to_owned(),
         tag: row.bytes("package_tag")?.to_vec(),
@@ -358,5 +514,8 @@ pub(crate) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Error> {
     if row.opt_bytes("audit_previous")?.is_none() {
         return Ok(None);
     }
-    Ok(Some(ChainHead { records: row.count("audit_sequence")?, last: Hash(row.hash("audit_previous")?) }))
+    Ok(Some(ChainHead {
+        records: row.count("audit_sequence")?,
+        last: Hash(row.hash("audit_previous")?),
+    }))
 }

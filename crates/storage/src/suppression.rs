@@ -28,7 +28,9 @@ impl SuppressionReason {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deleted, Self::OptedOut].into_iter().find(|reason| reason.as_str() == text)
+        [Self::Deleted, Self::OptedOut]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
     }
 }
 
@@ -52,7 +54,13 @@ pub fn insert_many(tx: &mut Tx, suppressions: &[Suppression]) -> Result<u64, Err
     let sql = "-- insert suppression
         INSERT INTO suppression (kind, tag, reason, request_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (kind, tag, reason) DO NOTHING";
     let values = |entry: &Suppression| -> Vec<Value> {
-        vec![(&entry.kind).into(), entry.tag.clone().into(), entry.reason.as_str().into(), entry.request.into(), entry.created_at.into()]
+        vec![
+            (&entry.kind).into(),
+            entry.tag.clone().into(),
+            entry.reason.as_str().into(),
+            entry.request.into(),
+            entry.created_at.into(),
+        ]
     };
     tx.execute_many(sql, &suppressions.iter().map(values).collect::<Vec<_>>())
 }
@@ -74,7 +82,12 @@ pub fn find(tx: &mut Tx, kind: &str, tag: &[u8]) -> Result<Vec<Suppression>, Err
 }
 
 /// Takes an identifier off the list for one reason: the subject has opted in again.
-pub fn remove(tx: &mut Tx, kind: &str, tag: &[u8], reason: SuppressionReason) -> Result<bool, Error> {
+pub fn remove(
+    tx: &mut Tx,
+    kind: &str,
+    tag: &[u8],
+    reason: SuppressionReason,
+) -> Result<bool, Error> {
     let sql = "-- remove suppression\nDELETE FROM suppression WHERE kind = ?1 AND tag = ?2 AND reason = ?3";
     Ok(tx.execute(sql, &[kind.into(), tag.into(), reason.as_str().into()])? == 1)
 }

@@ -67,7 +67,14 @@ pub fn claim(tx: &mut Tx, claim: &Claim) -> Result<Vec<Task>, Error> {
         (&claim.owner).into(),
         claim.lease_until.into(),
     ];
-    let rows = tx.query(if claim.same_target { CLAIM_SAME_TARGET } else { CLAIM }, &values)?;
+    let rows = tx.query(
+        if claim.same_target {
+            CLAIM_SAME_TARGET
+        } else {
+            CLAIM
+        },
+        &values,
+    )?;
     let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>, _>>()?;
     tasks.sort_by_key(|task| (task.run_at, task.id));
     Ok(tasks)
@@ -103,9 +110,17 @@ const CLAIM_SAME_TARGET: &str = "-- claim task of one target
 ///
 /// # Errors
 /// [`Error::Changed`] when one of them is no longer this worker's.
-pub fn renew(tx: &mut Tx, ids: &[TaskId], owner: &str, lease_until: Timestamp) -> Result<(), Error> {
+pub fn renew(
+    tx: &mut Tx,
+    ids: &[TaskId],
+    owner: &str,
+    lease_until: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- renew task\nUPDATE task SET lease_until = ?3 WHERE id = ?1 AND lease_owner = ?2 AND state = 'leased'";
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into(), owner.into(), lease_until.into()]).collect();
+    let sets: Vec<_> = ids
+        .iter()
+        .map(|id| vec![(*id).into(), owner.into(), lease_until.into()])
+        .collect();
     all_held(tx.execute_many(sql, &sets)?, ids, "renew task")
 }
 
@@ -117,7 +132,10 @@ pub fn renew(tx: &mut Tx, ids: &[TaskId], owner: &str, lease_until: Timestamp) -
 pub fn finish(tx: &mut Tx, ids: &[TaskId], owner: &str) -> Result<(), Error> {
     let sql = "-- finish task
         UPDATE task SET state = 'done', error = NULL, lease_owner = NULL, lease_until = NULL WHERE id = ?1 AND lease_owner = ?2 AND state = 'leased'";
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into(), owner.into()]).collect();
+    let sets: Vec<_> = ids
+        .iter()
+        .map(|id| vec![(*id).into(), owner.into()])
+        .collect();
     all_held(tx.execute_many(sql, &sets)?, ids, "finish task")
 }
 
@@ -135,11 +153,21 @@ pub fn finish_by_hand(tx: &mut Tx, id: TaskId) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Changed`] when it is no longer this worker's.
-pub fn retry_at(tx: &mut Tx, id: TaskId, owner: &str, run_at: Timestamp, error: Option<&str>) -> Result<(), Error> {
+pub fn retry_at(
+    tx: &mut Tx,
+    id: TaskId,
+    owner: &str,
+    run_at: Timestamp,
+    error: Option<&str>,
+) -> Result<(), Error> {
     let sql = "-- retry task
         UPDATE task SET state = 'ready', run_at = ?3, error = ?4, lease_owner = NULL, lease_until = NULL
         WHERE id = ?1 AND lease_owner = ?2 AND state = 'leased'";
-    all_held(tx.execute(sql, &[id.into(), owner.into(), run_at.into(), error.into()])?, &[id], "retry task")
+    all_held(
+        tx.execute(sql, &[id.into(), owner.into(), run_at.into(), error.into()])?,
+        &[id],
+        "retry task",
+    )
 }
 
 /// Sets a worker's task aside for an operator; `error` says why, without values.
@@ -149,7 +177,11 @@ pub fn retry_at(tx: &mut Tx, id: TaskId, owner: &str, run_at: Timestamp, error: 
 pub fn stick(tx: &mut Tx, id: TaskId, owner: &str, error: &str) -> Result<(), Error> {
     let sql = "-- stick task
         UPDATE task SET state = 'stuck', error = ?3, lease_owner = NULL, lease_until = NULL WHERE id = ?1 AND lease_owner = ?2 AND state = 'leased'";
-    all_held(tx.execute(sql, &[id.into(), owner.into(), error.into()])?, &[id], "stick task")
+    all_held(
+        tx.execute(sql, &[id.into(), owner.into(), error.into()])?,
+        &[id],
+        "stick task",
+    )
 }
 
 /// Lets a stuck task try again, its attempts counted anew.
@@ -158,7 +190,11 @@ pub fn stick(tx: &mut Tx, id: TaskId, owner: &str, error: &str) -> Result<(), Er
 /// [`Error::Changed`] when it isn't stuck.
 pub fn unstick(tx: &mut Tx, id: TaskId, run_at: Timestamp) -> Result<(), Error> {
     let sql = "-- unstick task\nUPDATE task SET state = 'ready', run_at = ?2, attempts = 0 WHERE id = ?1 AND state = 'stuck'";
-    all_held(tx.execute(sql, &[id.into(), run_at.into()])?, &[id], "unstick task")
+    all_held(
+        tx.execute(sql, &[id.into(), run_at.into()])?,
+        &[id],
+        "unstick task",
+    )
 }
 
 /// Gives back all that a worker holds, as it stops; the attempt does not count. Answers how many.
@@ -175,31 +211,58 @@ pub fn remove_ready(tx: &mut Tx, request: RequestId) -> Result<u64, Error> {
 
 /// The task with this id.
 pub fn get(tx: &mut Tx, id: TaskId) -> Result<Option<Task>, Error> {
-    tx.query_optional("-- get task\nSELECT * FROM task WHERE id = ?1", &[id.into()])?.as_ref().map(task).transpose()
+    tx.query_optional(
+        "-- get task\nSELECT * FROM task WHERE id = ?1",
+        &[id.into()],
+    )?
+    .as_ref()
+    .map(task)
+    .transpose()
 }
 
 /// All tasks of a privacy request, oldest first.
 pub fn of_request(tx: &mut Tx, request: RequestId) -> Result<Vec<Task>, Error> {
-    tx.query("-- list task of request\nSELECT * FROM task WHERE request_id = ?1 ORDER BY id", &[request.into()])?.iter().map(task).collect()
+    tx.query(
+        "-- list task of request\nSELECT * FROM task WHERE request_id = ?1 ORDER BY id",
+        &[request.into()],
+    )?
+    .iter()
+    .map(task)
+    .collect()
 }
 
 /// Tasks of each of these privacy requests, of this kind, that are not done yet: how many, in the order asked. To read under
 /// [`crate::privacy_request::lock`] when the answer decides what comes next.
 pub fn unfinished(tx: &mut Tx, requests: &[RequestId], kind: TaskKind) -> Result<Vec<u64>, Error> {
     let sql = "-- count unfinished task\nSELECT COUNT(*) AS tasks FROM task WHERE request_id = ?1 AND kind = ?2 AND state <> 'done'";
-    let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into(), kind.as_str().into()]).collect();
-    tx.query_many(sql, &sets)?.iter().map(|rows| rows.first().map_or(Ok(0), |row| row.count("tasks"))).collect()
+    let sets: Vec<_> = requests
+        .iter()
+        .map(|id| vec![(*id).into(), kind.as_str().into()])
+        .collect();
+    tx.query_many(sql, &sets)?
+        .iter()
+        .map(|rows| rows.first().map_or(Ok(0), |row| row.count("tasks")))
+        .collect()
 }
 
 /// Stuck tasks, oldest first, at most `limit`.
 pub fn stuck(tx: &mut Tx, limit: u32) -> Result<Vec<Task>, Error> {
-    tx.query("-- list stuck task\nSELECT * FROM task WHERE state = 'stuck' ORDER BY id LIMIT ?1", &[limit.into()])?.iter().map(task).collect()
+    tx.query(
+        "-- list stuck task\nSELECT * FROM task WHERE state = 'stuck' ORDER BY id LIMIT ?1",
+        &[limit.into()],
+    )?
+    .iter()
+    .map(task)
+    .collect()
 }
 
 /// Open tasks of one kind, the soonest first: the list of work by hand.
 pub fn open_of_kind(tx: &mut Tx, kind: TaskKind, limit: u32) -> Result<Vec<Task>, Error> {
     let sql = "-- list open task of kind\nSELECT * FROM task WHERE kind = ?1 AND state IN ('ready', 'leased') ORDER BY run_at, id LIMIT ?2";
-    tx.query(sql, &[kind.as_str().into(), limit.into()])?.iter().map(task).collect()
+    tx.query(sql, &[kind.as_str().into(), limit.into()])?
+        .iter()
+        .map(task)
+        .collect()
 }
 
 /// Kinds that have tasks to claim now, in the order in which a worker looks for them.
@@ -207,19 +270,32 @@ pub fn claimable_kinds(tx: &mut Tx, now: Timestamp) -> Result<Vec<TaskKind>, Err
     let sql = "-- list claimable kind
         SELECT DISTINCT kind FROM task WHERE state IN ('ready', 'leased') AND run_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1)";
     let rows = tx.query(sql, &[now.into()])?;
-    let found = rows.iter().map(|row| row.word("kind", TaskKind::parse)).collect::<Result<Vec<_>, _>>()?;
-    Ok(TaskKind::ALL.into_iter().filter(|kind| found.contains(kind)).collect())
+    let found = rows
+        .iter()
+        .map(|row| row.word("kind", TaskKind::parse))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(TaskKind::ALL
+        .into_iter()
+        .filter(|kind| found.contains(kind))
+        .collect())
 }
 
 /// When the next task can be claimed, work by hand apart; `None` when there is none.
 pub fn next_run_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
     let sql = "-- find next run
         SELECT MIN(CASE WHEN lease_until IS NULL THEN run_at ELSE lease_until END) AS run_at FROM task WHERE state IN ('ready', 'leased') AND kind <> ?1";
-    tx.query_one(sql, &[TaskKind::ManualWork.as_str().into()])?.opt_time("run_at")
+    tx.query_one(sql, &[TaskKind::ManualWork.as_str().into()])?
+        .opt_time("run_at")
 }
 
 fn all_held(changed: u64, ids: &[TaskId], statement: &str) -> Result<(), Error> {
-    if changed == ids.len() as u64 { Ok(()) } else { Err(Error::Changed { statement: statement.to_owned() }) }
+    if changed == ids.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Changed {
+            statement: statement.to_owned(),
+        })
+    }
 }
 
 fn task(row: &Row) -> Result<Task, Error> {

@@ -46,7 +46,9 @@ pub fn save(tx: &mut Tx, verification: &Verification) -> Result<(), Error> {
 /// The verification of a privacy request.
 pub fn get(tx: &mut Tx, request: RequestId) -> Result<Option<Verification>, Error> {
     let sql = "-- get verification\nSELECT * FROM verification WHERE request_id = ?1";
-    let Some(row) = tx.query_optional(sql, &[request.into()])? else { return Ok(None) };
+    let Some(row) = tx.query_optional(sql, &[request.into()])? else {
+        return Ok(None);
+    };
     Ok(Some(Verification {
         request,
         code_tag: row.bytes("code_tag")?.to_vec(),

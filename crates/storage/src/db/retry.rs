@@ -15,7 +15,10 @@ pub(super) fn pause(next: u32) -> Duration {
 }
 
 /// Rests before attempt `next` on a thread of our own, which nothing else waits for.
-#[expect(clippy::disallowed_methods, reason = "another program's lock sends no event, and the thread belongs to storage alone")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another program's lock sends no event, and the thread belongs to storage alone"
+)]
 pub(super) fn rest(next: u32) {
     std::thread::sleep(pause(next));
 }

@@ -129,9 +129,17 @@ impl Row {
     }
 
     /// Text read by a function of the domain, if any.
-    pub fn opt_word<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
-        let Some(text) = self.opt_text(column)? else { return Ok(None) };
-        parse(text).map(Some).ok_or_else(|| problem(column, "the word is not one that this program knows"))
+    pub fn opt_word<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = self.opt_text(column)? else {
+            return Ok(None);
+        };
+        parse(text)
+            .map(Some)
+            .ok_or_else(|| problem(column, "the word is not one that this program knows"))
     }
 
     /// JSON text read into a type of the domain.

@@ -167,9 +167,7 @@ fn read_with_retries<T, E: From<Error>>(
         attempt += 1;
         match outcome {
             Attempt::Done(value) => return ended.map(|()| value).map_err(E::from),
-            Attempt::Again(_) if attempt <= retry::ATTEMPTS => {
-                retry::rest(attempt)
-            }
+            Attempt::Again(_) if attempt <= retry::ATTEMPTS => retry::rest(attempt),
             Attempt::Failed(error) | Attempt::Again(error) => return Err(error),
         }
     }

@@ -1,7 +1,6 @@
 //! What our own transactions cost, in CPU of this process and, on PostgreSQL, of its servers; run by hand:
 //! `cargo test --release -p storage --test it cost -- --ignored --nocapture`.
 
-use std::io::Write as _;
 use std::time::Instant;
 
 use domain::audit::{Action, Actor, NewRecord};
@@ -20,11 +19,21 @@ const LOG: &str = "privity.test/audit";
 async fn cost_of_small_transactions() {
     on_each_place(async |url| {
         let database = Database::open(url).await.unwrap();
-        say(&format!("\n{}", if url.starts_with("postgres") { "PostgreSQL" } else { "SQLite" }));
+        println!(
+            "\n{}",
+            if url.starts_with("postgres") {
+                "PostgreSQL"
+            } else {
+                "SQLite"
+            }
+        );
         let intake = |number: u32| {
             let database = &database;
             async move {
-                let (new, task) = (new_request(number), new_task(number, TaskKind::Erase, number, "shop", at(0)));
+                let (new, task) = (
+                    new_request(number),
+                    new_task(number, TaskKind::Erase, number, "shop", at(0)),
+                );
                 let write = database.write_recorded("intake", move |tx| {
                     privacy_request::insert(tx, &new)?;
                     task::insert_many(tx, std::slice::from_ref(&task), at(0))?;
@@ -33,21 +42,50 @@ async fn cost_of_small_transactions() {
                 write.await.unwrap();
             }
         };
-        measure("intake (request, task, audit record), 1 waiting", 500, || stream::iter(0..500).for_each(intake)).await;
-        measure("the same, 64 waiting", 5_000, || stream::iter(500..5_500).for_each_concurrent(64, intake)).await;
+        measure(
+            "intake (request, task, audit record), 1 waiting",
+            500,
+            || stream::iter(0..500).for_each(intake),
+        )
+        .await;
+        measure("the same, 64 waiting", 5_000, || {
+            stream::iter(500..5_500).for_each_concurrent(64, intake)
+        })
+        .await;
         let get = |number: u32| {
             let database = &database;
             async move {
-                database.read("get", move |tx| privacy_request::get(tx, request_id(number))).await.unwrap();
+                database
+                    .read("get", move |tx| {
+                        privacy_request::get(tx, request_id(number))
+                    })
+                    .await
+                    .unwrap();
             }
         };
-        measure("read one request", 5_000, || stream::iter(0..5_000).for_each(get)).await;
+        measure("read one request", 5_000, || {
+            stream::iter(0..5_000).for_each(get)
+        })
+        .await;
         let claim = |round: u32| {
             let database = &database;
             async move {
-                let claim = Claim { kind: TaskKind::Erase, same_target: true, limit: 500, now: at(1), owner: "a".to_owned(), lease_until: at(60) };
-                let tasks = database.write("claim", move |tx| task::claim(tx, &claim)).await.unwrap();
-                let ids: Vec<_> = tasks.iter().map(|task: &domain::task::Task| task.id).collect();
+                let claim = Claim {
+                    kind: TaskKind::Erase,
+                    same_target: true,
+                    limit: 500,
+                    now: at(1),
+                    owner: "a".to_owned(),
+                    lease_until: at(60),
+                };
+                let tasks = database
+                    .write("claim", move |tx| task::claim(tx, &claim))
+                    .await
+                    .unwrap();
+                let ids: Vec<_> = tasks
+                    .iter()
+                    .map(|task: &domain::task::Task| task.id)
+                    .collect();
                 assert!(ids.len() == 500 && ids.contains(&task_id(round * 500)));
                 let records: Vec<_> = tasks.iter().map(|task| record(task.request)).collect();
                 let write = database.write_recorded("finish", move |tx| {
@@ -57,14 +95,19 @@ async fn cost_of_small_transactions() {
                 write.await.unwrap();
             }
         };
-        measure("claim, finish and record, by 500", 5_500, || stream::iter(0..11).for_each(claim)).await;
+        measure("claim, finish and record, by 500", 5_500, || {
+            stream::iter(0..11).for_each(claim)
+        })
+        .await;
         database.close().await;
     })
     .await;
 }
 
 fn record(request: domain::id::RequestId) -> NewRecord {
-    NewRecord::new(at(0), Actor::System, Action::Erased).with("rows", 3).for_request(request)
+    NewRecord::new(at(0), Actor::System, Action::Erased)
+        .with("rows", 3)
+        .for_request(request)
 }
 
 async fn measure<F: Future<Output = ()>>(what: &str, count: u32, work: impl FnOnce() -> F) {
@@ -72,23 +115,39 @@ async fn measure<F: Future<Output = ()>>(what: &str, count: u32, work: impl FnOn
     work().await;
     let each = |before: u64, after: u64| (after - before) / u64::from(count);
     let rate = f64::from(count) / start.elapsed().as_secs_f64();
-    let (own, servers) = (each(own, cpu_micros("self")), each(servers, server_cpu_micros()));
-    say(&format!("{what}: {own} µs of CPU here, {servers} µs in PostgreSQL's processes, {rate:.0} a second"));
+    let (own, servers) = (
+        each(own, cpu_micros("self")),
+        each(servers, server_cpu_micros()),
+    );
+    println!(
+        "{what}: {own} µs of CPU here, {servers} µs in PostgreSQL's processes, {rate:.0} a second"
+    );
 }
 
 /// User and system time of a process so far; the kernel counts in hundredths of a second.
 fn cpu_micros(pid: &str) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<u64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-    fields.get(11..13).map_or(0, |times| times.iter().sum::<u64>() * 10_000)
+    let fields: Vec<u64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or(0))
+        .collect();
+    fields
+        .get(11..13)
+        .map_or(0, |times| times.iter().sum::<u64>() * 10_000)
 }
 
 fn server_cpu_micros() -> u64 {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let is_server = |pid: &String| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres");
-    processes.filter_map(|process| process.file_name().into_string().ok()).filter(is_server).map(|pid| cpu_micros(&pid)).sum()
-}
-
-fn say(line: &str) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    let is_server = |pid: &String| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name.trim() == "postgres")
+    };
+    processes
+        .filter_map(|process| process.file_name().into_string().ok())
+        .filter(is_server)
+        .map(|pid| cpu_micros(&pid))
+        .sum()
 }

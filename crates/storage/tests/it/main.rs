@@ -1,5 +1,13 @@
 //! Storage on real engines: a SQLite file always, PostgreSQL when `PRIVITY_TEST_POSTGRES` names a server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod audit;
 mod cost;

@@ -28,8 +28,17 @@ fn sample(number: u32, recipient: &str) -> Outreach {
 }
 
 async fn insert(database: &Database, outreach: Outreach, tag: &'static [u8]) -> u64 {
-    let new = NewOutreach { outreach, link_tag: Some(tag.to_vec()), due: "2026-12-01".parse().ok() };
-    database.write("insert", move |tx| outreach::insert_many(tx, std::slice::from_ref(&new), at(1))).await.unwrap()
+    let new = NewOutreach {
+        outreach,
+        link_tag: Some(tag.to_vec()),
+        due: "2026-12-01".parse().ok(),
+    };
+    database
+        .write("insert", move |tx| {
+            outreach::insert_many(tx, std::slice::from_ref(&new), at(1))
+        })
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -42,7 +51,9 @@ async fn each_recipient_is_told_once_and_its_answer_is_kept() {
 
         let answered = Outreach {
             level: VerificationLevel::Signed,
-            answer: Some(Answer::Exception { reason: "legal_obligation".to_owned() }),
+            answer: Some(Answer::Exception {
+                reason: "legal_obligation".to_owned(),
+            }),
             external_id: Some("5678".to_owned()),
             reminders: 2,
             next_reminder_at: None,
@@ -64,19 +75,34 @@ async fn each_recipient_is_told_once_and_its_answer_is_kept() {
             .unwrap();
         database
             .read::<_, Error, _>("read", move |tx| {
-                for found in [outreach::get(tx, outreach_id(1))?, outreach::get_by_link_tag(tx, b"new link")?, outreach::get_by_external_id(tx, "5678")?] {
+                for found in [
+                    outreach::get(tx, outreach_id(1))?,
+                    outreach::get_by_link_tag(tx, b"new link")?,
+                    outreach::get_by_external_id(tx, "5678")?,
+                ] {
                     let found = found.unwrap();
-                    assert_eq!((&found.outreach, found.due, found.created_at), (&answered, "2026-12-01".parse().ok(), at(1)));
+                    assert_eq!(
+                        (&found.outreach, found.due, found.created_at),
+                        (&answered, "2026-12-01".parse().ok(), at(1))
+                    );
                     assert!(found.note == Some(sealed("note")));
                 }
-                assert!(outreach::get_by_link_tag(tx, b"one")?.is_none(), "the old link has ended");
-                let all: Vec<_> = outreach::of_request(tx, request_id(0))?.into_iter().map(|stored| stored.outreach.recipient.to_string()).collect();
+                assert!(
+                    outreach::get_by_link_tag(tx, b"one")?.is_none(),
+                    "the old link has ended"
+                );
+                let all: Vec<_> = outreach::of_request(tx, request_id(0))?
+                    .into_iter()
+                    .map(|stored| stored.outreach.recipient.to_string())
+                    .collect();
                 assert_eq!(all, ["broker", "mailer"]);
                 Ok(())
             })
             .await
             .unwrap();
-        let missing = database.write("missing", |tx| outreach::update(tx, &sample(9, "x"))).await;
+        let missing = database
+            .write("missing", |tx| outreach::update(tx, &sample(9, "x")))
+            .await;
         assert!(matches!(missing, Err(Error::NotFound { .. })));
     })
     .await;

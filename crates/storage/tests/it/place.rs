@@ -1,6 +1,5 @@
 //! Where a test's database is: a file in a temporary folder, and a database of its own on a PostgreSQL server.
 
-use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,17 +27,21 @@ pub(crate) async fn on_each_place(test: impl AsyncFn(&str)) {
 /// Runs `test` with the URL of a fresh database on the PostgreSQL server, and drops it afterwards.
 pub(crate) async fn on_postgres(test: impl AsyncFn(&str)) {
     let Ok(server) = std::env::var("PRIVITY_TEST_POSTGRES") else {
-        writeln!(
-            std::io::stderr(),
-            "not run on PostgreSQL: PRIVITY_TEST_POSTGRES names no server"
-        )
-        .unwrap();
+        eprintln!("not run on PostgreSQL: PRIVITY_TEST_POSTGRES names no server");
         return;
     };
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let name = format!("privity_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name = format!(
+        "privity_test_{}_{}",
+        std::process::id(),
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    );
     // A killed run may have left one of the same name behind.
-    run_on_server(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    run_on_server(
+        &server,
+        &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+    )
+    .await;
     run_on_server(&server, &format!("CREATE DATABASE {name}")).await;
     let result = AssertUnwindSafe(test(&url_of(&server, &name)))
         .catch_unwind()

@@ -1,7 +1,9 @@
 //! Rows to test with.
 
 use domain::id::{OperatorId, OutreachId, RequestId, TaskId};
-use domain::privacy_request::{Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting};
+use domain::privacy_request::{
+    Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting,
+};
 use domain::sensitive::Sealed;
 use domain::task::{Task, TaskKind, TaskState};
 use jiff::{SignedDuration, Timestamp};
@@ -70,10 +72,21 @@ pub(crate) fn new_request(number: u32) -> NewPrivacyRequest {
 /// Stores privacy requests 0 to `count`.
 pub(crate) async fn insert_requests(database: &Database, count: u32) {
     let new: Vec<_> = (0..count).map(new_request).collect();
-    database.write::<_, Error, _>("insert requests", move |tx| storage::privacy_request::insert_many(tx, &new)).await.unwrap();
+    database
+        .write::<_, Error, _>("insert requests", move |tx| {
+            storage::privacy_request::insert_many(tx, &new)
+        })
+        .await
+        .unwrap();
 }
 
-pub(crate) fn task(number: u32, kind: TaskKind, request: u32, target: &str, run_at: Timestamp) -> Task {
+pub(crate) fn task(
+    number: u32,
+    kind: TaskKind,
+    request: u32,
+    target: &str,
+    run_at: Timestamp,
+) -> Task {
     Task {
         id: task_id(number),
         kind,
