@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::sensitive::Sensitive;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
 
 /// Where calls may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +206,38 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Sen
         body.extend_from_slice(&piece);
     }
     Ok(Sensitive::new(body))
+}
+
+/// An answer that has been read whole.
+pub(crate) struct Exchange {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Sensitive<Vec<u8>>,
+}
+
+impl Exchange {
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body as JSON, if it is.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.body.expose()).ok()
+    }
+
+    /// Whether trying again later, unchanged, can help.
+    pub(crate) fn is_transient(&self) -> bool {
+        let status = self.status;
+        status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
+    }
+}
+
+/// Sends a request and reads the answer.
+pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Exchange, CallError> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok(Exchange { status, headers, body: read(response, max_bytes).await? })
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986, for one path segment or one part of a query.
