@@ -33,7 +33,7 @@ pub(super) struct Sqlite {
 
 /// Connections for reading, opened when first needed.
 struct Readers {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     idle: Mutex<Vec<Tx>>,
 }
 
@@ -56,7 +56,7 @@ impl Sqlite {
         started.map_err(|error| unreachable(&path, &error))?;
         answer.await.unwrap_or(Err(Error::Closed))?;
         let readers = Arc::new(Readers {
-            places: Semaphore::new(READERS),
+            places: Arc::new(Semaphore::new(READERS)),
             idle: Mutex::new(Vec::new()),
         });
         Ok(Self {
@@ -95,18 +95,16 @@ impl Sqlite {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Ok(_place) = self.readers.places.acquire().await else {
+        let Ok(place) = Arc::clone(&self.readers.places).acquire_owned().await else {
             return Err(Error::Closed.into());
         };
         let (readers, path) = (Arc::clone(&self.readers), self.path.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let mut tx = readers.take(&path)?;
             let result = read_with_retries(&mut tx, name, &closure);
-            readers
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(tx);
+            readers.give_back(tx);
+            // Held until here: a caller that goes away does not make room before its read has ended.
+            drop(place);
             result
         });
         reading.await.unwrap_or_else(|_| Err(Error::Closed.into()))
@@ -150,6 +148,15 @@ impl Readers {
             .pragma_update(None, "query_only", "ON")
             .map_err(|error| failure("open", "query_only", error).error)?;
         Ok(Tx::new(Connection::Sqlite(connection)))
+    }
+
+    fn give_back(&self, tx: Tx) {
+        if !self.places.is_closed() {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(tx);
+        }
     }
 }
 

@@ -325,3 +325,27 @@ async fn scrubbing_leaves_no_trace_of_deleted_bytes_in_sqlites_files() {
     assert_eq!(traces(), 0);
     database.close().await;
 }
+
+#[tokio::test]
+async fn a_table_changed_by_a_newer_program_does_not_stop_this_one() {
+    on_each_engine(async |database| {
+        make_table(database).await;
+        database
+            .write("insert", |tx| insert(tx, 1, "x"))
+            .await
+            .unwrap();
+        let read = || {
+            database.read("read all", |tx| {
+                tx.query("-- read all t\nSELECT * FROM t", &[])
+            })
+        };
+        assert_eq!(read().await.unwrap().len(), 1);
+        let alter = "-- alter t\nALTER TABLE t ADD COLUMN more TEXT";
+        database
+            .write("alter t", move |tx| tx.execute(alter, &[]))
+            .await
+            .unwrap();
+        assert_eq!(read().await.unwrap()[0].opt_text("more"), Ok(None));
+    })
+    .await;
+}

@@ -159,6 +159,9 @@ impl Session {
     ) -> Result<T, Failure> {
         self.begin = None;
         result.map_err(|error| {
+            if statement::is_outdated_plan(&error) {
+                self.client.statement_cache.clear();
+            }
             statement::failure(transaction, statement_name(sql), &self.target, &error)
         })
     }

@@ -179,7 +179,7 @@ pub(super) fn failure(
         });
     };
     let code = answer.code();
-    if is_passing(code) {
+    if is_passing(code) || is_outdated_plan(error) {
         return Failure {
             error: Error::Busy {
                 transaction: transaction.to_owned(),
@@ -233,6 +233,11 @@ fn is_passing(code: &SqlState) -> bool {
         SqlState::LOCK_NOT_AVAILABLE,
     ]
     .contains(code)
+}
+
+/// A newer program has changed a table under a prepared statement; prepared again, it runs. (The routine's name is not translated.)
+pub(super) fn is_outdated_plan(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().and_then(|answer| answer.routine()) == Some("RevalidateCachedQuery")
 }
 
 /// The driver's own words and the system's, for errors that the server didn't send.

@@ -56,10 +56,14 @@ pub(in crate::db) fn define(
 
 fn read_rows(connection: &Connection, sql: &str, values: &[Value]) -> rusqlite::Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(params_from_iter(values))?;
+    let mut columns: Arc<[String]> = Arc::default();
     let mut answer = Vec::new();
     while let Some(row) = rows.next()? {
+        // Known only now: the first step prepares the statement again if a newer program has changed the table.
+        if columns.is_empty() {
+            columns = row.as_ref().column_names().map(str::to_owned).collect();
+        }
         let values = (0..columns.len())
             .map(|place| read_value(row, place))
             .collect::<rusqlite::Result<_>>()?;
