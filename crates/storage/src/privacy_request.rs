@@ -2,18 +2,26 @@
 //!
 //! Law: 11 CCR 7101 (records of requests for 24 months).
 
-use std::collections::BTreeSet;
+mod change;
+mod row;
 
-use domain::audit::{ChainHead, Hash};
+use domain::audit::ChainHead;
 use domain::id::RequestId;
 use domain::plan::Plan;
-use domain::privacy_request::{Clock, PrivacyRequest, RequestState};
+use domain::privacy_request::{PrivacyRequest, RequestState};
 use domain::sensitive::Sealed;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::db::{Row, Tx, Value};
+use crate::db::{Tx, Value};
 use crate::error::Error;
+
+pub use change::{
+    closed_before, destroy_keys, lock, remove_many, save_confirmation, save_confirmations,
+    save_package, save_plan, save_plans, update, update_many,
+};
+pub(crate) use row::chain_head;
+use row::{request, stored};
 
 /// A privacy request on its way into the database.
 #[derive(Debug, Clone)]
@@ -242,280 +250,4 @@ pub fn counts_by_state(tx: &mut Tx) -> Result<Vec<(RequestState, u64)>, Error> {
             ))
         })
         .collect()
-}
-
-/// Holds these privacy requests until the transaction ends, so that nobody else changes them, and answers them as they are now.
-///
-/// What several tasks decide together ("all the others are done, so go on") is decided under this lock.
-pub fn lock(tx: &mut Tx, ids: &BTreeSet<RequestId>) -> Result<Vec<PrivacyRequest>, Error> {
-    let sql = "-- lock privacy_request
-        UPDATE privacy_request SET version = version WHERE id = ?1
-        RETURNING id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version";
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
-    tx.query_many(sql, &sets)?
-        .iter()
-        .flatten()
-        .map(request)
-        .collect()
-}
-
-/// Stores state, waiting reason, extension and closing of a changed copy, and answers it with its new version.
-///
-/// # Errors
-/// [`Error::Changed`] when somebody changed it since the copy was read; nothing is stored then.
-pub fn update(
-    tx: &mut Tx,
-    changed: &PrivacyRequest,
-    reasons: &[String],
-    at: Timestamp,
-) -> Result<PrivacyRequest, Error> {
-    update_many(tx, &[(changed, reasons)], at)?;
-    Ok(PrivacyRequest {
-        version: changed.version + 1,
-        ..changed.clone()
-    })
-}
-
-/// [`update`] for many; one that somebody else changed fails all.
-pub fn update_many(
-    tx: &mut Tx,
-    changes: &[(&PrivacyRequest, &[String])],
-    at: Timestamp,
-) -> Result<(), Error> {
-    let sql = "-- update privacy_request
-        UPDATE privacy_request
-        SET state = ?3, waiting = ?4, extended_to = ?5, closed_at = ?6, reasons = ?7, updated_at = ?8, version = version + 1
-        WHERE id = ?1 AND version = ?2";
-    let values = |(changed, reasons): &(&PrivacyRequest, &[String])| {
-        Ok(vec![
-            changed.id.into(),
-            changed.version.into(),
-            changed.state.as_str().into(),
-            changed.waiting.map(|waiting| waiting.as_str()).into(),
-            changed.clock.extended_to.into(),
-            changed.closed_at.into(),
-            json("reasons", reasons)?,
-            at.into(),
-        ])
-    };
-    let sets = changes
-        .iter()
-        .map(values)
-        .collect::<Result<Vec<_>, Error>>()?;
-    all_or_changed(
-        tx.execute_many(sql, &sets)?,
-        sets.len(),
-        "update privacy_request",
-    )
-}
-
-/// Stores what the search found (sealed) and what will be done (numbers).
-pub fn save_plan(
-    tx: &mut Tx,
-    id: RequestId,
-    manifest: &Sealed,
-    plan: &Plan,
-    at: Timestamp,
-) -> Result<(), Error> {
-    save_plans(tx, &[(id, manifest.clone(), plan.clone())], at)
-}
-
-/// [`save_plan`] for many.
-pub fn save_plans(
-    tx: &mut Tx,
-    plans: &[(RequestId, Sealed, Plan)],
-    at: Timestamp,
-) -> Result<(), Error> {
-    let sql = "-- save plan\nUPDATE privacy_request SET manifest = ?2, plan = ?3, updated_at = ?4 WHERE id = ?1";
-    let values = |(id, manifest, plan): &(RequestId, Sealed, Plan)| {
-        Ok(vec![
-            (*id).into(),
-            manifest.into(),
-            json("plan", plan)?,
-            at.into(),
-        ])
-    };
-    let sets = plans
-        .iter()
-        .map(values)
-        .collect::<Result<Vec<_>, Error>>()?;
-    all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save plan")
-}
-
-/// Stores what the re-read found: counts and names, no values.
-pub fn save_confirmation(
-    tx: &mut Tx,
-    id: RequestId,
-    confirmation: &serde_json::Value,
-    at: Timestamp,
-) -> Result<(), Error> {
-    save_confirmations(tx, &[(id, confirmation.clone())], at)
-}
-
-/// [`save_confirmation`] for many.
-pub fn save_confirmations(
-    tx: &mut Tx,
-    confirmations: &[(RequestId, serde_json::Value)],
-    at: Timestamp,
-) -> Result<(), Error> {
-    let sql = "-- save confirmation\nUPDATE privacy_request SET confirmation = ?2, updated_at = ?3 WHERE id = ?1";
-    let sets: Vec<_> = confirmations
-        .iter()
-        .map(|(id, found)| vec![(*id).into(), found.to_string().into(), at.into()])
-        .collect();
-    all_or_missing(
-        tx.execute_many(sql, &sets)?,
-        sets.len(),
-        "save confirmation",
-    )
-}
-
-/// Stores where the access package is; `None` when it is no more.
-pub fn save_package(
-    tx: &mut Tx,
-    id: RequestId,
-    package: Option<&Package>,
-    at: Timestamp,
-) -> Result<(), Error> {
-    let sql = "-- save package
-        UPDATE privacy_request SET package_path = ?2, package_tag = ?3, package_expires_at = ?4, package_size = ?5, updated_at = ?6 WHERE id = ?1";
-    let values = [
-        id.into(),
-        package.map(|package| &package.path).into(),
-        package.map(|package| package.tag.clone()).into(),
-        package.map(|package| package.expires_at).into(),
-        package.map(|package| package.size).into(),
-        at.into(),
-    ];
-    all_or_missing(tx.execute(sql, &values)?, 1, "save package")
-}
-
-/// Destroys the data keys and what they sealed: identity, manifest, notes and attachments can't be read again by anyone.
-/// Call [`crate::Database::scrub`] once the transaction is committed.
-pub fn destroy_keys(tx: &mut Tx, ids: &[RequestId], at: Timestamp) -> Result<(), Error> {
-    let sql = "-- destroy key\nUPDATE privacy_request SET wrapped_key = NULL, identity = NULL, manifest = NULL, updated_at = ?2 WHERE id = ?1";
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into(), at.into()]).collect();
-    all_or_missing(tx.execute_many(sql, &sets)?, ids.len(), "destroy key")?;
-    let forget_note = "-- forget note\nUPDATE outreach SET note = NULL WHERE request_id = ?1";
-    let forget_file = "-- forget attachment\nDELETE FROM attachment WHERE request_id = ?1";
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
-    tx.execute_many(forget_note, &sets)?;
-    tx.execute_many(forget_file, &sets)?;
-    Ok(())
-}
-
-/// Privacy requests that were closed before `before`, the oldest first: those whose retention may have ended.
-pub fn closed_before(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<Vec<RequestId>, Error> {
-    let sql = "-- list closed privacy_request
-        SELECT id FROM privacy_request WHERE closed_at < ?1 ORDER BY closed_at, id LIMIT ?2";
-    tx.query(sql, &[before.into(), limit.into()])?
-        .iter()
-        .map(|row| row.parsed("id"))
-        .collect()
-}
-
-/// Removes privacy requests whose retention has ended, with all that hangs on them. Their audit records stay: they hold no values.
-pub fn remove_many(tx: &mut Tx, ids: &[RequestId]) -> Result<(), Error> {
-    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
-    for sql in [
-        "-- remove attachment of request\nDELETE FROM attachment WHERE request_id = ?1",
-        "-- remove outreach of request\nDELETE FROM outreach WHERE request_id = ?1",
-        "-- remove task of request\nDELETE FROM task WHERE request_id = ?1",
-        "-- remove verification of request\nDELETE FROM verification WHERE request_id = ?1",
-        "-- remove privacy_request\nDELETE FROM privacy_request WHERE id = ?1",
-    ] {
-        tx.execute_many(sql, &sets)?;
-    }
-    Ok(())
-}
-
-fn all_or_changed(changed: u64, wanted: usize, statement: &str) -> Result<(), Error> {
-    if changed == wanted as u64 {
-        Ok(())
-    } else {
-        Err(Error::Changed {
-            statement: statement.to_owned(),
-        })
-    }
-}
-
-fn all_or_missing(changed: u64, wanted: usize, statement: &str) -> Result<(), Error> {
-    if changed == wanted as u64 {
-        Ok(())
-    } else {
-        Err(Error::NotFound {
-            statement: statement.to_owned(),
-        })
-    }
-}
-
-fn json(column: &str, value: &(impl serde::Serialize + ?Sized)) -> Result<Value, Error> {
-    let problem = |_| Error::Column {
-        column: column.to_owned(),
-        problem: "it has no JSON form".to_owned(),
-    };
-    serde_json::to_string(value)
-        .map(Value::Text)
-        .map_err(problem)
-}
-
-fn request(row: &Row) -> Result<PrivacyRequest, Error> {
-    Ok(PrivacyRequest {
-        id: row.parsed("id")?,
-        kind: row.word("kind", domain::privacy_request::RequestKind::parse)?,
-        law: row.text("law")?.to_owned(),
-        state: row.word("state", RequestState::parse)?,
-        waiting: row.opt_word("waiting", domain::privacy_request::Waiting::parse)?,
-        channel: row.word("channel", domain::privacy_request::IntakeChannel::parse)?,
-        language: row.text("language")?.to_owned(),
-        received_at: row.time("received_at")?,
-        clock: Clock {
-            received_on: row.parsed("received_on")?,
-            ack_by: row.opt_parsed("ack_by")?,
-            respond_by: row.opt_parsed("respond_by")?,
-            max_with_extension: row.opt_parsed("max_by")?,
-            extended_to: row.opt_parsed("extended_to")?,
-        },
-        closed_at: row.opt_time("closed_at")?,
-        version: row.int("version")?,
-    })
-}
-
-fn stored(row: &Row) -> Result<StoredPrivacyRequest, Error> {
-    Ok(StoredPrivacyRequest {
-        request: request(row)?,
-        jurisdiction: row.text("jurisdiction")?.to_owned(),
-        reasons: row.json("reasons")?,
-        wrapped_key: row.opt_bytes("wrapped_key")?.map(<[u8]>::to_vec),
-        identity: row.opt_sealed("identity")?,
-        manifest: row.opt_sealed("manifest")?,
-        plan: row.opt_json("plan")?,
-        confirmation: row.opt_json("confirmation")?,
-        package: package(row)?,
-        audit: chain_head(row)?,
-        created_at: row.time("created_at")?,
-        updated_at: row.time("updated_at")?,
-    })
-}
-
-fn package(row: &Row) -> Result<Option<Package>, Error> {
-    let Some(path) = row.opt_text("package_path")? else {
-        return Ok(None);
-    };
-    Ok(Some(Package {
-        path: path.to_owned(),
-        tag: row.bytes("package_tag")?.to_vec(),
-        expires_at: row.time("package_expires_at")?,
-        size: row.count("package_size")?,
-    }))
-}
-
-pub(crate) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Error> {
-    if row.opt_bytes("audit_previous")?.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(ChainHead {
-        records: row.count("audit_sequence")?,
-        last: Hash(row.hash("audit_previous")?),
-    }))
 }
