@@ -150,6 +150,16 @@ impl Mailer {
         }
     }
 
+    /// Whether the server takes mail from us, without sending any: for `doctor`.
+    pub async fn check(&self) -> Result<(), MailError> {
+        match tokio::time::timeout(self.timeout, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(MailError::Unreachable("it hung up on a greeting".to_owned())),
+            Ok(Err(error)) => Err(refusal(&error)),
+            Err(_) => Err(MailError::Unreachable("it did not finish within the time limit".to_owned())),
+        }
+    }
+
     fn message(&self, mail: &Mail) -> Result<Message, MailError> {
         let to: Address = mail.to.expose().parse().map_err(|_| MailError::Invalid("the recipient's address is not an e-mail address"))?;
         check_line(&mail.subject, "its subject line has a line break or control character")?;

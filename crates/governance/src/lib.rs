@@ -1,1 +1,162 @@
-//! governance
+//! The use cases of Privity, one file each, top to bottom; and the tasks that carry them on until they are done.
+//!
+//! This is the only crate that may ask `enforcement` for a decision: see [`disclosure`].
+
+pub mod data_map;
+mod deciding;
+pub mod disclosure;
+pub mod doctor;
+pub mod evidence;
+pub mod law;
+pub mod letter;
+pub mod operator;
+pub mod privacy_request;
+mod problem;
+mod requester;
+mod search;
+pub mod settings;
+mod start;
+pub mod view;
+pub mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use connectors::email::Mailer;
+use connectors::{Channels, Connector};
+use domain::audit::{Appended, NewRecord};
+use domain::data_map::graph::SearchGraph;
+use domain::data_map::{DataMap, SystemKey};
+use domain::law::LawBook;
+use domain::rng::Rng;
+use domain::time::Clock;
+use enforcement::vault::KeyRing;
+use jiff::Timestamp;
+use storage::{Database, Tx};
+
+pub use problem::Problem;
+pub use start::{start, system_clock, system_rng};
+
+use crate::search::SearchError;
+use crate::settings::Settings;
+
+/// The program: everything that a use case needs. Clones share it.
+#[derive(Clone)]
+pub struct Privity {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    settings: Settings,
+    database: Database,
+    keys: KeyRing,
+    law: LawBook,
+    loaded: data_map::LoadedMap,
+    graph: SearchGraph,
+    connectors: BTreeMap<SystemKey, Arc<dyn Connector>>,
+    channels: Channels,
+    mailer: Arc<Mailer>,
+    deciding: deciding::Vocabulary,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    /// Rings when a task may have become due, so that the worker need not poll fast.
+    bell: tokio::sync::Notify,
+}
+
+impl Privity {
+    /// The settings it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The data map.
+    pub fn map(&self) -> &DataMap {
+        &self.parts.loaded.map
+    }
+
+    /// The law as data.
+    pub fn law(&self) -> &LawBook {
+        &self.parts.law
+    }
+
+    /// The present moment by its clock.
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// Our own database, for `doctor` and tests.
+    pub fn database(&self) -> &Database {
+        &self.parts.database
+    }
+
+    pub(crate) fn graph(&self) -> &SearchGraph {
+        &self.parts.graph
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.parts.keys
+    }
+
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        self.parts.rng.as_ref()
+    }
+
+    pub(crate) fn mailer(&self) -> &Mailer {
+        &self.parts.mailer
+    }
+
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.parts.channels
+    }
+
+    pub(crate) fn connectors(&self) -> &BTreeMap<SystemKey, Arc<dyn Connector>> {
+        &self.parts.connectors
+    }
+
+    pub(crate) fn connector(&self, system: &SystemKey) -> Result<&dyn Connector, SearchError> {
+        self.parts.connectors.get(system).map(AsRef::as_ref).ok_or_else(|| SearchError::NoConnector(system.clone()))
+    }
+
+    /// One transaction: the closure's changes and the records that it returns are durable together, or neither is.
+    pub(crate) async fn write<T: Send + 'static>(&self, name: &'static str, change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static) -> Result<(T, Vec<Appended>), Problem> {
+        let log = self.log_name();
+        let written = self
+            .parts
+            .database
+            .write_recorded(name, move |tx| {
+                let (value, records) = change(tx)?;
+                Ok((value, storage::audit::append(tx, &log, &records)?))
+            })
+            .await;
+        self.ring();
+        written
+    }
+
+    /// Records alone.
+    pub(crate) async fn append(&self, name: &'static str, records: Vec<NewRecord>) -> Result<Vec<Appended>, Problem> {
+        self.write(name, move |_| Ok(((), records.clone()))).await.map(|((), appended)| appended)
+    }
+
+    /// A read over one unchanging state.
+    pub(crate) async fn read<T: Send + 'static>(&self, name: &'static str, read: impl Fn(&mut Tx) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+        self.parts.database.read(name, read).await
+    }
+
+    /// The audit log's name, which is also the origin of its checkpoints.
+    pub(crate) fn log_name(&self) -> String {
+        let address = self.settings().base_url.split_once("://").map_or(self.settings().base_url.as_str(), |(_, rest)| rest);
+        format!("{}/audit", address.trim_end_matches('/'))
+    }
+
+    /// What the data map tells an operator to do by hand in a system.
+    pub(crate) fn instructions(&self, system: &str) -> Option<String> {
+        match self.parts.loaded.connections.get(&SystemKey::from(system)) {
+            Some(data_map::Connection::Manual(config)) => Some(config.instructions.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ring(&self) {
+        self.parts.bell.notify_one();
+    }
+}

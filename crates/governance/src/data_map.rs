@@ -1,0 +1,57 @@
+//! The data map as a business writes it: YAML files are read and checked into the form that searches and erasures follow,
+//! a live database is described as a first draft, and a finished map is checked for what it forgets.
+
+mod build;
+mod check;
+mod connection;
+mod describe;
+mod fides;
+mod file;
+mod finding;
+mod load;
+mod nearest;
+mod read;
+mod schema;
+mod tree;
+mod vocabulary;
+
+use std::collections::BTreeMap;
+
+use domain::data_map::{CollectionKey, DataMap, FieldName, RecipientKey, SystemKey};
+
+pub use check::check;
+pub use connection::{ChannelConfig, Connection, channels, connect};
+pub use describe::{DescribedSystem, suggest};
+pub use fides::{Imported, import_fides};
+pub use finding::{Excerpt, Finding, Findings, Place, Severity};
+pub use load::{FileText, load, parse};
+pub use schema::json_schema;
+pub use vocabulary::Vocabulary;
+
+/// A data map with the means to reach its systems and recipients.
+#[derive(Clone, Default)]
+pub struct LoadedMap {
+    /// The map itself.
+    pub map: DataMap,
+    /// How each source system is reached.
+    pub connections: BTreeMap<SystemKey, Connection>,
+    /// How each recipient is told.
+    pub channels: BTreeMap<RecipientKey, ChannelConfig>,
+    origin: Origin,
+}
+
+/// What the files say beyond the map, for findings.
+#[derive(Clone, Default)]
+struct Origin {
+    /// Where `dataset.collection`, `dataset.collection.field`, ... stand.
+    places: BTreeMap<String, Place>,
+    /// How sure whoever suggested a category was.
+    confidence: BTreeMap<(CollectionKey, FieldName), f64>,
+}
+
+impl LoadedMap {
+    /// Where something stands in the files.
+    fn place(&self, about: &str) -> Place {
+        self.origin.places.get(about).cloned().unwrap_or_else(|| Place { about: about.to_owned(), ..Place::default() })
+    }
+}

@@ -1,0 +1,47 @@
+//! What decisions rest on besides the privacy request itself: the data categories that law data knows, and what must never leave.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::data_map::IdentifierKind;
+use domain::disclosure::{Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, RecipientFacts, RequestFacts};
+use domain::law::LawBook;
+use domain::privacy_request::PrivacyRequest;
+use domain::recipient::Recipient;
+
+/// The part of the facts that is the same for every decision, taken from law data once.
+pub(crate) struct Vocabulary {
+    known_categories: Arc<BTreeSet<String>>,
+    never_disclosed: Arc<[NeverDisclosed]>,
+}
+
+impl Vocabulary {
+    pub(crate) fn new(law: &LawBook) -> Self {
+        let categories = || law.categories().map(|category| category.category.as_str());
+        let never = categories().filter_map(|key| {
+            let citation = law.never_disclosed(key)?.to_owned();
+            let title = law.category(key).map_or(key, |category| category.title.as_str());
+            Some(NeverDisclosed { category: key.to_owned(), description: title.to_owned(), citation })
+        });
+        Self { known_categories: Arc::new(categories().map(str::to_owned).collect()), never_disclosed: never.collect() }
+    }
+
+    /// The facts for one decision.
+    pub(crate) fn facts(&self, request: &PrivacyRequest, recipient: Option<&Recipient>) -> Facts {
+        Facts {
+            request: RequestFacts { id: request.id, kind: request.kind, state: request.state },
+            recipient: recipient.map(|recipient| RecipientFacts {
+                key: recipient.key.clone(),
+                role: recipient.effective_role(),
+                known_by: recipient.known_by.iter().cloned().collect(),
+            }),
+            known_categories: self.known_categories.clone(),
+            never_disclosed: self.never_disclosed.clone(),
+        }
+    }
+}
+
+/// A sealed column of ours as an attribute.
+pub(crate) fn own(column: OwnColumn, category: &str, identifier: Option<IdentifierKind>) -> Attribute {
+    Attribute { name: AttributeName::Own(column), category: Some(category.to_owned()), identifier }
+}

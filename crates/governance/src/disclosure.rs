@@ -1,0 +1,78 @@
+//! The governed read: a query is decided, the decision is in the audit log for good, and only then does anything open.
+//!
+//! Nobody else asks `enforcement::decide` (deny.toml and the types say so). Issue by issue more doors lead here; each hands
+//! in a query and gets a recorded permit or a denial.
+
+use domain::audit::{Actor, Appended, NewRecord};
+use domain::disclosure::{Attribute, Disclosure, DisclosureRecipient, Purpose, Query};
+use domain::privacy_request::PrivacyRequest;
+use domain::recipient::Recipient;
+use domain::rng::new_id;
+use enforcement::vault::{RequestKey, WrappedKey};
+use enforcement::{Denial, Permit, RecordedPermit, decide};
+use storage::privacy_request::StoredPrivacyRequest;
+
+use crate::{Privity, Problem};
+
+/// A recorded permit and the key that it opens with.
+pub struct Opened {
+    /// The permit.
+    pub permit: RecordedPermit,
+    /// The privacy request's key.
+    pub key: RequestKey,
+}
+
+/// Decides one query and records it before anything opens.
+pub(crate) async fn open(p: &Privity, stored: &StoredPrivacyRequest, wanted: &Wanted<'_>, actor: Actor) -> Result<Opened, Problem> {
+    let (decision, record) = p.decide(&stored.request, wanted, actor);
+    let mut appended = p.append("record disclosure", vec![record]).await?;
+    let permit = decision.map_err(|denial| refused(&denial))?;
+    let proof = appended.pop().ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
+    Ok(Opened { permit: recorded(permit, proof)?, key: request_key(p, stored)? })
+}
+
+/// What is wanted, for whom and why.
+pub(crate) struct Wanted<'a> {
+    pub(crate) recipient: DisclosureRecipient,
+    /// The recipient's own facts, when it is one of the data map.
+    pub(crate) known: Option<&'a Recipient>,
+    pub(crate) purpose: Purpose,
+    pub(crate) attributes: Vec<Attribute>,
+}
+
+impl Privity {
+    /// The decision, and the record that must be appended whatever it is.
+    #[expect(clippy::disallowed_methods, reason = "the one place: whatever the decision is, its record comes with it")]
+    pub(crate) fn decide(&self, request: &PrivacyRequest, wanted: &Wanted<'_>, actor: Actor) -> (Result<Permit, Denial>, NewRecord) {
+        let query = Query {
+            id: new_id::<Disclosure>(self.rng(), self.now()),
+            request: request.id,
+            recipient: wanted.recipient.clone(),
+            purpose: wanted.purpose,
+            attributes: wanted.attributes.clone(),
+        };
+        let decision = decide(&query, &self.parts.deciding.facts(request, wanted.known));
+        let record = match &decision {
+            Ok(permit) => permit.new_record(self.now(), actor),
+            Err(denial) => denial.new_record(self.now(), actor),
+        };
+        (decision, record)
+    }
+}
+
+/// A permit with the proof of its record.
+pub(crate) fn recorded(permit: Permit, proof: Appended) -> Result<RecordedPermit, Problem> {
+    permit.record(proof).map_err(|error| Problem::internal("recording the disclosure", &error))
+}
+
+/// The key of a privacy request.
+pub(crate) fn request_key(p: &Privity, stored: &StoredPrivacyRequest) -> Result<RequestKey, Problem> {
+    let Some(wrapped) = &stored.wrapped_key else {
+        return Err(Problem::conflict("what this privacy request held was destroyed when its time was over"));
+    };
+    p.keys().unwrap_request_key(stored.request.id, &WrappedKey::from_bytes(wrapped.clone())).map_err(|error| Problem::internal("opening this privacy request", &error))
+}
+
+fn refused(denial: &Denial) -> Problem {
+    Problem::conflict(format!("{denial}; look at where the privacy request stands"))
+}

@@ -1,0 +1,19 @@
+//! Privacy requests: the way of a deletion (and of the other rights), one file a step.
+
+pub mod access;
+pub mod categories;
+pub(crate) mod close;
+pub(crate) mod confirm;
+pub mod console;
+pub(crate) mod delete;
+pub mod figures;
+pub mod inform_recipients;
+pub mod intake;
+pub mod manual;
+pub(crate) mod opt_out;
+pub mod package;
+pub mod plan;
+pub mod sealed_file;
+pub mod tracker;
+pub mod verify;
+pub(crate) mod write_to_subject;

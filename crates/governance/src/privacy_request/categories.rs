@@ -1,0 +1,144 @@
+//! The answer in categories: what kinds of data are held, from where, why, and who got them; sales apart from disclosures for a purpose.
+//!
+//! Law: Cal. Civ. Code 1798.110(c), 1798.115(a), 1798.130(a)(4); facts of 11 CCR 7024(k): two separate lists, individual to the subject.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use domain::data_map::{Collection, SystemKey};
+use domain::plan::Plan;
+use domain::recipient::{Recipient, RecipientRole};
+use serde::Serialize;
+
+use super::figures::rows_by_category;
+use super::package::escape;
+use crate::Privity;
+
+/// The answer in categories.
+#[derive(Clone, Debug, Serialize)]
+pub struct Categories {
+    /// What is held about her.
+    pub held: Vec<Held>,
+    /// Categories of sources.
+    pub sources: BTreeSet<String>,
+    /// Why it was collected.
+    pub purposes: BTreeSet<String>,
+    /// Sold to or shared with, by recipient.
+    pub sold_or_shared: Vec<Disclosed>,
+    /// Disclosed for a business purpose, by recipient.
+    pub disclosed_for_business_purpose: Vec<Disclosed>,
+    /// What people search by hand and this answer does not hold yet.
+    pub searched_by_hand: Vec<String>,
+}
+
+/// One category of data.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// Its key.
+    pub category: String,
+    /// In words.
+    pub title: String,
+    /// The categories of Cal. Civ. Code 1798.140(v).
+    pub legal_categories: Vec<String>,
+    /// Where it is kept.
+    pub systems: BTreeSet<String>,
+    /// How many entries hold it.
+    pub entries: u64,
+}
+
+/// Data that one recipient got.
+#[derive(Clone, Debug, Serialize)]
+pub struct Disclosed {
+    /// Who.
+    pub recipient: String,
+    /// What it is in law.
+    pub role: RecipientRole,
+    /// Which categories.
+    pub categories: Vec<String>,
+    /// Why.
+    pub purpose: String,
+}
+
+/// Puts the answer together from what the search found and what the data map says.
+pub fn categories(p: &Privity, plan: &Plan) -> Categories {
+    let found: BTreeMap<String, u64> = rows_by_category(plan);
+    let systems: BTreeSet<&SystemKey> = plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| &collection.system).collect();
+    let systems: Vec<_> = systems.into_iter().filter_map(|key| p.map().systems.get(key)).collect();
+    // Only what is held about her can have been disclosed about her.
+    let got = |recipient: &&Recipient| recipient.categories.iter().any(|category| found.contains_key(category));
+    let (sold, used): (Vec<_>, Vec<_>) = p.map().recipients.values().filter(got).partition(|recipient| recipient.sold || recipient.shared);
+    Categories {
+        held: found.iter().map(|(category, entries)| held(p, plan, category, *entries)).collect(),
+        sources: systems.iter().flat_map(|system| system.sources.iter().cloned()).collect(),
+        purposes: systems.iter().flat_map(|system| system.purposes.iter().cloned()).collect(),
+        sold_or_shared: sold.into_iter().map(|recipient| disclosed(p, recipient, &found)).collect(),
+        disclosed_for_business_purpose: used.into_iter().map(|recipient| disclosed(p, recipient, &found)).collect(),
+        searched_by_hand: plan.manual.iter().filter_map(|key| p.map().systems.get(key)).map(|system| system.title.clone()).collect(),
+    }
+}
+
+fn held(p: &Privity, plan: &Plan, category: &str, entries: u64) -> Held {
+    let holds = |collection: &&domain::plan::PlannedCollection| collection.rows > 0 && collection.categories.contains(category);
+    let systems = plan.collections.iter().filter(holds).filter_map(|collection| p.map().systems.get(&collection.system)).map(|system| system.title.clone());
+    Held {
+        category: category.to_owned(),
+        title: title(p, category),
+        legal_categories: p.law().ccpa_categories(category).iter().map(|letter| p.law().ccpa_category(letter).map_or_else(|| letter.clone(), |term| term.title.clone())).collect(),
+        systems: systems.collect(),
+        entries,
+    }
+}
+
+fn disclosed(p: &Privity, recipient: &Recipient, found: &BTreeMap<String, u64>) -> Disclosed {
+    let categories = recipient.categories.iter().filter(|category| found.contains_key(*category));
+    Disclosed { recipient: recipient.title.clone(), role: recipient.effective_role(), categories: categories.map(|category| title(p, category)).collect(), purpose: recipient.purpose.clone() }
+}
+
+fn title(p: &Privity, category: &str) -> String {
+    p.law().category(category).map_or_else(|| category.to_owned(), |known| known.title.clone())
+}
+
+/// Data categories of a collection's personal fields.
+pub fn of_collection(collection: &Collection) -> BTreeSet<String> {
+    collection.fields.iter().filter(|field| field.is_personal()).filter_map(|field| field.category.clone()).collect()
+}
+
+impl Categories {
+    /// As a part of the page.
+    pub fn to_html(&self) -> String {
+        let mut html = String::new();
+        if self.held.is_empty() {
+            html.push_str("<p>We searched all our systems and hold nothing about you under the identifiers that you gave.</p>");
+        } else {
+            html.push_str("<div class=\"scroll\"><table><tr><th>What we hold</th><th>In the law's words</th><th>Where</th><th>Entries</th></tr>");
+            for held in &self.held {
+                let systems = held.systems.iter().cloned().collect::<Vec<_>>().join(", ");
+                let _ = write!(html, "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", escape(&held.title), escape(&held.legal_categories.join("; ")), escape(&systems), held.entries);
+            }
+            html.push_str("</table></div>");
+        }
+        list(&mut html, "Where it came from", self.sources.iter());
+        list(&mut html, "Why we collected it", self.purposes.iter());
+        recipients(&mut html, "Sold to or shared with", &self.sold_or_shared, "We did not sell or share it.");
+        recipients(&mut html, "Disclosed for a business purpose to", &self.disclosed_for_business_purpose, "Nobody else got it.");
+        list(&mut html, "Still searched by hand; we will write again", self.searched_by_hand.iter());
+        html
+    }
+}
+
+fn list<'a>(html: &mut String, title: &str, items: impl Iterator<Item = &'a String>) {
+    let items: Vec<String> = items.map(|item| format!("<li>{}</li>", escape(&item.replace('_', " ")))).collect();
+    if !items.is_empty() {
+        let _ = write!(html, "<h3>{title}</h3><ul>{}</ul>", items.join(""));
+    }
+}
+
+fn recipients(html: &mut String, title: &str, disclosed: &[Disclosed], none: &str) {
+    let _ = write!(html, "<h3>{title}</h3>");
+    if disclosed.is_empty() {
+        let _ = write!(html, "<p>{none}</p>");
+    }
+    for one in disclosed {
+        let _ = write!(html, "<dl><dt>{}</dt><dd>{}: {}</dd></dl>", escape(&one.recipient), escape(&one.purpose), escape(&one.categories.join(", ")));
+    }
+}

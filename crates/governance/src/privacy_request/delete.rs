@@ -1,0 +1,126 @@
+//! Erasing in one source system, for a batch of privacy requests in one pass: in reference order, in one transaction where
+//! that is short, every step repeatable.
+//!
+//! Where the rows are was sealed and stored before (docs/decisions/007): whatever was erased already, the trail to the rest is known.
+//! Law: Cal. Civ. Code 1798.105(c); 11 CCR 7022(b).
+
+use std::collections::BTreeSet;
+
+use connectors::ConnectorError;
+use domain::audit::{Action, Actor, NewRecord};
+use domain::data_map::{CollectionKey, SystemKey};
+use domain::id::RequestId;
+use domain::plan::{Erased, Erasure};
+use domain::sensitive::Sensitive;
+use domain::task::TaskKind;
+use domain::traversal::Located;
+use enforcement::vault::SecretPurpose;
+use storage::Tx;
+
+use crate::search::{erase_steps, locate};
+use crate::worker::{Stop, Work, seal_located, task_ids};
+use crate::{Privity, Problem};
+
+/// The task: erases the batch's rows in one system, the tasks' target.
+pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+    let Some(system) = batch.first().map(|work| SystemKey::from(work.task.target.as_str())) else { return Ok(()) };
+    let located = batch.iter().map(|work| work.located(p)).collect::<Result<Vec<_>, Stop>>()?;
+    let erasure = erasure(p, &system, batch, &located);
+    let connector = p.connector(&system)?;
+    let erased = match connector.erase(&erasure).await {
+        Err(ConnectorError::Moved { collection }) => {
+            locate_again(p, batch, &located).await?;
+            return Err(Stop::Later(format!("new rows came up in `{collection}` while it was being erased; they were located and it is erased again")));
+        }
+        outcome => outcome?,
+    };
+    let records = batch.iter().map(|work| record(p, &system, work, batch.len(), &erased)).collect::<Vec<_>>();
+    let (ids, requests, owner, q) = (task_ids(batch), batch.iter().map(Work::id).collect::<BTreeSet<_>>(), owner.to_owned(), p.clone());
+    p.write("erased", move |tx| {
+        storage::privacy_request::lock(tx, &requests)?;
+        storage::task::finish(tx, &ids, &owner)?;
+        confirm_what_is_erased(&q, tx, &requests)?;
+        Ok(((), records.clone()))
+    })
+    .await?;
+    Ok(())
+}
+
+fn erasure(p: &Privity, system: &SystemKey, batch: &[Work], located: &[Located]) -> Erasure {
+    let with_rows: BTreeSet<&CollectionKey> = batch
+        .iter()
+        .filter_map(|work| work.stored.plan.as_ref())
+        .flat_map(|plan| plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| &collection.collection))
+        .collect();
+    let mut groups = erase_steps(p, system, &located.iter().collect::<Vec<_>>());
+    groups.iter_mut().for_each(|group| group.retain(|step| with_rows.contains(&step.collection.key)));
+    groups.retain(|group| !group.is_empty());
+    let plans = batch.iter().filter_map(|work| work.stored.plan.as_ref());
+    let rows = plans.flat_map(|plan| &plan.collections).filter(|collection| collection.system == *system).map(|collection| collection.rows).sum();
+    Erasure { groups, hash_key: hash_key(p), rows }
+}
+
+#[expect(clippy::disallowed_methods, reason = "our own key, handed to the connector that hashes with it")]
+fn hash_key(p: &Privity) -> Sensitive<Vec<u8>> {
+    Sensitive::new(p.keys().secret(SecretPurpose::ErasureHash).expose().to_vec())
+}
+
+/// Searches again and adds what is new to what was known; nothing that was known is forgotten.
+async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Result<(), Stop> {
+    let seeds = batch.iter().map(|work| Ok(work.requester(p)?.seeds())).collect::<Result<Vec<_>, Stop>>()?;
+    let found = locate(p, &seeds).await?;
+    let mut plans = Vec::with_capacity(batch.len());
+    for ((work, known), found) in batch.iter().zip(located).zip(found) {
+        let mut all = known.clone();
+        let mut plan = work.stored.plan.clone().unwrap_or_else(|| super::figures::plan(p, work.stored.request.kind, &found));
+        widen(&mut plan, super::figures::plan(p, work.stored.request.kind, &found));
+        all.extend(found.located);
+        plans.push((work.id(), seal_located(p, &work.key(p)?, work.id(), &all)?, plan));
+    }
+    p.write("located again", move |tx| {
+        storage::privacy_request::save_plans(tx, &plans, plans.first().map_or(jiff::Timestamp::UNIX_EPOCH, |(_, _, plan)| plan.made_at))?;
+        Ok(((), Vec::new()))
+    })
+    .await?;
+    Ok(())
+}
+
+/// The larger figure of two searches counts: what was seen once must be shown to be gone.
+fn widen(plan: &mut domain::plan::Plan, later: domain::plan::Plan) {
+    for new in later.collections {
+        match plan.collections.iter_mut().find(|known| known.collection == new.collection) {
+            Some(known) if known.rows < new.rows => *known = new,
+            Some(_) => {}
+            None => plan.collections.push(new),
+        }
+    }
+}
+
+fn record(p: &Privity, system: &SystemKey, work: &Work, batch: usize, erased: &[(CollectionKey, Erased)]) -> NewRecord {
+    let planned: serde_json::Map<String, serde_json::Value> = work
+        .stored
+        .plan
+        .iter()
+        .flat_map(|plan| &plan.collections)
+        .filter(|collection| collection.system == *system && collection.rows > 0)
+        .map(|collection| (collection.collection.to_string(), serde_json::json!({ "delete": collection.delete, "redact": collection.redact })))
+        .collect();
+    let done: serde_json::Map<String, serde_json::Value> = erased.iter().map(|(key, erased)| (key.to_string(), serde_json::json!({ "deleted": erased.deleted, "redacted": erased.redacted }))).collect();
+    NewRecord::new(p.now(), Actor::System, Action::Erased)
+        .for_request(work.id())
+        .about(system.as_ref())
+        .with("planned", planned)
+        // What the system's pass did, for all privacy requests that shared it.
+        .with("pass", serde_json::json!({ "privacy_requests": batch, "collections": done }))
+}
+
+/// Whoever finishes the last erasure of a privacy request calls for the re-read. Called under the lock of the requests.
+pub(crate) fn confirm_what_is_erased(p: &Privity, tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<(), Problem> {
+    let requests: Vec<RequestId> = requests.iter().copied().collect();
+    let erasing = storage::task::unfinished(tx, &requests, TaskKind::Erase)?;
+    let by_hand = storage::task::unfinished(tx, &requests, TaskKind::ManualWork)?;
+    let done = requests.iter().zip(erasing.iter().zip(&by_hand)).filter(|(_, (erasing, by_hand))| **erasing + **by_hand == 0);
+    let confirm: Vec<_> = done.map(|(request, _)| p.task(TaskKind::Confirm, *request, "")).collect();
+    storage::task::insert_again(tx, &confirm, p.now())?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Drives the search for subjects' rows through the connectors, and turns what it found into the steps of an erasure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use connectors::ConnectorError;
+use domain::data_map::graph::{Node, Pointer, SearchGraph};
+use domain::data_map::{CollectionErasure, CollectionKey, FieldName, RetentionRule, SystemKey, SystemKind};
+use domain::plan::{Cutoff, EraseStep, GuardSearch, Search, WaySearch, deletes_rows, redactions, retained_redactions};
+use domain::row::Tuple;
+use domain::sensitive::Sensitive;
+use domain::traversal::{Counted, Located, Seeds, Traversal, Unattributed, Wave};
+use jiff::Timestamp;
+
+use crate::Privity;
+
+/// What a search found for one subject.
+pub struct Found {
+    /// Where her rows are.
+    pub located: Located,
+    /// How many there are.
+    pub counted: BTreeMap<CollectionKey, Counted>,
+    /// How many of them are somebody else's too.
+    pub shared: BTreeMap<CollectionKey, u64>,
+}
+
+/// Why a search could not be finished. Nothing is concluded from half a search.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// A source system did not answer as it should.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    /// A row that can't be told to be anybody's.
+    #[error(transparent)]
+    Unattributed(#[from] Unattributed),
+    /// The data map names a system that no connector reaches.
+    #[error("no connector reaches `{0}`; add its connection to the data map")]
+    NoConnector(SystemKey),
+}
+
+/// Searches all systems for a batch of subjects, in one pass.
+pub async fn locate(p: &Privity, seeds: &[Seeds]) -> Result<Vec<Found>, SearchError> {
+    let mut traversal = Traversal::start(p.graph(), seeds, cutoffs(p.graph(), p.now()));
+    while let Some(wave) = traversal.next_wave() {
+        if is_manual(p, &wave.search.collection.system) {
+            continue;
+        }
+        let mut stray = None;
+        let taken = p
+            .connector(&wave.search.collection.system)?
+            .locate(&wave.search, &mut |rows| traversal.take(&wave, rows).map_err(|error| interrupt(&mut stray, error)))
+            .await;
+        stray.map_or(Ok(()), Err)?;
+        taken?;
+    }
+    let found = traversal.finish();
+    let shared = count_shared(p, &found.iter().map(|(located, _)| located).collect::<Vec<_>>()).await?;
+    Ok(found.into_iter().zip(shared).map(|((located, counted), shared)| Found { located, counted, shared }).collect())
+}
+
+fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> ConnectorError {
+    let interrupted = ConnectorError::Interrupted(error.to_string());
+    *stray = Some(error);
+    interrupted
+}
+
+/// For each subject, how many of her rows other people's rows point at.
+async fn count_shared(p: &Privity, located: &[&Located]) -> Result<Vec<BTreeMap<CollectionKey, u64>>, SearchError> {
+    let mut shared = vec![BTreeMap::new(); located.len()];
+    for node in p.graph().nodes().iter().filter(|node| !node.guards.is_empty()) {
+        let guards = node.guards.iter().filter_map(|pointer| guard_search(p.graph(), pointer, located)).collect();
+        let key = &node.collection.key;
+        let Some(wave) = Wave::again(p.graph(), key, located, guards).filter(|_| !is_manual(p, &node.collection.system)) else {
+            continue;
+        };
+        let mut pages: Vec<BTreeMap<usize, u64>> = Vec::new();
+        p.connector(&node.collection.system)?
+            .locate(&wave.search, &mut |rows| {
+                pages.push(wave.shared(p.graph(), &rows));
+                Ok(())
+            })
+            .await?;
+        for (subject, rows) in pages.into_iter().flatten() {
+            if let Some(counts) = shared.get_mut(subject) {
+                *counts.entry(key.clone()).or_default() += rows;
+            }
+        }
+    }
+    Ok(shared)
+}
+
+/// Rows that point here, but for those that the batch's own look-ups find: they go as well.
+fn guard_search(graph: &SearchGraph, pointer: &Pointer, located: &[&Located]) -> Option<GuardSearch> {
+    let node = graph.node(&pointer.from)?;
+    Some(GuardSearch { pointer: pointer.clone(), collection: Arc::new(node.collection.clone()), except: union(node, located) })
+}
+
+/// The look-ups of all these subjects in one collection, as one.
+pub fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
+    let mut ways = Vec::new();
+    for way in &node.ways {
+        let lookups = located.iter().filter_map(|located| located.lookups.get(&node.collection.key)).flatten().filter(|lookup| lookup.way == way.way);
+        let values: BTreeSet<&Tuple> = lookups.flat_map(|lookup| &lookup.values).collect();
+        if !values.is_empty() {
+            ways.push(WaySearch { way: way.way.clone(), values: Sensitive::new(values.into_iter().cloned().collect()) });
+        }
+    }
+    ways
+}
+
+/// All fields of one subject's rows in one collection.
+pub fn everything(node: &Node, located: &Located) -> Option<Search> {
+    let ways = union(node, &[located]);
+    let select: Vec<FieldName> = node.collection.fields.iter().map(|field| field.name.clone()).collect();
+    (!ways.is_empty()).then(|| Search { collection: Arc::new(node.collection.clone()), ways, select, grouped: false, retained: None, guards: Vec::new() })
+}
+
+/// The steps that erase these subjects' rows in one system, in order.
+pub fn erase_steps(p: &Privity, system: &SystemKey, located: &[&Located]) -> Vec<Vec<EraseStep>> {
+    let held = held(p);
+    let order = p.graph().erase_order(system).into_iter();
+    order
+        .map(|group| {
+            let nodes = group.iter().filter(|key| !held.contains(*key)).filter_map(|key| p.graph().node(key));
+            nodes.filter_map(|node| erase_step(node, located, p.now())).collect::<Vec<_>>()
+        })
+        .filter(|group| !group.is_empty())
+        .collect()
+}
+
+fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<EraseStep> {
+    let ways = union(node, located);
+    if ways.is_empty() || matches!(node.collection.erasure, CollectionErasure::Keep(_)) {
+        return None;
+    }
+    let retained = node.collection.retention.as_ref().map(|rule| cutoff(node, rule, now));
+    Some(EraseStep {
+        collection: Arc::new(node.collection.clone()),
+        ways,
+        delete: deletes_rows(&node.collection),
+        redactions: redactions(&node.collection, &node.pointed_at),
+        retained_redactions: if retained.is_some() { retained_redactions(&node.collection, &node.pointed_at) } else { Vec::new() },
+        retained,
+        guards: node.guards.clone(),
+        blockers: node.blockers.clone(),
+    })
+}
+
+/// Collections that a legal hold of the data map keeps today.
+pub fn held(p: &Privity) -> BTreeSet<CollectionKey> {
+    let today = p.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let holds = p.map().legal_holds.iter().filter(|hold| hold.until.is_none_or(|until| until >= today));
+    holds.flat_map(|hold| hold.covers.iter().cloned()).collect()
+}
+
+fn cutoffs(graph: &SearchGraph, now: Timestamp) -> BTreeMap<CollectionKey, Cutoff> {
+    let ruled = graph.nodes().iter().filter_map(|node| Some((node, node.collection.retention.as_ref()?)));
+    ruled.map(|(node, rule)| (node.collection.key.clone(), cutoff(node, rule, now))).collect()
+}
+
+fn cutoff(node: &Node, rule: &RetentionRule, now: Timestamp) -> Cutoff {
+    let since = rule.since.as_ref().and_then(|name| node.collection.field(name)).map(|field| (field.name.clone(), field.kind));
+    let from = rule.keep_for.and_then(|span| now.to_zoned(jiff::tz::TimeZone::UTC).checked_sub(span).ok());
+    // A rule whose time can't be reckoned keeps every row: when in doubt nothing is erased that must stay.
+    Cutoff { since: since.filter(|_| from.is_some()), from: from.map_or(Timestamp::MIN, |from| from.timestamp()) }
+}
+
+fn is_manual(p: &Privity, system: &SystemKey) -> bool {
+    p.map().systems.get(system).is_some_and(|system| system.kind == SystemKind::Manual)
+}

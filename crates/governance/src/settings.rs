@@ -1,0 +1,157 @@
+//! What a business sets: its name, its addresses, its rules. Read from privity.yaml and the environment by the server.
+
+use std::path::PathBuf;
+
+use domain::privacy_request::RequestKind;
+use domain::sensitive::Sensitive;
+use serde::Deserialize;
+
+/// All settings.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The business.
+    pub business: Business,
+    /// The URL under which subjects and recipients reach us, without a slash at the end.
+    #[serde(default = "default_base_url")]
+    pub base_url: String,
+    /// The address to listen on.
+    #[serde(default = "default_listen")]
+    pub listen: String,
+    /// Our own database: `sqlite:PATH` or a PostgreSQL URL.
+    #[serde(default = "default_storage")]
+    pub storage: Sensitive<String>,
+    /// The file that holds our keys; made on the first start. Keep it apart from the database and its backups.
+    #[serde(default = "default_key_file")]
+    pub key_file: PathBuf,
+    /// Where sealed access packages lie until their links end.
+    #[serde(default = "default_packages_dir")]
+    pub packages_dir: PathBuf,
+    /// The folder (or file) of the data map.
+    pub data_map: PathBuf,
+    /// A folder of law files that replaces the one built in.
+    #[serde(default)]
+    pub law: Option<PathBuf>,
+    /// The mail server.
+    pub mail: connectors::email::SmtpConfig,
+    /// What needs no operator's approval.
+    #[serde(default)]
+    pub approval: Approval,
+    /// Codes by e-mail.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Access packages.
+    #[serde(default)]
+    pub package: Package,
+    /// Limits on what comes from outside.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The business that runs this.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Business {
+    /// Its name.
+    pub name: String,
+    /// Where people write about privacy: an e-mail address or a URL.
+    #[serde(default)]
+    pub privacy_contact: Option<String>,
+    /// A number that people can call without charge (Cal. Civ. Code 1798.130(a)(1)).
+    #[serde(default)]
+    pub toll_free_number: Option<String>,
+    /// Whether it deals with its customers online only, so that e-mail suffices for know, delete and correct.
+    #[serde(default)]
+    pub online_only: bool,
+    /// The law that applies when the subject names none.
+    #[serde(default = "default_law")]
+    pub default_law: String,
+    /// The language in which it speaks with its customers.
+    #[serde(default = "default_language")]
+    pub language: String,
+}
+
+/// Which privacy requests go on without an operator once they are verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approval {
+    /// Kinds that are approved by rule.
+    pub automatic: Vec<RequestKind>,
+}
+
+/// Codes by e-mail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verification {
+    /// How long a code works.
+    pub code_minutes: u32,
+    /// How many tries a code has.
+    pub tries: u32,
+    /// How many codes are sent for one privacy request.
+    pub sends: u32,
+    /// How long to wait before another code.
+    pub resend_seconds: u32,
+    /// After how many days an unverified privacy request ends.
+    pub expire_days: u32,
+}
+
+/// Access packages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Package {
+    /// How long the link works.
+    pub link_days: u32,
+}
+
+/// Limits on what comes from outside.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Privacy requests that one network address may start in an hour.
+    pub requests_per_hour_per_address: u32,
+    /// The largest form or body.
+    pub body_bytes: usize,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { automatic: vec![RequestKind::KnowCategories, RequestKind::KnowSpecific, RequestKind::OptOutSaleShare] }
+    }
+}
+impl Default for Verification {
+    fn default() -> Self {
+        Self { code_minutes: 30, tries: 5, sends: 5, resend_seconds: 60, expire_days: 30 }
+    }
+}
+impl Default for Package {
+    fn default() -> Self {
+        Self { link_days: 14 }
+    }
+}
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_hour_per_address: 20, body_bytes: 65_536 }
+    }
+}
+
+fn default_base_url() -> String {
+    "http://127.0.0.1:8080".to_owned()
+}
+fn default_listen() -> String {
+    "127.0.0.1:8080".to_owned()
+}
+fn default_storage() -> Sensitive<String> {
+    Sensitive::new("sqlite:privity.db".to_owned())
+}
+fn default_key_file() -> PathBuf {
+    "privity.key".into()
+}
+fn default_packages_dir() -> PathBuf {
+    "packages".into()
+}
+fn default_law() -> String {
+    "ccpa".to_owned()
+}
+fn default_language() -> String {
+    "en".to_owned()
+}

@@ -1,0 +1,81 @@
+//! Puts the program together: keys, database, law, data map, connectors, channels.
+
+use std::sync::Arc;
+
+use connectors::email::Mailer;
+use domain::data_map::graph::SearchGraph;
+use domain::rng::Rng;
+use domain::time::Clock;
+use enforcement::vault::KeyRing;
+use storage::Database;
+
+use crate::settings::Settings;
+use crate::{Parts, Privity, Problem, data_map, deciding, law};
+
+/// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
+/// recipients are reached only when a task needs them.
+pub async fn start(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Privity, Problem> {
+    let law = law::load(settings.law.as_deref()).map_err(|error| setup(&error))?;
+    let loaded = data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
+    let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
+    let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
+    let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
+    let keys = open_keys(&settings, rng.as_ref())?;
+    let database = Database::open(settings.storage.expose()).await.map_err(|error| setup(&error))?;
+    check_keys(&database, &keys).await?;
+    tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
+    let graph = SearchGraph::new(&loaded.map);
+    let deciding = deciding::Vocabulary::new(&law);
+    let parts = Parts { settings, database, keys, law, loaded, graph, connectors, channels, mailer, deciding, clock, rng, bell: tokio::sync::Notify::new() };
+    Ok(Privity { parts: Arc::new(parts) })
+}
+
+/// The data map's `${NAME}` come from the environment, so that no secret need stand in a file.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn open_keys(settings: &Settings, rng: &dyn Rng) -> Result<KeyRing, Problem> {
+    let opened = if settings.key_file.exists() { KeyRing::open(&settings.key_file) } else { KeyRing::create(&settings.key_file, rng) };
+    opened.map_err(|error| setup(&error))
+}
+
+/// Another database's keys would seal what nobody can open again; better not to start.
+async fn check_keys(database: &Database, keys: &KeyRing) -> Result<(), Problem> {
+    let check = keys.key_check().to_vec();
+    let known = database.write("check keys", move |tx| storage::meta::get_or_insert(tx, "key_check", &check)).await.map_err(|error: storage::Error| Problem::from(error))?;
+    if known == keys.key_check() {
+        return Ok(());
+    }
+    Err(Problem::new("wrong_key_file", 500, "the key file belongs to another database; set `key_file` to the one that this database was made with"))
+}
+
+fn setup(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new("setup", 500, error.to_string())
+}
+
+/// The system's clock.
+pub fn system_clock() -> Arc<dyn Clock> {
+    struct SystemClock;
+    impl Clock for SystemClock {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the present moment comes from")]
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::now()
+        }
+    }
+    Arc::new(SystemClock)
+}
+
+/// The operating system's random numbers.
+pub fn system_rng() -> Arc<dyn Rng> {
+    struct SystemRng;
+    impl Rng for SystemRng {
+        #[expect(clippy::panic, reason = "without random numbers no key and no token may be made; the operating system always has them once it is up")]
+        fn fill(&self, bytes: &mut [u8]) {
+            if let Err(error) = getrandom::fill(bytes) {
+                panic!("the operating system has no random numbers: {error}");
+            }
+        }
+    }
+    Arc::new(SystemRng)
+}
