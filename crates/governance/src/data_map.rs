@@ -52,6 +52,13 @@ struct Origin {
 impl LoadedMap {
     /// Where something stands in the files.
     fn place(&self, about: &str) -> Place {
-        self.origin.places.get(about).cloned().unwrap_or_else(|| Place { about: about.to_owned(), ..Place::default() })
+        self.origin
+            .places
+            .get(about)
+            .cloned()
+            .unwrap_or_else(|| Place {
+                about: about.to_owned(),
+                ..Place::default()
+            })
     }
 }

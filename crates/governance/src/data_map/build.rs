@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use domain::data_map::{
-    Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, Identity, IdentifierKind, KeepReason, LegalHold, RecipientKey, Reference, RetentionRule, System, SystemKey,
+    Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, IdentifierKind,
+    Identity, KeepReason, LegalHold, RecipientKey, Reference, RetentionRule, System, SystemKey,
     ValueKind,
 };
 use domain::recipient::{Recipient, ReminderRule, VerificationLevel};
 
 use super::LoadedMap;
 use super::connection::{ChannelConfig, Connection};
-use super::file::{CollectionErasureText, CollectionText, DatasetText, FieldErasureText, FieldReferenceText, FieldText, LegalHoldText, MapFile, ReasonText, RecipientText, ReferenceText, RetentionText, SystemText};
+use super::file::{
+    CollectionErasureText, CollectionText, DatasetText, FieldErasureText, FieldReferenceText,
+    FieldText, LegalHoldText, MapFile, ReasonText, RecipientText, ReferenceText, RetentionText,
+    SystemText,
+};
 use super::finding::{Finding, Place, SourceText};
 use super::nearest::nearest;
 use super::read::{Located, Mistake};
@@ -30,7 +35,11 @@ pub(super) struct Part {
 }
 
 /// Puts the files together. Whatever is wrong is added to `findings`; the map is only good when nothing was.
-pub(super) fn build(parts: Vec<Part>, vocabulary: &dyn Vocabulary, findings: &mut Vec<Finding>) -> LoadedMap {
+pub(super) fn build(
+    parts: Vec<Part>,
+    vocabulary: &dyn Vocabulary,
+    findings: &mut Vec<Finding>,
+) -> LoadedMap {
     let mut builder = Builder {
         known: Known::of(&parts),
         categories: vocabulary.categories().into_iter().collect(),
@@ -54,14 +63,28 @@ struct Known {
 
 impl Known {
     fn of(parts: &[Part]) -> Self {
-        let mut known = Self { systems: BTreeSet::new(), collections: BTreeMap::new(), left_out: BTreeSet::new() };
+        let mut known = Self {
+            systems: BTreeSet::new(),
+            collections: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+        };
         for part in parts {
             known.left_out.extend(part.left_out.iter().cloned());
-            known.systems.extend(part.file.systems.0.iter().map(|(key, _)| key.value.clone()));
+            known
+                .systems
+                .extend(part.file.systems.0.iter().map(|(key, _)| key.value.clone()));
             for (dataset, text) in &part.file.datasets.0 {
                 for (collection, text) in &text.value.collections.0 {
-                    let fields = text.value.fields.0.iter().map(|(name, _)| name.value.clone()).collect();
-                    known.collections.insert(format!("{}.{}", dataset.value, collection.value), fields);
+                    let fields = text
+                        .value
+                        .fields
+                        .0
+                        .iter()
+                        .map(|(name, _)| name.value.clone())
+                        .collect();
+                    known
+                        .collections
+                        .insert(format!("{}.{}", dataset.value, collection.value), fields);
                 }
             }
         }
@@ -70,8 +93,17 @@ impl Known {
 
     /// `dataset.collection.field`, taken apart at the point that makes sense; both names may hold points.
     fn field<'a>(&self, path: &'a str) -> Option<(&'a str, &'a str)> {
-        let splits = path.match_indices('.').map(|(at, _)| (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()));
-        splits.into_iter().find(|(collection, field)| self.collections.get(*collection).is_some_and(|fields| fields.contains(*field)))
+        let splits = path.match_indices('.').map(|(at, _)| {
+            (
+                path.get(..at).unwrap_or_default(),
+                path.get(at + 1..).unwrap_or_default(),
+            )
+        });
+        splits.into_iter().find(|(collection, field)| {
+            self.collections
+                .get(*collection)
+                .is_some_and(|fields| fields.contains(*field))
+        })
     }
 
     /// Whether the name, or a part of it, was left out because something in it was wrong.
@@ -104,8 +136,22 @@ impl Builder<'_> {
         }
     }
 
-    fn wrong(&mut self, part: &Part, about: &str, at: Span, message: String, what_to_do: impl Into<String>) {
-        self.findings.push(part.source.finding(about, Mistake { at, message, what_to_do: what_to_do.into() }));
+    fn wrong(
+        &mut self,
+        part: &Part,
+        about: &str,
+        at: Span,
+        message: String,
+        what_to_do: impl Into<String>,
+    ) {
+        self.findings.push(part.source.finding(
+            about,
+            Mistake {
+                at,
+                message,
+                what_to_do: what_to_do.into(),
+            },
+        ));
     }
 
     /// Notes where something stands; false when it stands somewhere else already.
@@ -116,8 +162,18 @@ impl Builder<'_> {
             return true;
         };
         let Place { file, line, .. } = first.clone();
-        let message = format!("`{}` is in the data map twice; the first is in {}:{line}", key.value, file.unwrap_or_default());
-        self.wrong(part, about, key.at, message, "remove one of them, or give it another name");
+        let message = format!(
+            "`{}` is in the data map twice; the first is in {}:{line}",
+            key.value,
+            file.unwrap_or_default()
+        );
+        self.wrong(
+            part,
+            about,
+            key.at,
+            message,
+            "remove one of them, or give it another name",
+        );
         false
     }
 
@@ -125,15 +181,38 @@ impl Builder<'_> {
         if !self.is_first(part, &key.value, key) {
             return;
         }
-        let node = part.tree.get("systems").and_then(|systems| systems.get(&key.value)).and_then(|system| system.get("connection"));
+        let node = part
+            .tree
+            .get("systems")
+            .and_then(|systems| systems.get(&key.value))
+            .and_then(|system| system.get("connection"));
         let Some(node) = node else { return };
         let connection = match Connection::read(node, &part.folder) {
             Ok(connection) => connection,
-            Err(mistakes) => return self.findings.extend(mistakes.into_iter().map(|mistake| part.source.finding(&key.value, mistake))),
+            Err(mistakes) => {
+                return self.findings.extend(
+                    mistakes
+                        .into_iter()
+                        .map(|mistake| part.source.finding(&key.value, mistake)),
+                );
+            }
         };
         let system = SystemKey::from(key.value.as_str());
-        let title = text.value.title.clone().unwrap_or_else(|| title_of(&key.value));
-        self.loaded.map.systems.insert(system.clone(), System { key: system.clone(), title, kind: connection.kind(), sources: text.value.sources.clone(), purposes: text.value.purposes.clone() });
+        let title = text
+            .value
+            .title
+            .clone()
+            .unwrap_or_else(|| title_of(&key.value));
+        self.loaded.map.systems.insert(
+            system.clone(),
+            System {
+                key: system.clone(),
+                title,
+                kind: connection.kind(),
+                sources: text.value.sources.clone(),
+                purposes: text.value.purposes.clone(),
+            },
+        );
         self.loaded.connections.insert(system, connection);
     }
 
@@ -142,33 +221,62 @@ impl Builder<'_> {
             return;
         }
         if key.value.contains('.') {
-            self.wrong(part, &key.value, key.at, format!("`{}` has a point in it, which separates a dataset from its collections", key.value), "write `_` instead");
+            self.wrong(
+                part,
+                &key.value,
+                key.at,
+                format!(
+                    "`{}` has a point in it, which separates a dataset from its collections",
+                    key.value
+                ),
+                "write `_` instead",
+            );
         }
         let system = &text.system;
         if !self.known.systems.contains(&system.value) && !self.known.was_left_out(&system.value) {
             let near = nearest(&system.value, self.known.systems.iter().map(String::as_str));
             let what_to_do = did_you_mean(near, "add it to `systems`, with its connection");
-            self.wrong(part, &key.value, system.at, format!("no system is called `{}`", system.value), what_to_do);
+            self.wrong(
+                part,
+                &key.value,
+                system.at,
+                format!("no system is called `{}`", system.value),
+                what_to_do,
+            );
         }
         for (name, collection) in &text.collections.0 {
             let collection_key = CollectionKey::new(&key.value, &name.value);
             if self.is_first(part, collection_key.as_ref(), name) {
                 let collection = self.collection(part, text, &collection_key, &collection.value);
-                self.loaded.map.collections.insert(collection_key, collection);
+                self.loaded
+                    .map
+                    .collections
+                    .insert(collection_key, collection);
             }
         }
     }
 
-    fn collection(&mut self, part: &Part, dataset: &DatasetText, key: &CollectionKey, text: &CollectionText) -> Collection {
+    fn collection(
+        &mut self,
+        part: &Part,
+        dataset: &DatasetText,
+        key: &CollectionKey,
+        text: &CollectionText,
+    ) -> Collection {
         let system = SystemKey::from(dataset.system.value.as_str());
         let mut references = Vec::new();
         let mut fields = Vec::new();
         for (name, field) in &text.fields.0 {
             let about = format!("{key}.{}", name.value);
-            self.loaded.origin.places.insert(about.clone(), part.source.place(about.as_str(), name.at));
+            self.loaded
+                .origin
+                .places
+                .insert(about.clone(), part.source.place(about.as_str(), name.at));
             fields.push(self.field(part, key, &name.value, &field.value));
             let reference = field.value.references.as_ref();
-            references.extend(reference.and_then(|reference| self.field_reference(part, &about, &system, &name.value, &reference.value)));
+            references.extend(reference.and_then(|reference| {
+                self.field_reference(part, &about, &system, &name.value, &reference.value)
+            }));
         }
         for reference in &text.references {
             references.extend(self.reference(part, key, &system, text, reference));
@@ -177,22 +285,42 @@ impl Builder<'_> {
             key: key.clone(),
             system,
             schema: dataset.schema.clone(),
-            table: text.table.clone().unwrap_or_else(|| key.collection().to_owned()),
-            title: text.title.clone().unwrap_or_else(|| title_of(key.collection())),
+            table: text
+                .table
+                .clone()
+                .unwrap_or_else(|| key.collection().to_owned()),
+            title: text
+                .title
+                .clone()
+                .unwrap_or_else(|| title_of(key.collection())),
             primary_key: self.primary_key(part, key, text),
             erasure: self.collection_erasure(part, key, text.erasure.as_ref()),
-            retention: text.retention.as_ref().and_then(|retention| self.retention(part, key, text, retention)),
+            retention: text
+                .retention
+                .as_ref()
+                .and_then(|retention| self.retention(part, key, text, retention)),
             fields,
             references,
         }
     }
 
-    fn primary_key(&mut self, part: &Part, key: &CollectionKey, text: &CollectionText) -> Vec<FieldName> {
+    fn primary_key(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        text: &CollectionText,
+    ) -> Vec<FieldName> {
         let mut names: Vec<FieldName> = Vec::new();
         for name in &text.primary_key {
             self.expect_field(part, key, text, name, "primary_key");
             if names.iter().any(|known| known.as_ref() == name.value) {
-                self.wrong(part, key.as_ref(), name.at, format!("`{}` stands twice in the primary key", name.value), "name each field of the key once");
+                self.wrong(
+                    part,
+                    key.as_ref(),
+                    name.at,
+                    format!("`{}` stands twice in the primary key", name.value),
+                    "name each field of the key once",
+                );
             } else {
                 names.push(name.value.as_str().into());
             }
@@ -200,14 +328,33 @@ impl Builder<'_> {
         names
     }
 
-    fn expect_field(&mut self, part: &Part, key: &CollectionKey, text: &CollectionText, name: &Located<String>, what: &str) {
+    fn expect_field(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        text: &CollectionText,
+        name: &Located<String>,
+        what: &str,
+    ) {
         let has = |wanted: &str| text.fields.0.iter().any(|(field, _)| field.value == wanted);
         if has(&name.value) || self.known.was_left_out(&name.value) {
             return;
         }
-        let near = nearest(&name.value, text.fields.0.iter().map(|(field, _)| field.value.as_str()));
-        let message = format!("`{what}` names `{}`, but `{key}` has no such field", name.value);
-        self.wrong(part, key.as_ref(), name.at, message, did_you_mean(near, "add it to `fields`, or name another one"));
+        let near = nearest(
+            &name.value,
+            text.fields.0.iter().map(|(field, _)| field.value.as_str()),
+        );
+        let message = format!(
+            "`{what}` names `{}`, but `{key}` has no such field",
+            name.value
+        );
+        self.wrong(
+            part,
+            key.as_ref(),
+            name.at,
+            message,
+            did_you_mean(near, "add it to `fields`, or name another one"),
+        );
     }
 
     fn field(&mut self, part: &Part, key: &CollectionKey, name: &str, text: &FieldText) -> Field {
@@ -216,18 +363,27 @@ impl Builder<'_> {
             self.expect_category(part, &about, category);
         }
         if let Some(confidence) = text.confidence {
-            self.loaded.origin.confidence.insert((key.clone(), name.into()), confidence);
+            self.loaded
+                .origin
+                .confidence
+                .insert((key.clone(), name.into()), confidence);
         }
         Field {
             name: name.into(),
             title: text.title.clone(),
-            category: text.category.as_ref().map(|category| category.value.clone()),
+            category: text
+                .category
+                .as_ref()
+                .map(|category| category.value.clone()),
             kind: text.kind.map(ValueKind::from).unwrap_or_default(),
             nullable: text.nullable.unwrap_or(true),
             unique: text.unique,
             max_length: text.max_length,
             identity: self.identity(part, &about, text),
-            erasure: text.erasure.as_ref().map(|erasure| self.field_erasure(part, &about, text, erasure)),
+            erasure: text
+                .erasure
+                .as_ref()
+                .map(|erasure| self.field_erasure(part, &about, text, erasure)),
         }
     }
 
@@ -235,19 +391,51 @@ impl Builder<'_> {
         let kind = text.kind.map(ValueKind::from).unwrap_or_default();
         let Some(identity) = &text.identity else {
             if let Some(ignore_case) = &text.ignore_case {
-                self.wrong(part, about, ignore_case.at, "`ignore_case` only means something for a field with `identity`".to_owned(), "add `identity:`, or remove it");
+                self.wrong(
+                    part,
+                    about,
+                    ignore_case.at,
+                    "`ignore_case` only means something for a field with `identity`".to_owned(),
+                    "add `identity:`, or remove it",
+                );
             }
             return None;
         };
-        if matches!(kind, ValueKind::Json | ValueKind::Bytes | ValueKind::Boolean | ValueKind::Other) {
-            let message = format!("a field of type `{}` can't be searched by", serde_json::to_string(&kind).unwrap_or_default().trim_matches('"'));
-            self.wrong(part, about, identity.at, message, "correct `type`, or remove `identity`");
+        if matches!(
+            kind,
+            ValueKind::Json | ValueKind::Bytes | ValueKind::Boolean | ValueKind::Other
+        ) {
+            let message = format!(
+                "a field of type `{}` can't be searched by",
+                serde_json::to_string(&kind)
+                    .unwrap_or_default()
+                    .trim_matches('"')
+            );
+            self.wrong(
+                part,
+                about,
+                identity.at,
+                message,
+                "correct `type`, or remove `identity`",
+            );
         }
         let default = identity.value == "email" && kind == ValueKind::Text;
-        Some(Identity { kind: IdentifierKind(identity.value.clone()), ignore_case: text.ignore_case.as_ref().map_or(default, |ignore_case| ignore_case.value) })
+        Some(Identity {
+            kind: IdentifierKind(identity.value.clone()),
+            ignore_case: text
+                .ignore_case
+                .as_ref()
+                .map_or(default, |ignore_case| ignore_case.value),
+        })
     }
 
-    fn field_erasure(&mut self, part: &Part, about: &str, text: &FieldText, erasure: &Located<FieldErasureText>) -> FieldErasure {
+    fn field_erasure(
+        &mut self,
+        part: &Part,
+        about: &str,
+        text: &FieldText,
+        erasure: &Located<FieldErasureText>,
+    ) -> FieldErasure {
         match &erasure.value {
             FieldErasureText::Null => {
                 if text.nullable == Some(false) {
@@ -257,8 +445,17 @@ impl Builder<'_> {
             }
             FieldErasureText::Redact => FieldErasure::Redact,
             FieldErasureText::Hash => {
-                if !matches!(text.kind.map(ValueKind::from).unwrap_or_default(), ValueKind::Text) {
-                    self.wrong(part, about, erasure.at, "only a field of type `text` can take a hash".to_owned(), "write `erasure: redact` instead");
+                if !matches!(
+                    text.kind.map(ValueKind::from).unwrap_or_default(),
+                    ValueKind::Text
+                ) {
+                    self.wrong(
+                        part,
+                        about,
+                        erasure.at,
+                        "only a field of type `text` can take a hash".to_owned(),
+                        "write `erasure: redact` instead",
+                    );
                 }
                 FieldErasure::Hash
             }
@@ -266,15 +463,28 @@ impl Builder<'_> {
         }
     }
 
-    fn collection_erasure(&mut self, part: &Part, key: &CollectionKey, text: Option<&CollectionErasureText>) -> CollectionErasure {
+    fn collection_erasure(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        text: Option<&CollectionErasureText>,
+    ) -> CollectionErasure {
         match text {
             None | Some(CollectionErasureText::Delete) => CollectionErasure::Delete,
             Some(CollectionErasureText::Redact) => CollectionErasure::Redact,
-            Some(CollectionErasureText::Keep(reason)) => CollectionErasure::Keep(self.reason(part, key.as_ref(), reason)),
+            Some(CollectionErasureText::Keep(reason)) => {
+                CollectionErasure::Keep(self.reason(part, key.as_ref(), reason))
+            }
         }
     }
 
-    fn retention(&mut self, part: &Part, key: &CollectionKey, text: &CollectionText, retention: &Located<RetentionText>) -> Option<RetentionRule> {
+    fn retention(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        text: &CollectionText,
+        retention: &Located<RetentionText>,
+    ) -> Option<RetentionRule> {
         let reason = self.reason(part, key.as_ref(), &retention.value.reason);
         let since = retention.value.since.as_ref();
         if let Some(since) = since {
@@ -283,26 +493,81 @@ impl Builder<'_> {
         }
         let Some(keep_for) = &retention.value.keep_for else {
             if let Some(since) = since {
-                self.wrong(part, key.as_ref(), since.at, "`since` has no use without `keep_for`".to_owned(), "add `keep_for: 7 years`, or remove `since` to keep every row");
+                self.wrong(
+                    part,
+                    key.as_ref(),
+                    since.at,
+                    "`since` has no use without `keep_for`".to_owned(),
+                    "add `keep_for: 7 years`, or remove `since` to keep every row",
+                );
             }
-            return Some(RetentionRule { keep_for: None, since: None, reason });
+            return Some(RetentionRule {
+                keep_for: None,
+                since: None,
+                reason,
+            });
         };
         if since.is_none() {
-            self.wrong(part, key.as_ref(), retention.at, "`keep_for` needs `since`: the field from which the time counts".to_owned(), "add `since: FIELD`, a date of the row");
+            self.wrong(
+                part,
+                key.as_ref(),
+                retention.at,
+                "`keep_for` needs `since`: the field from which the time counts".to_owned(),
+                "add `since: FIELD`, a date of the row",
+            );
         }
-        let span = keep_for.value.parse::<jiff::Span>().ok().filter(|span| span.is_positive());
+        let span = keep_for
+            .value
+            .parse::<jiff::Span>()
+            .ok()
+            .filter(|span| span.is_positive());
         if span.is_none() {
-            self.wrong(part, key.as_ref(), keep_for.at, "this is not a length of time".to_owned(), "write it like `7 years`, `18 months` or `90 days`");
+            self.wrong(
+                part,
+                key.as_ref(),
+                keep_for.at,
+                "this is not a length of time".to_owned(),
+                "write it like `7 years`, `18 months` or `90 days`",
+            );
         }
-        Some(RetentionRule { keep_for: Some(span?), since: Some(since?.value.as_str().into()), reason })
+        Some(RetentionRule {
+            keep_for: Some(span?),
+            since: Some(since?.value.as_str().into()),
+            reason,
+        })
     }
 
-    fn expect_date(&mut self, part: &Part, key: &CollectionKey, text: &CollectionText, since: &Located<String>) {
-        let field = text.fields.0.iter().find(|(name, _)| name.value == since.value);
-        let kind = field.map(|(_, field)| field.value.kind.map(ValueKind::from).unwrap_or_default());
-        if kind.is_some_and(|kind| !matches!(kind, ValueKind::Date | ValueKind::Timestamp | ValueKind::Text)) {
-            let message = format!("time can't be counted from `{}`: it isn't a date", since.value);
-            self.wrong(part, key.as_ref(), since.at, message, "name a field of type `date` or `timestamp`");
+    fn expect_date(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        text: &CollectionText,
+        since: &Located<String>,
+    ) {
+        let field = text
+            .fields
+            .0
+            .iter()
+            .find(|(name, _)| name.value == since.value);
+        let kind =
+            field.map(|(_, field)| field.value.kind.map(ValueKind::from).unwrap_or_default());
+        if kind.is_some_and(|kind| {
+            !matches!(
+                kind,
+                ValueKind::Date | ValueKind::Timestamp | ValueKind::Text
+            )
+        }) {
+            let message = format!(
+                "time can't be counted from `{}`: it isn't a date",
+                since.value
+            );
+            self.wrong(
+                part,
+                key.as_ref(),
+                since.at,
+                message,
+                "name a field of type `date` or `timestamp`",
+            );
         }
     }
 
@@ -310,9 +575,18 @@ impl Builder<'_> {
         if !self.reasons.contains(text.code.value.as_str()) {
             let near = nearest(&text.code.value, self.reasons.iter().copied());
             let message = format!("no reason for keeping data is called `{}`", text.code.value);
-            self.wrong(part, about, text.code.at, message, did_you_mean(near, "see law/reasons.yaml for the codes"));
+            self.wrong(
+                part,
+                about,
+                text.code.at,
+                message,
+                did_you_mean(near, "see law/reasons.yaml for the codes"),
+            );
         }
-        KeepReason { code: text.code.value.clone(), explanation: text.explanation.clone() }
+        KeepReason {
+            code: text.code.value.clone(),
+            explanation: text.explanation.clone(),
+        }
     }
 
     fn expect_category(&mut self, part: &Part, about: &str, category: &Located<String>) {
@@ -321,50 +595,129 @@ impl Builder<'_> {
         }
         let near = nearest_category(&category.value, &self.categories);
         let message = format!("no data category is called `{}`", category.value);
-        self.wrong(part, about, category.at, message, did_you_mean(near, "see law/categories.yaml for all of them"));
+        self.wrong(
+            part,
+            about,
+            category.at,
+            message,
+            did_you_mean(near, "see law/categories.yaml for all of them"),
+        );
     }
 
-    fn field_reference(&mut self, part: &Part, about: &str, system: &SystemKey, name: &str, text: &FieldReferenceText) -> Option<Reference> {
+    fn field_reference(
+        &mut self,
+        part: &Part,
+        about: &str,
+        system: &SystemKey,
+        name: &str,
+        text: &FieldReferenceText,
+    ) -> Option<Reference> {
         let Some((to, to_field)) = self.known.field(&text.to.value) else {
             self.nowhere(part, about, &text.to, true);
             return None;
         };
         let (dataset, collection) = to.split_once('.')?;
         let to = CollectionKey::new(dataset, collection);
-        let enforced = text.enforced.unwrap_or_else(|| self.is_in(part, &to, system));
-        Some(Reference { fields: vec![name.into()], to_fields: vec![to_field.into()], to, relation: text.relation.into(), enforced })
+        let enforced = text
+            .enforced
+            .unwrap_or_else(|| self.is_in(part, &to, system));
+        Some(Reference {
+            fields: vec![name.into()],
+            to_fields: vec![to_field.into()],
+            to,
+            relation: text.relation.into(),
+            enforced,
+        })
     }
 
-    fn reference(&mut self, part: &Part, key: &CollectionKey, system: &SystemKey, text: &CollectionText, reference: &Located<ReferenceText>) -> Option<Reference> {
-        let ReferenceText { fields, to, to_fields, relation, enforced } = &reference.value;
-        fields.iter().for_each(|field| self.expect_field(part, key, text, field, "fields"));
+    fn reference(
+        &mut self,
+        part: &Part,
+        key: &CollectionKey,
+        system: &SystemKey,
+        text: &CollectionText,
+        reference: &Located<ReferenceText>,
+    ) -> Option<Reference> {
+        let ReferenceText {
+            fields,
+            to,
+            to_fields,
+            relation,
+            enforced,
+        } = &reference.value;
+        fields
+            .iter()
+            .for_each(|field| self.expect_field(part, key, text, field, "fields"));
         if fields.len() != to_fields.value.len() || fields.is_empty() {
-            let message = format!("{} fields here refer to {} fields there", fields.len(), to_fields.value.len());
-            self.wrong(part, key.as_ref(), to_fields.at, message, "name as many in `to_fields` as in `fields`, in the same order");
+            let message = format!(
+                "{} fields here refer to {} fields there",
+                fields.len(),
+                to_fields.value.len()
+            );
+            self.wrong(
+                part,
+                key.as_ref(),
+                to_fields.at,
+                message,
+                "name as many in `to_fields` as in `fields`, in the same order",
+            );
         }
         let Some(there) = self.known.collections.get(&to.value).cloned() else {
             self.nowhere(part, key.as_ref(), to, false);
             return None;
         };
-        for field in to_fields.value.iter().filter(|field| !there.contains(&field.value)) {
+        for field in to_fields
+            .value
+            .iter()
+            .filter(|field| !there.contains(&field.value))
+        {
             let path = format!("{}.{}", to.value, field.value);
             if !self.known.was_left_out(&path) {
                 let near = nearest(&field.value, there.iter().map(String::as_str));
-                self.wrong(part, key.as_ref(), field.at, format!("`{}` has no field `{}`", to.value, field.value), did_you_mean(near, "add it there, or name another one"));
+                self.wrong(
+                    part,
+                    key.as_ref(),
+                    field.at,
+                    format!("`{}` has no field `{}`", to.value, field.value),
+                    did_you_mean(near, "add it there, or name another one"),
+                );
             }
         }
         let (dataset, collection) = to.value.split_once('.')?;
         let to = CollectionKey::new(dataset, collection);
         let enforced = enforced.unwrap_or_else(|| self.is_in(part, &to, system));
-        let names = |names: &[Located<String>]| names.iter().map(|name| name.value.as_str().into()).collect();
-        Some(Reference { fields: names(fields), to_fields: names(&to_fields.value), to, relation: (*relation).into(), enforced })
+        let names = |names: &[Located<String>]| {
+            names
+                .iter()
+                .map(|name| name.value.as_str().into())
+                .collect()
+        };
+        Some(Reference {
+            fields: names(fields),
+            to_fields: names(&to_fields.value),
+            to,
+            relation: (*relation).into(),
+            enforced,
+        })
     }
 
     /// Whether a collection lives in the system, as far as this file or those before it say.
     fn is_in(&self, part: &Part, key: &CollectionKey, system: &SystemKey) -> bool {
-        let here = part.file.datasets.0.iter().find(|(dataset, _)| dataset.value == key.dataset());
-        let before = self.loaded.map.collections.get(key).map(|collection| collection.system == *system);
-        here.map(|(_, dataset)| dataset.value.system.value == system.as_ref()).or(before).unwrap_or(false)
+        let here = part
+            .file
+            .datasets
+            .0
+            .iter()
+            .find(|(dataset, _)| dataset.value == key.dataset());
+        let before = self
+            .loaded
+            .map
+            .collections
+            .get(key)
+            .map(|collection| collection.system == *system);
+        here.map(|(_, dataset)| dataset.value.system.value == system.as_ref())
+            .or(before)
+            .unwrap_or(false)
     }
 
     fn nowhere(&mut self, part: &Part, about: &str, to: &Located<String>, with_field: bool) {
@@ -372,12 +725,34 @@ impl Builder<'_> {
             return;
         }
         let paths: Vec<String> = match with_field {
-            true => self.known.collections.iter().flat_map(|(collection, fields)| fields.iter().map(move |field| format!("{collection}.{field}"))).collect(),
+            true => self
+                .known
+                .collections
+                .iter()
+                .flat_map(|(collection, fields)| {
+                    fields
+                        .iter()
+                        .map(move |field| format!("{collection}.{field}"))
+                })
+                .collect(),
             false => self.known.collections.keys().cloned().collect(),
         };
-        let form = if with_field { "write `dataset.collection.field` of a field that is in the data map" } else { "write `dataset.collection` of a collection that is in the data map" };
+        let form = if with_field {
+            "write `dataset.collection.field` of a field that is in the data map"
+        } else {
+            "write `dataset.collection` of a collection that is in the data map"
+        };
         let near = nearest(&to.value, paths.iter().map(String::as_str));
-        self.wrong(part, about, to.at, format!("the reference leads to `{}`, which is not in the data map", to.value), did_you_mean(near, form));
+        self.wrong(
+            part,
+            about,
+            to.at,
+            format!(
+                "the reference leads to `{}`, which is not in the data map",
+                to.value
+            ),
+            did_you_mean(near, form),
+        );
     }
 
     fn add_recipient(&mut self, part: &Part, key: &Located<String>, text: &RecipientText) {
@@ -385,65 +760,146 @@ impl Builder<'_> {
         if !self.is_first(part, &about, key) {
             return;
         }
-        text.categories.iter().for_each(|category| self.expect_category(part, &about, category));
+        text.categories
+            .iter()
+            .for_each(|category| self.expect_category(part, &about, category));
         if text.known_by.value.is_empty() {
-            self.wrong(part, &about, text.known_by.at, "a recipient that knows subjects by nothing can't be told about one".to_owned(), "name identifiers, for instance `known_by: [email]`");
+            self.wrong(
+                part,
+                &about,
+                text.known_by.at,
+                "a recipient that knows subjects by nothing can't be told about one".to_owned(),
+                "name identifiers, for instance `known_by: [email]`",
+            );
         }
-        let node = part.tree.get("recipients").and_then(|recipients| recipients.get(&key.value)).and_then(|recipient| recipient.get("channel"));
+        let node = part
+            .tree
+            .get("recipients")
+            .and_then(|recipients| recipients.get(&key.value))
+            .and_then(|recipient| recipient.get("channel"));
         let channel = match node.map(ChannelConfig::read) {
             Some(Ok(channel)) => channel,
-            Some(Err(mistakes)) => return self.findings.extend(mistakes.into_iter().map(|mistake| part.source.finding(&about, mistake))),
+            Some(Err(mistakes)) => {
+                return self.findings.extend(
+                    mistakes
+                        .into_iter()
+                        .map(|mistake| part.source.finding(&about, mistake)),
+                );
+            }
             None => return,
         };
         let recipient = recipient(key, text, &channel);
         self.loaded.channels.insert(recipient.key.clone(), channel);
-        self.loaded.map.recipients.insert(recipient.key.clone(), recipient);
+        self.loaded
+            .map
+            .recipients
+            .insert(recipient.key.clone(), recipient);
     }
 
     fn add_legal_hold(&mut self, part: &Part, hold: &Located<LegalHoldText>) {
         let text = &hold.value;
         let about = format!("legal hold {}", text.name);
         let reason = self.reason(part, &about, &text.reason);
-        for covered in text.covers.iter().filter(|covered| !self.known.collections.contains_key(&covered.value)).collect::<Vec<_>>() {
-            let near = nearest(&covered.value, self.known.collections.keys().map(String::as_str)).map(str::to_owned);
-            let message = format!("the legal hold covers `{}`, which is not in the data map", covered.value);
-            self.wrong(part, &about, covered.at, message, did_you_mean(near.as_deref(), "write `dataset.collection` of a collection that is in the data map"));
+        for covered in text
+            .covers
+            .iter()
+            .filter(|covered| !self.known.collections.contains_key(&covered.value))
+            .collect::<Vec<_>>()
+        {
+            let near = nearest(
+                &covered.value,
+                self.known.collections.keys().map(String::as_str),
+            )
+            .map(str::to_owned);
+            let message = format!(
+                "the legal hold covers `{}`, which is not in the data map",
+                covered.value
+            );
+            self.wrong(
+                part,
+                &about,
+                covered.at,
+                message,
+                did_you_mean(
+                    near.as_deref(),
+                    "write `dataset.collection` of a collection that is in the data map",
+                ),
+            );
         }
-        let until = text.until.as_ref().map(|until| (until, until.value.parse::<jiff::civil::Date>().ok()));
+        let until = text
+            .until
+            .as_ref()
+            .map(|until| (until, until.value.parse::<jiff::civil::Date>().ok()));
         if let Some((until, None)) = &until {
-            self.wrong(part, &about, until.at, "this is not a date".to_owned(), "write it like `2027-01-31`");
+            self.wrong(
+                part,
+                &about,
+                until.at,
+                "this is not a date".to_owned(),
+                "write it like `2027-01-31`",
+            );
         }
-        let covers = text.covers.iter().filter_map(|covered| covered.value.split_once('.')).map(|(dataset, collection)| CollectionKey::new(dataset, collection)).collect();
-        self.loaded.map.legal_holds.push(LegalHold { name: text.name.clone(), reason, covers, until: until.and_then(|(_, date)| date) });
+        let covers = text
+            .covers
+            .iter()
+            .filter_map(|covered| covered.value.split_once('.'))
+            .map(|(dataset, collection)| CollectionKey::new(dataset, collection))
+            .collect();
+        self.loaded.map.legal_holds.push(LegalHold {
+            name: text.name.clone(),
+            reason,
+            covers,
+            until: until.and_then(|(_, date)| date),
+        });
     }
 }
 
 fn recipient(key: &Located<String>, text: &RecipientText, channel: &ChannelConfig) -> Recipient {
-    let reminders = text.reminders.as_ref().map(|reminders| ReminderRule { remind_after_days: reminders.remind_after_days.clone(), escalate_after_days: reminders.escalate_after_days });
+    let reminders = text.reminders.as_ref().map(|reminders| ReminderRule {
+        remind_after_days: reminders.remind_after_days.clone(),
+        escalate_after_days: reminders.escalate_after_days,
+    });
     Recipient {
         key: RecipientKey::from(key.value.as_str()),
         title: text.title.clone().unwrap_or_else(|| title_of(&key.value)),
         role: text.role.into(),
         contract_compliant: text.contract_compliant,
-        categories: text.categories.iter().map(|category| category.value.clone()).collect(),
+        categories: text
+            .categories
+            .iter()
+            .map(|category| category.value.clone())
+            .collect(),
         purpose: text.purpose.clone(),
         sold: text.sold,
         shared: text.shared,
         channel: channel.kind(),
-        known_by: text.known_by.value.iter().cloned().map(IdentifierKind).collect(),
-        required_level: text.required_level.map_or(VerificationLevel::Attested, VerificationLevel::from),
+        known_by: text
+            .known_by
+            .value
+            .iter()
+            .cloned()
+            .map(IdentifierKind)
+            .collect(),
+        required_level: text
+            .required_level
+            .map_or(VerificationLevel::Attested, VerificationLevel::from),
         reminders: reminders.unwrap_or_default(),
     }
 }
 
 fn did_you_mean(near: Option<&str>, otherwise: &str) -> String {
-    near.map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`? Otherwise {otherwise}"))
+    near.map_or_else(
+        || otherwise.to_owned(),
+        |near| format!("did you mean `{near}`? Otherwise {otherwise}"),
+    )
 }
 
 /// The nearest category by spelling, or else one that ends alike: `contact.email` means `user.contact.email`.
 fn nearest_category<'a>(wrong: &str, known: &BTreeSet<&'a str>) -> Option<&'a str> {
     let tail = wrong.rsplit('.').next().unwrap_or(wrong);
-    let ends_alike = known.iter().copied().find(|category| category.ends_with(&format!(".{wrong}")) || category.rsplit('.').next() == Some(tail));
+    let ends_alike = known.iter().copied().find(|category| {
+        category.ends_with(&format!(".{wrong}")) || category.rsplit('.').next() == Some(tail)
+    });
     nearest(wrong, known.iter().copied()).or(ends_alike)
 }
 
@@ -451,5 +907,7 @@ fn nearest_category<'a>(wrong: &str, known: &BTreeSet<&'a str>) -> Option<&'a st
 fn title_of(key: &str) -> String {
     let words = super::describe::tokens(key).join(" ");
     let mut letters = words.chars();
-    letters.next().map_or(words.clone(), |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or(words.clone(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }

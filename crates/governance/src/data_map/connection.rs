@@ -63,13 +63,30 @@ impl Connection {
     }
 
     /// The connector itself. `map` tells it where the collections are; with `with_samples` its descriptions bring sample values.
-    pub fn connect(&self, system: &SystemKey, map: &DataMap, with_samples: bool) -> Result<Arc<dyn Connector>, ConnectorError> {
+    pub fn connect(
+        &self,
+        system: &SystemKey,
+        map: &DataMap,
+        with_samples: bool,
+    ) -> Result<Arc<dyn Connector>, ConnectorError> {
         let system = system.clone();
         let collections = map.collections.values();
         Ok(match self.clone() {
-            Self::Sqlite(config) => Arc::new(SqliteConnector::new(system, config).with_samples(with_samples).with_collections(collections)),
-            Self::Postgres(config) => Arc::new(PostgresConnector::new(system, config).with_samples(with_samples).with_collections(collections)),
-            Self::Mysql(config) => Arc::new(MysqlConnector::new(system, config).with_samples(with_samples).with_collections(collections)),
+            Self::Sqlite(config) => Arc::new(
+                SqliteConnector::new(system, config)
+                    .with_samples(with_samples)
+                    .with_collections(collections),
+            ),
+            Self::Postgres(config) => Arc::new(
+                PostgresConnector::new(system, config)
+                    .with_samples(with_samples)
+                    .with_collections(collections),
+            ),
+            Self::Mysql(config) => Arc::new(
+                MysqlConnector::new(system, config)
+                    .with_samples(with_samples)
+                    .with_collections(collections),
+            ),
             Self::Http(config) => Arc::new(HttpConnector::new(system, config)?),
             Self::Manual(config) => Arc::new(ManualConnector::new(system, config)),
         })
@@ -98,12 +115,19 @@ impl ChannelConfig {
     }
 
     /// The channel itself.
-    pub fn open(&self, recipient: &RecipientKey, clock: &Arc<dyn Clock>, mailer: &Arc<Mailer>) -> Result<Arc<dyn Channel>, ChannelError> {
+    pub fn open(
+        &self,
+        recipient: &RecipientKey,
+        clock: &Arc<dyn Clock>,
+        mailer: &Arc<Mailer>,
+    ) -> Result<Arc<dyn Channel>, ChannelError> {
         let (recipient, clock) = (recipient.clone(), Arc::clone(clock));
         Ok(match self.clone() {
             Self::Webhook(config) => Arc::new(WebhookChannel::new(recipient, config, clock)?),
             Self::Opendsr(config) => Arc::new(OpendsrChannel::new(recipient, config, clock)?),
-            Self::Email(config) => Arc::new(EmailChannel::new(recipient, config, Arc::clone(mailer))?),
+            Self::Email(config) => {
+                Arc::new(EmailChannel::new(recipient, config, Arc::clone(mailer))?)
+            }
         })
     }
 
@@ -118,30 +142,81 @@ impl ChannelConfig {
 }
 
 /// Connectors for all source systems of a map. Nothing is reached yet; a configuration that can't work is refused.
-pub fn connect(loaded: &LoadedMap) -> Result<BTreeMap<SystemKey, Arc<dyn Connector>>, ConnectorError> {
-    loaded.connections.iter().map(|(system, connection)| Ok((system.clone(), connection.connect(system, &loaded.map, false)?))).collect()
+pub fn connect(
+    loaded: &LoadedMap,
+) -> Result<BTreeMap<SystemKey, Arc<dyn Connector>>, ConnectorError> {
+    loaded
+        .connections
+        .iter()
+        .map(|(system, connection)| {
+            Ok((
+                system.clone(),
+                connection.connect(system, &loaded.map, false)?,
+            ))
+        })
+        .collect()
 }
 
 /// Channels to all recipients of a map; `mailer` sends the e-mails among them.
-pub fn channels(loaded: &LoadedMap, clock: &Arc<dyn Clock>, mailer: &Arc<Mailer>) -> Result<BTreeMap<RecipientKey, Arc<dyn Channel>>, ChannelError> {
-    loaded.channels.iter().map(|(recipient, config)| Ok((recipient.clone(), config.open(recipient, clock, mailer)?))).collect()
+pub fn channels(
+    loaded: &LoadedMap,
+    clock: &Arc<dyn Clock>,
+    mailer: &Arc<Mailer>,
+) -> Result<BTreeMap<RecipientKey, Arc<dyn Channel>>, ChannelError> {
+    loaded
+        .channels
+        .iter()
+        .map(|(recipient, config)| Ok((recipient.clone(), config.open(recipient, clock, mailer)?)))
+        .collect()
 }
 
 /// The `kind` of a connection or channel, and everything else in it.
 fn kind_of(node: &Node, known: &[&'static str]) -> Result<(String, Node), Vec<Mistake>> {
-    let listed = || format!("write `kind:` and one of {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", "));
+    let listed = || {
+        format!(
+            "write `kind:` and one of {}",
+            known
+                .iter()
+                .map(|kind| format!("`{kind}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
     let Some(kind) = node.get("kind") else {
-        return Err(vec![Mistake { at: node.at, message: "`kind` is missing".to_owned(), what_to_do: listed() }]);
+        return Err(vec![Mistake {
+            at: node.at,
+            message: "`kind` is missing".to_owned(),
+            what_to_do: listed(),
+        }]);
     };
     match &kind.value {
         Value::Text(word) if known.contains(&word.as_str()) => {
-            let rest = node.entries().iter().filter(|(key, _)| key.text != "kind").cloned().collect();
-            Ok((word.clone(), Node { value: Value::Map(rest), at: node.at }))
+            let rest = node
+                .entries()
+                .iter()
+                .filter(|(key, _)| key.text != "kind")
+                .cloned()
+                .collect();
+            Ok((
+                word.clone(),
+                Node {
+                    value: Value::Map(rest),
+                    at: node.at,
+                },
+            ))
         }
         value => {
-            let near = if let Value::Text(word) = value { nearest(word, known.iter().copied()) } else { None };
+            let near = if let Value::Text(word) = value {
+                nearest(word, known.iter().copied())
+            } else {
+                None
+            };
             let what_to_do = near.map_or_else(listed, |near| format!("did you mean `{near}`?"));
-            Err(vec![Mistake { at: kind.at, message: "this kind is not known".to_owned(), what_to_do }])
+            Err(vec![Mistake {
+                at: kind.at,
+                message: "this kind is not known".to_owned(),
+                what_to_do,
+            }])
         }
     }
 }
@@ -161,7 +236,10 @@ fn in_folder(mut node: Node, folder: &Path) -> Node {
             if let Value::Text(path) = &mut value.value
                 && Path::new(path.as_str()).is_relative()
             {
-                *path = PathBuf::from(folder).join(path.as_str()).to_string_lossy().into_owned();
+                *path = PathBuf::from(folder)
+                    .join(path.as_str())
+                    .to_string_lossy()
+                    .into_owned();
             }
         }
     }
@@ -169,16 +247,29 @@ fn in_folder(mut node: Node, folder: &Path) -> Node {
 }
 
 /// Puts the environment's values in place of `${NAME}` in all texts below a node; `$$` stands for one `$`.
-pub(super) fn expand(node: &mut Node, env: &dyn Fn(&str) -> Option<String>, mistakes: &mut Vec<Mistake>) {
+pub(super) fn expand(
+    node: &mut Node,
+    env: &dyn Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<Mistake>,
+) {
     match &mut node.value {
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| expand(node, env, mistakes)),
-        Value::List(items) => items.iter_mut().for_each(|item| expand(item, env, mistakes)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|(_, node)| expand(node, env, mistakes)),
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| expand(item, env, mistakes)),
         Value::Text(text) if text.contains('$') => *text = expanded(text, node.at, env, mistakes),
         _ => {}
     }
 }
 
-fn expanded(text: &str, at: Span, env: &dyn Fn(&str) -> Option<String>, mistakes: &mut Vec<Mistake>) -> String {
+fn expanded(
+    text: &str,
+    at: Span,
+    env: &dyn Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<Mistake>,
+) -> String {
     let mut result = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -186,7 +277,10 @@ fn expanded(text: &str, at: Span, env: &dyn Fn(&str) -> Option<String>, mistakes
         if let Some(tail) = after.strip_prefix('$') {
             result.push('$');
             rest = tail;
-        } else if let Some((name, tail)) = after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+        } else if let Some((name, tail)) = after
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+        {
             match env(name) {
                 Some(value) => result.push_str(&value),
                 None => mistakes.push(unset(name, at)),
@@ -203,5 +297,11 @@ fn expanded(text: &str, at: Span, env: &dyn Fn(&str) -> Option<String>, mistakes
 
 fn unset(name: &str, at: Span) -> Mistake {
     let message = format!("the environment variable `{name}` is not set");
-    Mistake { at, message, what_to_do: format!("set it before starting, for instance `export {name}=...`; `$$` stands for a single dollar sign") }
+    Mistake {
+        at,
+        message,
+        what_to_do: format!(
+            "set it before starting, for instance `export {name}=...`; `$$` stands for a single dollar sign"
+        ),
+    }
 }

@@ -30,7 +30,11 @@ pub struct DescribedSystem {
 }
 
 /// Drafts a data map of one system as YAML, which the loader reads without further edits.
-pub fn suggest(description: &Description, system: &DescribedSystem, vocabulary: &dyn Vocabulary) -> String {
+pub fn suggest(
+    description: &Description,
+    system: &DescribedSystem,
+    vocabulary: &dyn Vocabulary,
+) -> String {
     write::write(&Draft::new(description, vocabulary), system)
 }
 
@@ -54,13 +58,35 @@ struct Draft<'d> {
 
 impl<'d> Draft<'d> {
     fn new(description: &'d Description, vocabulary: &dyn Vocabulary) -> Self {
-        let by_name: BTreeMap<_, _> = description.collections.iter().enumerate().map(|(number, collection)| ((collection.schema.as_deref(), collection.table.as_str()), number)).collect();
-        let mut collections: Vec<Drafted<'d>> = description.collections.iter().map(Drafted::new).collect();
+        let by_name: BTreeMap<_, _> = description
+            .collections
+            .iter()
+            .enumerate()
+            .map(|(number, collection)| {
+                (
+                    (collection.schema.as_deref(), collection.table.as_str()),
+                    number,
+                )
+            })
+            .collect();
+        let mut collections: Vec<Drafted<'d>> =
+            description.collections.iter().map(Drafted::new).collect();
         for drafted in &mut collections {
             let references = drafted.described.references.iter();
-            drafted.targets = references.map(|reference| by_name.get(&(reference.to_schema.as_deref(), reference.to_table.as_str())).copied()).collect();
+            drafted.targets = references
+                .map(|reference| {
+                    by_name
+                        .get(&(reference.to_schema.as_deref(), reference.to_table.as_str()))
+                        .copied()
+                })
+                .collect();
         }
-        let decisions = decide(&collections.iter().map(Drafted::as_table).collect::<Vec<_>>());
+        let decisions = decide(
+            &collections
+                .iter()
+                .map(Drafted::as_table)
+                .collect::<Vec<_>>(),
+        );
         for (drafted, decisions) in collections.iter_mut().zip(decisions) {
             drafted.decisions = decisions;
         }
@@ -81,10 +107,19 @@ impl<'d> Draft<'d> {
     /// Which collections have a row for each subject: those with identifiers and those that these name.
     fn subjects(&self) -> Vec<bool> {
         use domain::data_map::Relation::SameSubject;
-        let mut subjects: Vec<bool> = self.collections.iter().map(|drafted| drafted.identities.iter().any(Option::is_some) || drafted.about == About::Persons).collect();
+        let mut subjects: Vec<bool> = self
+            .collections
+            .iter()
+            .map(|drafted| {
+                drafted.identities.iter().any(Option::is_some) || drafted.about == About::Persons
+            })
+            .collect();
         for drafted in &self.collections {
             for (decision, target) in drafted.decisions.iter().zip(&drafted.targets) {
-                if let Some(subject) = target.filter(|_| decision.relation == SameSubject).and_then(|target| subjects.get_mut(target)) {
+                if let Some(subject) = target
+                    .filter(|_| decision.relation == SameSubject)
+                    .and_then(|target| subjects.get_mut(target))
+                {
                     *subject = true;
                 }
             }
@@ -95,9 +130,15 @@ impl<'d> Draft<'d> {
     /// Categories that the law data lacks give way to their nearest parent that it has.
     fn keep_to(&mut self, vocabulary: &dyn Vocabulary) {
         let known = vocabulary.categories();
-        for suggestion in self.collections.iter_mut().flat_map(|drafted| drafted.suggestions.iter_mut()) {
+        for suggestion in self
+            .collections
+            .iter_mut()
+            .flat_map(|drafted| drafted.suggestions.iter_mut())
+        {
             while !known.contains(&suggestion.category) {
-                let Some((parent, _)) = suggestion.category.rsplit_once('.') else { break };
+                let Some((parent, _)) = suggestion.category.rsplit_once('.') else {
+                    break;
+                };
                 suggestion.category = parent;
             }
         }
@@ -106,33 +147,97 @@ impl<'d> Draft<'d> {
 
 impl<'d> Drafted<'d> {
     fn new(described: &'d DescribedCollection) -> Self {
-        let suggestions: Vec<Suggestion> = described.fields.iter().map(|field| category::suggest(described, field)).collect();
-        let identities = described.fields.iter().zip(&suggestions).map(|(field, suggestion)| identity(described, field, suggestion)).collect();
-        Self { described, about: about(&described.table), suggestions, identities, decisions: Vec::new(), targets: Vec::new() }
+        let suggestions: Vec<Suggestion> = described
+            .fields
+            .iter()
+            .map(|field| category::suggest(described, field))
+            .collect();
+        let identities = described
+            .fields
+            .iter()
+            .zip(&suggestions)
+            .map(|(field, suggestion)| identity(described, field, suggestion))
+            .collect();
+        Self {
+            described,
+            about: about(&described.table),
+            suggestions,
+            identities,
+            decisions: Vec::new(),
+            targets: Vec::new(),
+        }
     }
 
     fn as_table(&self) -> Table<'d> {
         let is_own = |field: &DescribedField| !self.is_referring(&field.name);
-        let is_personal = self.described.fields.iter().zip(&self.suggestions).any(|(field, suggestion)| is_own(field) && suggestion.category.starts_with("user."));
-        Table { described: self.described, has_identity: self.identities.iter().any(Option::is_some), is_personal, targets: self.targets.clone() }
+        let is_personal = self
+            .described
+            .fields
+            .iter()
+            .zip(&self.suggestions)
+            .any(|(field, suggestion)| is_own(field) && suggestion.category.starts_with("user."));
+        Table {
+            described: self.described,
+            has_identity: self.identities.iter().any(Option::is_some),
+            is_personal,
+            targets: self.targets.clone(),
+        }
     }
 
     fn is_referring(&self, field: &str) -> bool {
-        self.described.references.iter().any(|reference| reference.fields.iter().any(|name| name == field))
+        self.described
+            .references
+            .iter()
+            .any(|reference| reference.fields.iter().any(|name| name == field))
     }
 
     fn name_keys(&mut self, is_subject: bool) {
         use domain::data_map::Relation::{OwnedBy, SameSubject};
         for (field, suggestion) in self.described.fields.iter().zip(&mut self.suggestions) {
-            let mut referring = self.described.references.iter().zip(&self.decisions).filter(|(reference, _)| reference.fields.contains(&field.name)).peekable();
+            let mut referring = self
+                .described
+                .references
+                .iter()
+                .zip(&self.decisions)
+                .filter(|(reference, _)| reference.fields.contains(&field.name))
+                .peekable();
             if referring.peek().is_some() {
-                let is_subjects = referring.any(|(_, decision)| matches!(decision.relation, OwnedBy | SameSubject));
-                *suggestion = if is_subjects { Suggestion { category: "user.unique_id", confidence: 0.85 } } else { Suggestion { category: OPERATIONS, confidence: 0.75 } };
-            } else if self.described.primary_key.contains(&field.name) && suggestion.category == OPERATIONS {
+                let is_subjects = referring
+                    .any(|(_, decision)| matches!(decision.relation, OwnedBy | SameSubject));
+                *suggestion = if is_subjects {
+                    Suggestion {
+                        category: "user.unique_id",
+                        confidence: 0.85,
+                    }
+                } else {
+                    Suggestion {
+                        category: OPERATIONS,
+                        confidence: 0.75,
+                    }
+                };
+            } else if self.described.primary_key.contains(&field.name)
+                && suggestion.category == OPERATIONS
+            {
                 let is_whole = self.described.primary_key.len() == 1;
-                *suggestion = if is_subject && is_whole { Suggestion { category: "user.unique_id", confidence: 0.85 } } else { Suggestion { category: OPERATIONS, confidence: 0.8 } };
-            } else if is_subject && field.kind == ValueKind::Uuid || (is_subject && field.unique && suggestion.category == OPERATIONS) || (is_subject && tokens(&field.name) == ["row", "uuid"]) {
-                *suggestion = Suggestion { category: "user.unique_id", confidence: 0.7 };
+                *suggestion = if is_subject && is_whole {
+                    Suggestion {
+                        category: "user.unique_id",
+                        confidence: 0.85,
+                    }
+                } else {
+                    Suggestion {
+                        category: OPERATIONS,
+                        confidence: 0.8,
+                    }
+                };
+            } else if is_subject && field.kind == ValueKind::Uuid
+                || (is_subject && field.unique && suggestion.category == OPERATIONS)
+                || (is_subject && tokens(&field.name) == ["row", "uuid"])
+            {
+                *suggestion = Suggestion {
+                    category: "user.unique_id",
+                    confidence: 0.7,
+                };
             }
         }
     }
@@ -140,24 +245,69 @@ impl<'d> Drafted<'d> {
 
 /// Words that say that an identifier is somebody else's than the row's.
 const OTHERS: [&str; 18] = [
-    "support", "rep", "agent", "manager", "supervisor", "assigned", "assignee", "creator", "created", "updated", "approver", "approved", "referrer", "referred", "friend", "emergency", "sender", "vendor",
+    "support",
+    "rep",
+    "agent",
+    "manager",
+    "supervisor",
+    "assigned",
+    "assignee",
+    "creator",
+    "created",
+    "updated",
+    "approver",
+    "approved",
+    "referrer",
+    "referred",
+    "friend",
+    "emergency",
+    "sender",
+    "vendor",
 ];
 
 /// The identifier by which a column finds a subject, if no two subjects should share its values.
-fn identity(table: &DescribedCollection, field: &DescribedField, suggestion: &Suggestion) -> Option<&'static str> {
+fn identity(
+    table: &DescribedCollection,
+    field: &DescribedField,
+    suggestion: &Suggestion,
+) -> Option<&'static str> {
     let words = tokens(&field.name);
     let own = tokens(&table.table);
-    let is_others = words.iter().any(|word| OTHERS.contains(&word.as_str()) && !own.contains(word));
-    let is_searchable = matches!(field.kind, ValueKind::Text | ValueKind::Integer | ValueKind::Uuid);
+    let is_others = words
+        .iter()
+        .any(|word| OTHERS.contains(&word.as_str()) && !own.contains(word));
+    let is_searchable = matches!(
+        field.kind,
+        ValueKind::Text | ValueKind::Integer | ValueKind::Uuid
+    );
     let about = about(&table.table);
     if is_others || !is_searchable || about == About::Choices {
         return None;
     }
-    let is_number = words.last().is_some_and(|word| word == "number") && words.iter().any(|word| ["customer", "account", "member", "client", "patient", "subscriber"].contains(&word.as_str()));
+    let is_number = words.last().is_some_and(|word| word == "number")
+        && words.iter().any(|word| {
+            [
+                "customer",
+                "account",
+                "member",
+                "client",
+                "patient",
+                "subscriber",
+            ]
+            .contains(&word.as_str())
+        });
     match suggestion.category {
         "user.contact.email" if field.kind == ValueKind::Text => Some("email"),
-        "user.contact.phone_number" if field.unique && about != About::Organizations => Some("phone"),
-        _ if is_number && field.unique && matches!(about, About::Persons | About::Things) && !suggestion.category.starts_with("user.financial") => Some("customer_number"),
+        "user.contact.phone_number" if field.unique && about != About::Organizations => {
+            Some("phone")
+        }
+        _ if is_number
+            && field.unique
+            && matches!(about, About::Persons | About::Things)
+            && !suggestion.category.starts_with("user.financial") =>
+        {
+            Some("customer_number")
+        }
         _ => None,
     }
 }

@@ -46,13 +46,19 @@ pub(super) struct SystemText {
     pub(super) purposes: Vec<String>,
     /// How it is reached. `${NAME}` stands for a variable of the environment, so that no secret is in the file.
     #[schemars(with = "ConnectionShape")]
-    #[expect(dead_code, reason = "only that it is there is checked here: `Connection` reads it")]
+    #[expect(
+        dead_code,
+        reason = "only that it is there is checked here: `Connection` reads it"
+    )]
     pub(super) connection: Located<IgnoredAny>,
 }
 
 /// How a source system is reached. What else belongs here depends on `kind`; see docs/guides/data-map.md.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used: each connector reads its own configuration")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: each connector reads its own configuration"
+)]
 struct ConnectionShape {
     /// Which connector.
     kind: ConnectionKind,
@@ -170,6 +176,7 @@ pub(super) struct FieldText {
     /// The longest text that it takes, in characters.
     pub(super) max_length: Option<u32>,
     /// What an erasure does to it when the row stays.
+    #[serde(default, deserialize_with = "even_null")]
     pub(super) erasure: Option<Located<FieldErasureText>>,
     /// The field elsewhere that its values are taken from.
     pub(super) references: Option<Located<FieldReferenceText>>,
@@ -244,7 +251,10 @@ pub(super) struct RecipientText {
     pub(super) required_level: Option<LevelText>,
     /// How it is told. `${NAME}` stands for a variable of the environment.
     #[schemars(with = "ChannelShape")]
-    #[expect(dead_code, reason = "only that it is there is checked here: `ChannelConfig` reads it")]
+    #[expect(
+        dead_code,
+        reason = "only that it is there is checked here: `ChannelConfig` reads it"
+    )]
     pub(super) channel: Located<IgnoredAny>,
     /// When a silent recipient is reminded.
     pub(super) reminders: Option<RemindersText>,
@@ -252,7 +262,10 @@ pub(super) struct RecipientText {
 
 /// How a recipient is told. What else belongs here depends on `kind`; see docs/guides/data-map.md.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used: each channel reads its own configuration")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: each channel reads its own configuration"
+)]
 struct ChannelShape {
     /// Which channel.
     kind: ChannelKindText,
@@ -419,6 +432,13 @@ impl From<LevelText> for VerificationLevel {
             LevelText::Probed => Self::Probed,
         }
     }
+}
+
+/// `null` is a word here, not the absence of one.
+fn even_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Entries in the order of the file.

@@ -92,13 +92,19 @@ impl fmt::Display for Finding {
         let margin = self.place.line.to_string().len();
         match (&self.place.file, self.place.line) {
             (Some(file), 0) => write!(f, "\n{:margin$}--> {file}", "")?,
-            (Some(file), line) => write!(f, "\n{:margin$}--> {file}:{line}:{}", "", self.place.column)?,
+            (Some(file), line) => {
+                write!(f, "\n{:margin$}--> {file}:{line}:{}", "", self.place.column)?
+            }
             (None, _) => {}
         }
         if let Some(excerpt) = &self.place.excerpt {
             let indent = to_usize(self.place.column.saturating_sub(1));
             let carets = "^".repeat(to_usize(excerpt.length.max(1)));
-            write!(f, "\n{:margin$} |\n{} | {}\n{:margin$} | {:indent$}{carets}", "", self.place.line, excerpt.line, "", "")?;
+            write!(
+                f,
+                "\n{:margin$} |\n{} | {}\n{:margin$} | {:indent$}{carets}",
+                "", self.place.line, excerpt.line, "", ""
+            )?;
         }
         write!(f, "\n{:margin$} = {}", "", self.what_to_do)
     }
@@ -115,12 +121,30 @@ pub(super) struct SourceText {
 }
 
 /// Words in a line that may hold a secret.
-const SECRET_WORDS: [&str; 12] = ["url", "password", "passwd", "secret", "token", "key", "bearer", "auth", "user", "header", "certificate", "://"];
+const SECRET_WORDS: [&str; 12] = [
+    "url",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "key",
+    "bearer",
+    "auth",
+    "user",
+    "header",
+    "certificate",
+    "://",
+];
 
 impl SourceText {
     /// A text whose secrets nobody knows yet.
     pub(super) const fn new(name: String, text: String) -> Self {
-        Self { name, text, secrets: Vec::new(), unparsed: true }
+        Self {
+            name,
+            text,
+            secrets: Vec::new(),
+            unparsed: true,
+        }
     }
 
     /// The text itself.
@@ -133,41 +157,77 @@ impl SourceText {
         self.unparsed = false;
         for (part, secret) in [("systems", "connection"), ("recipients", "channel")] {
             let entries = tree.get(part).map(Node::entries).unwrap_or_default();
-            entries.iter().filter_map(|(_, node)| node.get(secret)).for_each(|node| cover(node, &mut self.secrets));
+            entries
+                .iter()
+                .filter_map(|(_, node)| node.get(secret))
+                .for_each(|node| cover(node, &mut self.secrets));
         }
     }
 
     /// A mistake as a finding.
     pub(super) fn finding(&self, about: &str, mistake: Mistake) -> Finding {
-        Finding { severity: Severity::Error, place: self.place(about, mistake.at), message: mistake.message, what_to_do: mistake.what_to_do }
+        Finding {
+            severity: Severity::Error,
+            place: self.place(about, mistake.at),
+            message: mistake.message,
+            what_to_do: mistake.what_to_do,
+        }
     }
 
     /// The place of a span, with its line.
     pub(super) fn place(&self, about: impl Into<String>, at: Span) -> Place {
-        Place { about: about.into(), file: Some(self.name.clone()), line: at.line, column: at.column, excerpt: self.excerpt(at) }
+        Place {
+            about: about.into(),
+            file: Some(self.name.clone()),
+            line: at.line,
+            column: at.column,
+            excerpt: self.excerpt(at),
+        }
     }
 
     fn excerpt(&self, at: Span) -> Option<Excerpt> {
         let number = to_usize(at.line.checked_sub(1)?);
         let line = self.text.lines().nth(number)?;
-        let shown = if self.unparsed { cover_by_words(line) } else { self.cover_known(at.line, line) };
+        let shown = if self.unparsed {
+            cover_by_words(line)
+        } else {
+            self.cover_known(at.line, line)
+        };
         let length = u32::try_from(shown.trim_end().chars().count()).unwrap_or(u32::MAX);
         let rest = (length + 1).saturating_sub(at.column).max(1);
-        Some(Excerpt { line: shown, length: at.length.clamp(1, rest) })
+        Some(Excerpt {
+            line: shown,
+            length: at.length.clamp(1, rest),
+        })
     }
 
     fn cover_known(&self, number: u32, line: &str) -> String {
         let start = self.start_of(number);
-        let is_secret = |place: usize| self.secrets.iter().any(|secret| {
-            let from = self.start_of(secret.line) + to_usize(secret.column.saturating_sub(1));
-            (from..from + to_usize(secret.length)).contains(&place)
-        });
-        line.chars().enumerate().map(|(place, letter)| if is_secret(start + place) && !letter.is_whitespace() { '•' } else { letter }).collect()
+        let is_secret = |place: usize| {
+            self.secrets.iter().any(|secret| {
+                let from = self.start_of(secret.line) + to_usize(secret.column.saturating_sub(1));
+                (from..from + to_usize(secret.length)).contains(&place)
+            })
+        };
+        line.chars()
+            .enumerate()
+            .map(|(place, letter)| {
+                if is_secret(start + place) && !letter.is_whitespace() {
+                    '•'
+                } else {
+                    letter
+                }
+            })
+            .collect()
     }
 
     /// How many characters stand before a line.
     fn start_of(&self, number: u32) -> usize {
-        self.text.split_inclusive('\n').take(to_usize(number.saturating_sub(1))).map(|line| line.chars().count()).sum()
+        self.text
+            .split_inclusive('\n')
+            .take(to_usize(number.saturating_sub(1)))
+            .map(|line| line.chars().count())
+            .sum()
     }
 }
 
@@ -178,7 +238,10 @@ fn to_usize(number: u32) -> usize {
 /// Notes the places of all texts and numbers below a node, but for its `kind`.
 fn cover(node: &Node, secrets: &mut Vec<Span>) {
     match &node.value {
-        Value::Map(entries) => entries.iter().filter(|(key, _)| key.text != "kind").for_each(|(_, node)| cover(node, secrets)),
+        Value::Map(entries) => entries
+            .iter()
+            .filter(|(key, _)| key.text != "kind")
+            .for_each(|(_, node)| cover(node, secrets)),
         Value::List(items) => items.iter().for_each(|item| cover(item, secrets)),
         Value::Null | Value::Boolean(_) => {}
         _ => secrets.push(node.at),
@@ -193,5 +256,14 @@ fn cover_by_words(line: &str) -> String {
     }
     let kept = line.find(':').map_or(0, |colon| colon + 1);
     let (shown, covered) = line.split_at(kept);
-    shown.chars().chain(covered.chars().map(|letter| if letter.is_whitespace() { letter } else { '•' })).collect()
+    shown
+        .chars()
+        .chain(covered.chars().map(|letter| {
+            if letter.is_whitespace() {
+                letter
+            } else {
+                '•'
+            }
+        }))
+        .collect()
 }

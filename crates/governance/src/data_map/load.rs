@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::LoadedMap;
 use super::build::{Part, build};
 use super::connection::expand;
 use super::file::MapFile;
@@ -9,7 +10,6 @@ use super::finding::{Finding, Findings, Place, Severity, SourceText};
 use super::read::{Mistake, read};
 use super::tree::{self, Node, Value};
 use super::vocabulary::Vocabulary;
-use super::LoadedMap;
 
 /// One file of a data map.
 #[derive(Clone, Debug)]
@@ -27,7 +27,11 @@ pub struct FileText {
 ///
 /// # Errors
 /// Everything that is wrong with the files, at once.
-pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, vocabulary: &dyn Vocabulary) -> Result<LoadedMap, Findings> {
+pub fn load(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    vocabulary: &dyn Vocabulary,
+) -> Result<LoadedMap, Findings> {
     let mut paths = Vec::new();
     find(path, &mut paths).map_err(|error| Findings(vec![unreadable(path, &error)]))?;
     paths.sort();
@@ -38,64 +42,129 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>, vocabulary: &dyn 
     let mut findings = Vec::new();
     for path in paths {
         match std::fs::read_to_string(&path) {
-            Ok(text) => files.push(FileText { name: path.display().to_string(), folder: path.parent().map(Path::to_owned).unwrap_or_default(), text }),
+            Ok(text) => files.push(FileText {
+                name: path.display().to_string(),
+                folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+                text,
+            }),
             Err(error) => findings.push(unreadable(&path, &error)),
         }
     }
-    if findings.is_empty() { parse(files, env, vocabulary) } else { Err(Findings(findings)) }
+    if findings.is_empty() {
+        parse(files, env, vocabulary)
+    } else {
+        Err(Findings(findings))
+    }
 }
 
 /// Reads a data map from texts.
 ///
 /// # Errors
 /// Everything that is wrong with them, at once.
-pub fn parse(files: Vec<FileText>, env: &dyn Fn(&str) -> Option<String>, vocabulary: &dyn Vocabulary) -> Result<LoadedMap, Findings> {
+pub fn parse(
+    files: Vec<FileText>,
+    env: &dyn Fn(&str) -> Option<String>,
+    vocabulary: &dyn Vocabulary,
+) -> Result<LoadedMap, Findings> {
     let mut findings = Vec::new();
-    let parts = files.into_iter().filter_map(|file| part(file, env, &mut findings)).collect();
+    let parts = files
+        .into_iter()
+        .filter_map(|file| part(file, env, &mut findings))
+        .collect();
     let loaded = build(parts, vocabulary, &mut findings);
     if findings.is_empty() {
         return Ok(loaded);
     }
-    findings.sort_by(|a, b| (&a.place.file, a.place.line, a.place.column).cmp(&(&b.place.file, b.place.line, b.place.column)));
+    findings.sort_by(|a, b| {
+        (&a.place.file, a.place.line, a.place.column).cmp(&(
+            &b.place.file,
+            b.place.line,
+            b.place.column,
+        ))
+    });
     Err(Findings(findings))
 }
 
-fn part(file: FileText, env: &dyn Fn(&str) -> Option<String>, findings: &mut Vec<Finding>) -> Option<Part> {
+fn part(
+    file: FileText,
+    env: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Vec<Finding>,
+) -> Option<Part> {
     let mut source = SourceText::new(file.name, file.text);
     let mut tree = match tree::parse(source.text()) {
         Ok(tree) => tree,
         Err(error) => {
             let what_to_do = "correct the line; indent with spaces, and put texts that hold `: ` or `#` in quotes".to_owned();
-            findings.push(source.finding("", Mistake { at: error.at, message: error.message, what_to_do }));
+            findings.push(source.finding(
+                "",
+                Mistake {
+                    at: error.at,
+                    message: error.message,
+                    what_to_do,
+                },
+            ));
             return None;
         }
     };
     source.learn_secrets(&tree);
     for (first, again) in tree.take_repeated() {
-        let message = format!("`{}` stands here twice; the first is in line {}", again.text, first.line);
-        findings.push(source.finding("", Mistake { at: again.at, message, what_to_do: "remove one of them, or give it another name".to_owned() }));
+        let message = format!(
+            "`{}` stands here twice; the first is in line {}",
+            again.text, first.line
+        );
+        findings.push(source.finding(
+            "",
+            Mistake {
+                at: again.at,
+                message,
+                what_to_do: "remove one of them, or give it another name".to_owned(),
+            },
+        ));
     }
     let mut mistakes = Vec::new();
     expand_secrets(&mut tree, env, &mut mistakes);
     let reading = read::<MapFile>(&tree);
     mistakes.extend(reading.mistakes);
-    findings.extend(mistakes.into_iter().map(|mistake| source.finding("", mistake)));
-    Some(Part { source, folder: file.folder, file: reading.value.unwrap_or_default(), left_out: reading.left_out, tree })
+    findings.extend(
+        mistakes
+            .into_iter()
+            .map(|mistake| source.finding("", mistake)),
+    );
+    Some(Part {
+        source,
+        folder: file.folder,
+        file: reading.value.unwrap_or_default(),
+        left_out: reading.left_out,
+        tree,
+    })
 }
 
 /// The environment is only asked where a system or recipient is reached: nowhere else may a secret get into the map.
-fn expand_secrets(tree: &mut Node, env: &dyn Fn(&str) -> Option<String>, mistakes: &mut Vec<Mistake>) {
-    let Value::Map(parts) = &mut tree.value else { return };
+fn expand_secrets(
+    tree: &mut Node,
+    env: &dyn Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let Value::Map(parts) = &mut tree.value else {
+        return;
+    };
     for (part, node) in parts {
         let reached_by = match part.text.as_str() {
             "systems" => "connection",
             "recipients" => "channel",
             _ => continue,
         };
-        let Value::Map(entries) = &mut node.value else { continue };
+        let Value::Map(entries) = &mut node.value else {
+            continue;
+        };
         for (_, entry) in entries {
-            let Value::Map(settings) = &mut entry.value else { continue };
-            settings.iter_mut().filter(|(key, _)| key.text == reached_by).for_each(|(_, node)| expand(node, env, mistakes));
+            let Value::Map(settings) = &mut entry.value else {
+                continue;
+            };
+            settings
+                .iter_mut()
+                .filter(|(key, _)| key.text == reached_by)
+                .for_each(|(_, node)| expand(node, env, mistakes));
         }
     }
 }
@@ -108,8 +177,12 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     }
     for entry in std::fs::read_dir(path)? {
         let path = entry?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
         if !is_hidden && (path.is_dir() || is_yaml) {
             find(&path, found)?;
         }
@@ -118,12 +191,31 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
-    let place = Place { file: Some(path.display().to_string()), ..Place::default() };
-    Finding { severity: Severity::Error, place, message: format!("the data map can't be read: {error}"), what_to_do: "name a folder with YAML files, or one file, that this account may read".to_owned() }
+    let place = Place {
+        file: Some(path.display().to_string()),
+        ..Place::default()
+    };
+    Finding {
+        severity: Severity::Error,
+        place,
+        message: format!("the data map can't be read: {error}"),
+        what_to_do: "name a folder with YAML files, or one file, that this account may read"
+            .to_owned(),
+    }
 }
 
 fn empty(path: &Path) -> Finding {
-    let place = Place { file: Some(path.display().to_string()), ..Place::default() };
-    let what_to_do = "write one, for instance with `privity data-map describe postgres://... --out FILE.yaml`".to_owned();
-    Finding { severity: Severity::Error, place, message: "no data map is in this folder".to_owned(), what_to_do }
+    let place = Place {
+        file: Some(path.display().to_string()),
+        ..Place::default()
+    };
+    let what_to_do =
+        "write one, for instance with `privity data-map describe postgres://... --out FILE.yaml`"
+            .to_owned();
+    Finding {
+        severity: Severity::Error,
+        place,
+        message: "no data map is in this folder".to_owned(),
+        what_to_do,
+    }
 }

@@ -4,7 +4,11 @@
 pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let allowed = (wrong.chars().count() / 3).clamp(1, 4);
-    known.map(|word| (edits(&wrong, &word.to_lowercase()), word)).filter(|(edits, _)| *edits <= allowed).min().map(|(_, word)| word)
+    known
+        .map(|word| (edits(&wrong, &word.to_lowercase()), word))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min()
+        .map(|(_, word)| word)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one word to the other.
@@ -16,8 +20,11 @@ fn edits(from: &str, to: &str) -> usize {
     for (row, letter) in from.chars().enumerate() {
         let mut next = vec![row + 1];
         for (column, other) in to.iter().enumerate() {
-            let at = |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(&last, column) + usize::from(letter != *other)).min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
+            let at =
+                |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (at(&last, column) + usize::from(letter != *other))
+                .min(at(&last, column + 1) + 1)
+                .min(at(&next, column) + 1);
             let swapped = column > 0 && left == Some(*other) && to.get(column - 1) == Some(&letter);
             if swapped {
                 best = best.min(at(&before, column - 1) + 1);
@@ -36,8 +43,14 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_the_word_that_was_meant() {
-        assert_eq!(nearest("catgory", ["category", "title"].into_iter()), Some("category"));
-        assert_eq!(nearest("tilte", ["category", "title"].into_iter()), Some("title"));
+        assert_eq!(
+            nearest("catgory", ["category", "title"].into_iter()),
+            Some("category")
+        );
+        assert_eq!(
+            nearest("tilte", ["category", "title"].into_iter()),
+            Some("title")
+        );
         assert_eq!(nearest("banana", ["category", "title"].into_iter()), None);
     }
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer,
+    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
+};
 
 use super::nearest::nearest;
 use super::tree::{Key, Node, Span, Value};
@@ -42,14 +45,21 @@ pub(super) struct Reading<T> {
 pub(super) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
     let notes = Notes::default();
     let value = loop {
-        let error = match T::deserialize(Reader { node, notes: &notes }) {
+        let error = match T::deserialize(Reader {
+            node,
+            notes: &notes,
+        }) {
             Ok(value) => break Some(value),
             Err(error) => error,
         };
         let at = error.at.unwrap_or(node.at);
         // A key that is missing because it was left out needs no second word.
         if !notes.explain(at, &error) {
-            notes.note(Mistake { at: error.pointed.unwrap_or(at), message: error.message, what_to_do: error.what_to_do });
+            notes.note(Mistake {
+                at: error.pointed.unwrap_or(at),
+                message: error.message,
+                what_to_do: error.what_to_do,
+            });
         }
         let is_new = notes.skipped.borrow_mut().insert(at);
         if !is_new || at == node.at {
@@ -58,7 +68,11 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
     };
     let mut mistakes = notes.noted.take();
     mistakes.sort_by_key(|mistake| mistake.at);
-    Reading { value, mistakes, left_out: notes.left_out.take() }
+    Reading {
+        value,
+        mistakes,
+        left_out: notes.left_out.take(),
+    }
 }
 
 fn push_new(mistakes: &mut Vec<Mistake>, mistake: Mistake) {
@@ -80,7 +94,10 @@ struct Notes {
 
 impl Notes {
     fn explain(&self, at: Span, error: &ReadError) -> bool {
-        error.missing.as_ref().is_some_and(|key| self.gaps.borrow().contains(&(at, key.clone())))
+        error
+            .missing
+            .as_ref()
+            .is_some_and(|key| self.gaps.borrow().contains(&(at, key.clone())))
     }
 
     fn note(&self, mistake: Mistake) {
@@ -104,7 +121,14 @@ struct ReadError {
 
 impl ReadError {
     fn new(message: String, what_to_do: String) -> Self {
-        Self { at: None, pointed: None, unknown: None, missing: None, message, what_to_do }
+        Self {
+            at: None,
+            pointed: None,
+            unknown: None,
+            missing: None,
+            message,
+            what_to_do,
+        }
     }
 
     /// Gives the mistake its place, unless it has one already.
@@ -143,7 +167,10 @@ fn found(unexpected: &Unexpected<'_>) -> &'static str {
 /// What was expected, without Rust's own names.
 fn expected(expected: &dyn Expected) -> String {
     let text = expected.to_string();
-    if text.starts_with("struct ") || text.starts_with("internally tagged") || text.starts_with("tuple ") {
+    if text.starts_with("struct ")
+        || text.starts_with("internally tagged")
+        || text.starts_with("tuple ")
+    {
         return "a map".to_owned();
     }
     match text.as_str() {
@@ -151,9 +178,18 @@ fn expected(expected: &dyn Expected) -> String {
         "a boolean" => "`true` or `false`".to_owned(),
         "a sequence" => "a list".to_owned(),
         "unit variant" => "nothing below it".to_owned(),
-        number if number.starts_with(['u', 'i']) && number.get(1..).is_some_and(|bits| bits.parse::<u8>().is_ok()) => "a whole number".to_owned(),
+        number
+            if number.starts_with(['u', 'i'])
+                && number
+                    .get(1..)
+                    .is_some_and(|bits| bits == "size" || bits.parse::<u8>().is_ok()) =>
+        {
+            "a whole number".to_owned()
+        }
         number if number.starts_with("a nonzero") => "a whole number above 0".to_owned(),
-        other if other.starts_with("enum ") || other.starts_with("variant ") => "one of the known words".to_owned(),
+        other if other.starts_with("enum ") || other.starts_with("variant ") => {
+            "one of the known words".to_owned()
+        }
         other => other.to_owned(),
     }
 }
@@ -165,7 +201,12 @@ fn choices(known: &[&str]) -> String {
 
 fn suggestion(wrong: &str, known: &[&str]) -> String {
     let listed = format!("known here: {}", choices(known));
-    nearest(wrong, known.iter().copied()).map_or(listed, |near| format!("did you mean `{near}`? {}", format_args!("known here: {}", choices(known))))
+    nearest(wrong, known.iter().copied()).map_or(listed, |near| {
+        format!(
+            "did you mean `{near}`? {}",
+            format_args!("known here: {}", choices(known))
+        )
+    })
 }
 
 /// What to write for a key that is missing, for those of which a newcomer can't know it.
@@ -186,27 +227,59 @@ impl de::Error for ReadError {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Self::new(format!("{} stands here, but it must be {}", found(&unexpected), expected(wanted)), format!("write {} here", expected(wanted)))
+        Self::new(
+            format!(
+                "{} stands here, but it must be {}",
+                found(&unexpected),
+                expected(wanted)
+            ),
+            format!("write {} here", expected(wanted)),
+        )
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Self::new(format!("{} stands here that can't be used; it must be {}", found(&unexpected), expected(wanted)), format!("write {} here", expected(wanted)))
+        Self::new(
+            format!(
+                "{} stands here that can't be used; it must be {}",
+                found(&unexpected),
+                expected(wanted)
+            ),
+            format!("write {} here", expected(wanted)),
+        )
     }
 
     fn invalid_length(length: usize, wanted: &dyn Expected) -> Self {
-        Self::new(format!("{length} entries stand here, but there must be {wanted}"), "add or remove entries".to_owned())
+        Self::new(
+            format!("{length} entries stand here, but there must be {wanted}"),
+            "add or remove entries".to_owned(),
+        )
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
-        Self::new("this word is not known here".to_owned(), suggestion(variant, known))
+        Self::new(
+            "this word is not known here".to_owned(),
+            suggestion(variant, known),
+        )
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        Self { unknown: Some(field.to_owned()), ..Self::new(format!("`{field}` is not known here"), suggestion(field, known)) }
+        Self {
+            unknown: Some(field.to_owned()),
+            ..Self::new(
+                format!("`{field}` is not known here"),
+                suggestion(field, known),
+            )
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { missing: Some(field.to_owned()), ..Self::new(format!("`{field}` is missing"), format!("add `{field}: {}` here", hint(field))) }
+        Self {
+            missing: Some(field.to_owned()),
+            ..Self::new(
+                format!("`{field}` is missing"),
+                format!("add `{field}: {}` here", hint(field)),
+            )
+        }
     }
 }
 
@@ -232,8 +305,16 @@ impl<'n> Reader<'n> {
             },
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(value) => visitor.visit_str(value),
-            Value::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }),
-            Value::Map(entries) => visitor.visit_map(Entries { reader: self, entries: entries.iter(), value: None, known: None }),
+            Value::List(items) => visitor.visit_seq(Items {
+                reader: self,
+                items: items.iter(),
+            }),
+            Value::Map(entries) => visitor.visit_map(Entries {
+                reader: self,
+                entries: entries.iter(),
+                value: None,
+                known: None,
+            }),
         }
     }
 
@@ -247,11 +328,25 @@ impl<'n> Reader<'n> {
         }
     }
 
-    fn map<'de, V: Visitor<'de>>(self, known: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn map<'de, V: Visitor<'de>>(
+        self,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         match &self.node.value {
-            Value::Map(entries) => visitor.visit_map(Entries { reader: self, entries: entries.iter(), value: None, known: Some(known) }),
+            Value::Map(entries) => visitor.visit_map(Entries {
+                reader: self,
+                entries: entries.iter(),
+                value: None,
+                known: Some(known),
+            }),
             // `customer:` with nothing below it means a map without entries.
-            Value::Null => visitor.visit_map(Entries { reader: self, entries: [].iter(), value: None, known: Some(known) }),
+            Value::Null => visitor.visit_map(Entries {
+                reader: self,
+                entries: [].iter(),
+                value: None,
+                known: Some(known),
+            }),
             _ => Err(de::Error::invalid_type(self.unexpected(), &"a map")),
         }
     }
@@ -285,47 +380,101 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        if matches!(self.node.value, Value::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
+        if matches!(self.node.value, Value::Null) {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         if name != LOCATED {
             return visitor.visit_newtype_struct(self);
         }
-        let Span { line, column, length } = self.node.at;
-        visitor.visit_seq(Located4 { numbers: [line, column, length].into_iter(), reader: Some(self) })
+        let Span {
+            line,
+            column,
+            length,
+        } = self.node.at;
+        visitor.visit_seq(Located4 {
+            numbers: [line, column, length].into_iter(),
+            reader: Some(self),
+        })
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _name: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
-        self.map(fields, visitor).map_err(|error| error.placed(self.node))
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        self.map(fields, visitor)
+            .map_err(|error| error.placed(self.node))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
-            Value::Null => visitor.visit_map(MapDeserializer::<_, ReadError>::new(std::iter::empty::<(&str, &str)>())),
+            Value::Null => visitor.visit_map(MapDeserializer::<_, ReadError>::new(
+                std::iter::empty::<(&str, &str)>(),
+            )),
             _ => self.any(visitor).map_err(|error| error.placed(self.node)),
         }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
-            Value::Null => visitor.visit_seq(SeqDeserializer::<_, ReadError>::new(std::iter::empty::<&str>())),
+            Value::Null => visitor.visit_seq(SeqDeserializer::<_, ReadError>::new(
+                std::iter::empty::<&str>(),
+            )),
             _ => self.any(visitor).map_err(|error| error.placed(self.node)),
         }
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _name: &'static str, variants: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         let choice = match &self.node.value {
-            Value::Text(word) => Ok(Choice { word, below: None, reader: self }),
+            Value::Text(word) => Ok(Choice {
+                word,
+                below: None,
+                reader: self,
+            }),
             // In YAML a bare `null` is no text; where it is one of the choices it means that choice.
-            Value::Null if variants.contains(&"null") => Ok(Choice { word: "null", below: None, reader: self }),
+            Value::Null if variants.contains(&"null") => Ok(Choice {
+                word: "null",
+                below: None,
+                reader: self,
+            }),
             Value::Map(entries) => match entries.as_slice() {
-                [(key, below)] => Ok(Choice { word: &key.text, below: Some(below), reader: self }),
-                _ => Err(ReadError::new("there must be exactly one word here".to_owned(), format!("choose one of {}", choices(variants)))),
+                [(key, below)] => Ok(Choice {
+                    word: &key.text,
+                    below: Some(below),
+                    reader: self,
+                }),
+                _ => Err(ReadError::new(
+                    "there must be exactly one word here".to_owned(),
+                    format!("choose one of {}", choices(variants)),
+                )),
             },
-            _ => Err(ReadError::new(format!("{} stands here, but it must be one of {}", self.node.sort(), choices(variants)), format!("choose one of {}", choices(variants)))),
+            _ => Err(ReadError::new(
+                format!(
+                    "{} stands here, but it must be one of {}",
+                    self.node.sort(),
+                    choices(variants)
+                ),
+                format!("choose one of {}", choices(variants)),
+            )),
         };
-        choice.and_then(|choice| visitor.visit_enum(choice)).map_err(|error| error.placed(self.node))
+        choice
+            .and_then(|choice| visitor.visit_enum(choice))
+            .map_err(|error| error.placed(self.node))
     }
 
     serde::forward_to_deserialize_any! {
@@ -341,12 +490,17 @@ struct Items<'n> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = ReadError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ReadError> {
         let skipped = self.reader.notes.skipped.borrow().clone();
         let Some(item) = self.items.by_ref().find(|item| !skipped.contains(&item.at)) else {
             return Ok(None);
         };
-        seed.deserialize(self.reader.at(item)).map(Some).map_err(|error| error.placed(item))
+        seed.deserialize(self.reader.at(item))
+            .map(Some)
+            .map_err(|error| error.placed(item))
     }
 }
 
@@ -363,7 +517,10 @@ impl Entries<'_> {
         let notes = self.reader.notes;
         if notes.skipped.borrow().contains(&node.at) {
             notes.left_out.borrow_mut().insert(key.text.clone());
-            notes.gaps.borrow_mut().insert((self.reader.node.at, key.text.clone()));
+            notes
+                .gaps
+                .borrow_mut()
+                .insert((self.reader.node.at, key.text.clone()));
             return false;
         }
         let (Some(known), false) = (self.known, key.text.starts_with("x-")) else {
@@ -371,7 +528,11 @@ impl Entries<'_> {
         };
         let is_known = known.contains(&key.text.as_str());
         if !is_known {
-            notes.note(Mistake { at: key.at, message: format!("`{}` is not known here", key.text), what_to_do: suggestion(&key.text, known) });
+            notes.note(Mistake {
+                at: key.at,
+                message: format!("`{}` is not known here", key.text),
+                what_to_do: suggestion(&key.text, known),
+            });
         }
         is_known
     }
@@ -380,21 +541,35 @@ impl Entries<'_> {
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = ReadError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ReadError> {
         while let Some((key, node)) = self.entries.next() {
             if !self.is_read(key, node) {
                 continue;
             }
             self.value = Some(node);
-            let key = Node { value: Value::Text(key.text.clone()), at: key.at };
-            return seed.deserialize(Reader { node: &key, notes: self.reader.notes }).map(Some);
+            let key = Node {
+                value: Value::Text(key.text.clone()),
+                at: key.at,
+            };
+            return seed
+                .deserialize(Reader {
+                    node: &key,
+                    notes: self.reader.notes,
+                })
+                .map(Some);
         }
         Ok(None)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
-        let node = self.value.take().ok_or_else(|| ReadError::new("a value is missing".to_owned(), "write one".to_owned()))?;
-        seed.deserialize(self.reader.at(node)).map_err(|error| error.placed(node))
+        let node = self.value.take().ok_or_else(|| {
+            ReadError::new("a value is missing".to_owned(), "write one".to_owned())
+        })?;
+        seed.deserialize(self.reader.at(node))
+            .map_err(|error| error.placed(node))
     }
 }
 
@@ -417,7 +592,12 @@ impl<'de> EnumAccess<'de> for Choice<'_> {
 
 impl<'n> Choice<'n> {
     fn below(&self) -> Result<Reader<'n>, ReadError> {
-        let below = self.below.ok_or_else(|| ReadError::new(format!("`{}` says too little by itself", self.word), format!("write `{}:` with its entries below it", self.word)))?;
+        let below = self.below.ok_or_else(|| {
+            ReadError::new(
+                format!("`{}` says too little by itself", self.word),
+                format!("write `{}:` with its entries below it", self.word),
+            )
+        })?;
         Ok(self.reader.at(below))
     }
 }
@@ -429,7 +609,10 @@ impl<'de> VariantAccess<'de> for Choice<'_> {
         match self.below {
             None => Ok(()),
             Some(below) if matches!(below.value, Value::Null) => Ok(()),
-            Some(_) => Err(ReadError::new(format!("`{}` takes nothing below it", self.word), format!("write only `{}`", self.word))),
+            Some(_) => Err(ReadError::new(
+                format!("`{}` takes nothing below it", self.word),
+                format!("write only `{}`", self.word),
+            )),
         }
     }
 
@@ -437,11 +620,19 @@ impl<'de> VariantAccess<'de> for Choice<'_> {
         seed.deserialize(self.below()?)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, ReadError> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         self.below()?.deserialize_seq(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         self.below()?.deserialize_struct("", fields, visitor)
     }
 }
@@ -455,11 +646,20 @@ struct Located4<'n> {
 impl<'de> SeqAccess<'de> for Located4<'_> {
     type Error = ReadError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ReadError> {
         if let Some(number) = self.numbers.next() {
             return seed.deserialize(number.into_deserializer()).map(Some);
         }
-        self.reader.take().map(|reader| seed.deserialize(reader).map_err(|error| error.placed(reader.node))).transpose()
+        self.reader
+            .take()
+            .map(|reader| {
+                seed.deserialize(reader)
+                    .map_err(|error| error.placed(reader.node))
+            })
+            .transpose()
     }
 }
 
@@ -484,6 +684,13 @@ impl<'de, T: de::Deserialize<'de>> Visitor<'de> for LocatedVisitor<T> {
         let column = parts.next_element()?.ok_or_else(missing)?;
         let length = parts.next_element()?.ok_or_else(missing)?;
         let value = parts.next_element()?.ok_or_else(missing)?;
-        Ok(Located { value, at: Span { line, column, length } })
+        Ok(Located {
+            value,
+            at: Span {
+                line,
+                column,
+                length,
+            },
+        })
     }
 }

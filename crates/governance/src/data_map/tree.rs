@@ -54,26 +54,52 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         strict_booleans: true,
         with_snippet: false,
     };
-    let nothing = || Node { value: Value::Map(Vec::new()), at: Span { line: 1, column: 1, length: 0 } };
-    let node = serde_saphyr::from_str_with_options::<Option<Node>>(text, options).map_err(|error| SyntaxError::new(&error))?;
+    let nothing = || Node {
+        value: Value::Map(Vec::new()),
+        at: Span {
+            line: 1,
+            column: 1,
+            length: 0,
+        },
+    };
+    let node = serde_saphyr::from_str_with_options::<Option<Node>>(text, options)
+        .map_err(|error| SyntaxError::new(&error))?;
     Ok(node.unwrap_or_else(nothing))
 }
 
 impl SyntaxError {
     fn new(error: &serde_saphyr::Error) -> Self {
-        let at = error.location().map(Span::from).unwrap_or(Span { line: 1, column: 1, length: 0 });
+        let at = error.location().map(Span::from).unwrap_or(Span {
+            line: 1,
+            column: 1,
+            length: 0,
+        });
         let text = error.without_snippet().to_string();
         let first = text.lines().next().unwrap_or_default();
         // The place is told separately, and what stood there may be a secret: only the parser's own words are kept.
-        let words = first.split(" at line ").next().unwrap_or_default().split(['`', '"', '\'']).next().unwrap_or_default().trim_end_matches([':', ' ']);
-        Self { at, message: format!("this is not valid YAML: {words}") }
+        let words = first
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .split(['`', '"', '\''])
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches([':', ' ']);
+        Self {
+            at,
+            message: format!("this is not valid YAML: {words}"),
+        }
     }
 }
 
 impl From<serde_saphyr::Location> for Span {
     fn from(location: serde_saphyr::Location) -> Self {
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        Self { line: number(location.line()), column: number(location.column()), length: number(location.span().len()) }
+        Self {
+            line: number(location.line()),
+            column: number(location.column()),
+            length: number(location.span().len()),
+        }
     }
 }
 
@@ -85,14 +111,19 @@ impl Node {
 
     /// The key itself and its value.
     pub(super) fn entry(&self, key: &str) -> Option<(&Key, &Node)> {
-        self.entries().iter().find(|(found, _)| found.text == key).map(|(key, node)| (key, node))
+        self.entries()
+            .iter()
+            .find(|(found, _)| found.text == key)
+            .map(|(key, node)| (key, node))
     }
 
     /// Takes out keys that stand twice in one map, all but the first, and tells both places.
     pub(super) fn take_repeated(&mut self) -> Vec<(Span, Key)> {
         let mut repeated = Vec::new();
         match &mut self.value {
-            Value::List(items) => items.iter_mut().for_each(|item| repeated.extend(item.take_repeated())),
+            Value::List(items) => items
+                .iter_mut()
+                .for_each(|item| repeated.extend(item.take_repeated())),
             Value::Map(entries) => {
                 let mut seen: BTreeMap<String, Span> = BTreeMap::new();
                 entries.retain(|(key, _)| match seen.get(&key.text) {
@@ -102,7 +133,9 @@ impl Node {
                     }
                     None => seen.insert(key.text.clone(), key.at).is_none(),
                 });
-                entries.iter_mut().for_each(|(_, node)| repeated.extend(node.take_repeated()));
+                entries
+                    .iter_mut()
+                    .for_each(|(_, node)| repeated.extend(node.take_repeated()));
             }
             _ => {}
         }
@@ -133,7 +166,10 @@ impl Node {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, at: spanned.referenced.into() })
+        Ok(Self {
+            value: spanned.value,
+            at: spanned.referenced.into(),
+        })
     }
 }
 
@@ -196,7 +232,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
             let at = key.referenced.into();
-            map.push((Key { text: key.value, at }, entries.next_value()?));
+            map.push((
+                Key {
+                    text: key.value,
+                    at,
+                },
+                entries.next_value()?,
+            ));
         }
         Ok(Value::Map(map))
     }

@@ -12,10 +12,14 @@ pub trait Vocabulary {
 
 impl Vocabulary for LawBook {
     fn categories(&self) -> Vec<&str> {
-        Self::categories(self).map(|category| category.category.as_str()).collect()
+        Self::categories(self)
+            .map(|category| category.category.as_str())
+            .collect()
     }
 
     fn reason_codes(&self) -> Vec<&str> {
-        self.exceptions().map(|reason| reason.reason.as_str()).collect()
+        self.exceptions()
+            .map(|reason| reason.reason.as_str())
+            .collect()
     }
 }

@@ -1,8 +1,17 @@
 //! Reading a data map: what a newcomer writes is understood, and every mistake is shown with its place and a way out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::path::PathBuf;
 
-use domain::data_map::{CollectionErasure, CollectionKey, FieldErasure, Relation, SystemKey, ValueKind};
+use domain::data_map::{
+    CollectionErasure, CollectionKey, FieldErasure, Relation, SystemKey, ValueKind,
+};
 use domain::recipient::{ChannelKind, VerificationLevel};
 use governance::data_map::{Connection, FileText, Findings, LoadedMap, Vocabulary, parse};
 
@@ -11,10 +20,19 @@ pub(crate) struct Words(Vec<String>);
 
 impl Words {
     pub(crate) fn new() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/fideslang/data_files/data_categories.json");
-        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/vectors/fideslang/data_files/data_categories.json"
+        );
+        let file: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let categories = file["data_category"].as_array().unwrap();
-        Self(categories.iter().map(|category| category["fides_key"].as_str().unwrap().to_owned()).collect())
+        Self(
+            categories
+                .iter()
+                .map(|category| category["fides_key"].as_str().unwrap().to_owned())
+                .collect(),
+        )
     }
 }
 
@@ -24,7 +42,12 @@ impl Vocabulary for Words {
     }
 
     fn reason_codes(&self) -> Vec<&str> {
-        vec!["D1_transaction", "D2_security_integrity", "D8_legal_obligation", "X8_legal_claims"]
+        vec![
+            "D1_transaction",
+            "D2_security_integrity",
+            "D8_legal_obligation",
+            "X8_legal_claims",
+        ]
     }
 }
 
@@ -37,13 +60,19 @@ fn environment(name: &str) -> Option<String> {
 }
 
 pub(crate) fn read(texts: &[(&str, &str)]) -> Result<LoadedMap, Findings> {
-    let files = texts.iter().map(|(name, text)| FileText { name: (*name).to_owned(), folder: PathBuf::from("/maps"), text: (*text).to_owned() });
+    let files = texts.iter().map(|(name, text)| FileText {
+        name: (*name).to_owned(),
+        folder: PathBuf::from("/maps"),
+        text: (*text).to_owned(),
+    });
     parse(files.collect(), &environment, &Words::new())
 }
 
 /// The findings of one file that has mistakes, as they are printed.
 fn mistakes(text: &str) -> String {
-    let Err(findings) = read(&[("map.yaml", text)]) else { panic!("the map was taken for good") };
+    let Err(findings) = read(&[("map.yaml", text)]) else {
+        panic!("the map was taken for good")
+    };
     findings.to_string()
 }
 
@@ -110,23 +139,70 @@ fn a_whole_map_is_read_from_several_files() {
     let loaded = read(&[("shop.yaml", SHOP), ("recipients.yaml", MAIL_HOUSE)]).unwrap();
     let shop = SystemKey::from("shop");
     assert!(matches!(loaded.connections[&shop], Connection::Postgres(_)));
-    assert_eq!((loaded.map.systems[&shop].title.as_str(), loaded.map.systems[&shop].sources.len()), ("Online shop", 1));
+    assert_eq!(
+        (
+            loaded.map.systems[&shop].title.as_str(),
+            loaded.map.systems[&shop].sources.len()
+        ),
+        ("Online shop", 1)
+    );
     let customer = &loaded.map.collections[&CollectionKey::new("shop", "customer")];
     assert_eq!(customer.schema.as_deref(), Some("public"));
     let email = customer.field(&"email".into()).unwrap();
-    assert!(email.identity.as_ref().unwrap().ignore_case, "case is ignored in e-mail addresses unless the map says otherwise");
-    assert_eq!((email.kind, email.nullable, email.unique, email.max_length), (ValueKind::Text, false, true, Some(120)));
+    assert!(
+        email.identity.as_ref().unwrap().ignore_case,
+        "case is ignored in e-mail addresses unless the map says otherwise"
+    );
+    assert_eq!(
+        (email.kind, email.nullable, email.unique, email.max_length),
+        (ValueKind::Text, false, true, Some(120))
+    );
     assert_eq!(customer.references[0].relation, Relation::Link);
     assert!(customer.references[0].enforced);
     let order = &loaded.map.collections[&CollectionKey::new("shop", "CustomerOrder")];
-    assert_eq!((order.table.as_str(), order.title.as_str(), &order.erasure), ("orders", "Customer order", &CollectionErasure::Redact));
-    assert_eq!(order.retention.as_ref().unwrap().keep_for.unwrap().get_years(), 7);
-    assert_eq!(order.field(&"region".into()).unwrap().erasure, Some(FieldErasure::Null));
-    assert!(matches!(order.field(&"note".into()).unwrap().erasure, Some(FieldErasure::Keep(_))));
-    assert_eq!(order.fields.iter().map(|field| field.name.as_ref()).collect::<Vec<_>>(), ["order_id", "ordered_on", "region", "customer_id", "note"]);
-    assert_eq!(loaded.map.legal_holds[0].until, Some(jiff::civil::date(2027, 1, 31)));
+    assert_eq!(
+        (order.table.as_str(), order.title.as_str(), &order.erasure),
+        ("orders", "Customer order", &CollectionErasure::Redact)
+    );
+    assert_eq!(
+        order
+            .retention
+            .as_ref()
+            .unwrap()
+            .keep_for
+            .unwrap()
+            .get_years(),
+        7
+    );
+    assert_eq!(
+        order.field(&"region".into()).unwrap().erasure,
+        Some(FieldErasure::Null)
+    );
+    assert!(matches!(
+        order.field(&"note".into()).unwrap().erasure,
+        Some(FieldErasure::Keep(_))
+    ));
+    assert_eq!(
+        order
+            .fields
+            .iter()
+            .map(|field| field.name.as_ref())
+            .collect::<Vec<_>>(),
+        ["order_id", "ordered_on", "region", "customer_id", "note"]
+    );
+    assert_eq!(
+        loaded.map.legal_holds[0].until,
+        Some(jiff::civil::date(2027, 1, 31))
+    );
     let mail_house = loaded.map.recipients.values().next().unwrap();
-    assert_eq!((mail_house.channel, mail_house.required_level, mail_house.reminders.escalate_after_days), (ChannelKind::Webhook, VerificationLevel::Signed, 9));
+    assert_eq!(
+        (
+            mail_house.channel,
+            mail_house.required_level,
+            mail_house.reminders.escalate_after_days
+        ),
+        (ChannelKind::Webhook, VerificationLevel::Signed, 9)
+    );
 }
 
 #[test]
@@ -167,22 +243,35 @@ fn a_caret_stands_under_the_word_that_is_wrong() {
 #[test]
 fn broken_yaml_is_told_with_its_line() {
     let told = mistakes("systems:\n  shop:\n    connection: {kind: sqlite, path: x\n  crm: y\n");
-    assert!(told.contains("not valid YAML") && told.contains("map.yaml:"), "{told}");
+    assert!(
+        told.contains("not valid YAML") && told.contains("map.yaml:"),
+        "{told}"
+    );
 }
 
 #[test]
 fn the_same_name_in_two_files_is_refused_naming_both_places() {
     let again = "systems:\n  shop:\n    connection: {kind: sqlite, path: x.sqlite}\n";
-    let Err(findings) = read(&[("a.yaml", SHOP), ("b.yaml", again)]) else { panic!("two systems with one name") };
+    let Err(findings) = read(&[("a.yaml", SHOP), ("b.yaml", again)]) else {
+        panic!("two systems with one name")
+    };
     let told = findings.to_string();
-    assert!(told.contains("`shop` is in the data map twice; the first is in a.yaml:3"), "{told}");
+    assert!(
+        told.contains("`shop` is in the data map twice; the first is in a.yaml:3"),
+        "{told}"
+    );
     assert!(told.contains("--> b.yaml:2:3"), "{told}");
 }
 
 #[test]
 fn the_same_key_twice_in_one_map_is_refused_naming_both_lines() {
-    let told = mistakes("datasets:\n  shop:\n    system: a\n    collections:\n      customer:\n        primary_key: [a]\n        primary_key: [b]\n        fields: {a: {}, b: {}}\nsystems: {a: {connection: {kind: sqlite, path: x}}}\n");
-    assert!(told.contains("`primary_key` stands here twice; the first is in line 6"), "{told}");
+    let told = mistakes(
+        "datasets:\n  shop:\n    system: a\n    collections:\n      customer:\n        primary_key: [a]\n        primary_key: [b]\n        fields: {a: {}, b: {}}\nsystems: {a: {connection: {kind: sqlite, path: x}}}\n",
+    );
+    assert!(
+        told.contains("`primary_key` stands here twice; the first is in line 6"),
+        "{told}"
+    );
     assert_eq!(told.matches("error:").count(), 1, "{told}");
 }
 
@@ -190,7 +279,10 @@ fn the_same_key_twice_in_one_map_is_refused_naming_both_lines() {
 fn an_unset_variable_is_named_and_no_secret_is_ever_shown() {
     let text = "systems:\n  shop: {connection: {kind: postgres, url: \"postgres://app:hunter2@db/${UNSET_NAME}\", ulr: hunter2, pool: hunter3}}\n  crm:\n    connection:\n      kind: postgres\n      url: hunter2\n      pool: hunter4\n";
     let told = mistakes(text);
-    assert!(told.contains("the environment variable `UNSET_NAME` is not set"), "{told}");
+    assert!(
+        told.contains("the environment variable `UNSET_NAME` is not set"),
+        "{told}"
+    );
     assert!(told.contains("`ulr` is not known here"), "{told}");
     assert!(told.contains("must be a whole number"), "{told}");
     assert!(told.contains("kind: postgres"), "{told}");
@@ -199,7 +291,9 @@ fn an_unset_variable_is_named_and_no_secret_is_ever_shown() {
 
 #[test]
 fn no_secret_is_shown_when_the_file_is_no_yaml() {
-    let told = mistakes("systems:\n  shop:\n    connection: {kind: postgres, url: \"postgres://app:hunter2@db/x\n");
+    let told = mistakes(
+        "systems:\n  shop:\n    connection: {kind: postgres, url: \"postgres://app:hunter2@db/x\n",
+    );
     assert!(!told.contains("hunter"), "{told}");
 }
 
@@ -207,20 +301,34 @@ fn no_secret_is_shown_when_the_file_is_no_yaml() {
 fn a_value_with_variables_keeps_what_stands_around_them() {
     let text = "systems:\n  shop: {connection: {kind: sqlite, path: \"$${HOME}/${SHOP_DATABASE_URL}$x\"}}\n";
     let loaded = read(&[("map.yaml", text)]).unwrap();
-    let Connection::Sqlite(config) = &loaded.connections[&SystemKey::from("shop")] else { panic!("not SQLite") };
-    assert_eq!(config.path.to_str().unwrap(), "/maps/${HOME}/postgresql://privity:hunter2@db.example.com/shop$x");
+    let Connection::Sqlite(config) = &loaded.connections[&SystemKey::from("shop")] else {
+        panic!("not SQLite")
+    };
+    assert_eq!(
+        config.path.to_str().unwrap(),
+        "/maps/${HOME}/postgresql://privity:hunter2@db.example.com/shop$x"
+    );
 }
 
 #[test]
 fn a_sqlite_file_is_looked_for_beside_the_map() {
-    let loaded = read(&[("map.yaml", "systems:\n  shop: {connection: {kind: sqlite, path: data/shop.sqlite}}\n")]).unwrap();
-    let Connection::Sqlite(config) = &loaded.connections[&SystemKey::from("shop")] else { panic!("not SQLite") };
+    let loaded = read(&[(
+        "map.yaml",
+        "systems:\n  shop: {connection: {kind: sqlite, path: data/shop.sqlite}}\n",
+    )])
+    .unwrap();
+    let Connection::Sqlite(config) = &loaded.connections[&SystemKey::from("shop")] else {
+        panic!("not SQLite")
+    };
     assert_eq!(config.path, PathBuf::from("/maps/data/shop.sqlite"));
 }
 
 #[test]
 fn references_need_as_many_fields_there_as_here() {
-    let text = SHOP.replace("to_fields: [customer_id], relation", "to_fields: [customer_id, email], relation");
+    let text = SHOP.replace(
+        "to_fields: [customer_id], relation",
+        "to_fields: [customer_id, email], relation",
+    );
     assert!(mistakes(&text).contains("1 fields here refer to 2 fields there"));
 }
 
@@ -242,17 +350,30 @@ fn a_field_that_must_not_be_empty_cannot_be_emptied() {
 fn a_missing_relation_is_told_with_the_choices() {
     let text = SHOP.replace(", relation: link", "");
     let told = mistakes(&text);
-    assert!(told.contains("add `relation: owned_by | same_subject | detail | link` here"), "{told}");
-    assert_eq!(told.matches("error:").count(), 1, "what was left out is not reported as missing elsewhere:\n{told}");
+    assert!(
+        told.contains("add `relation: owned_by | same_subject | detail | link` here"),
+        "{told}"
+    );
+    assert_eq!(
+        told.matches("error:").count(),
+        1,
+        "what was left out is not reported as missing elsewhere:\n{told}"
+    );
 }
 
 #[test]
 fn the_schema_for_editors_is_current() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/data-map.schema.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/data-map.schema.json"
+    );
     let current = governance::data_map::json_schema();
     if std::env::var_os("PRIVITY_UPDATE").is_some() {
         std::fs::write(path, &current).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(kept == current, "run this test with PRIVITY_UPDATE=1, or `privity data-map schema > docs/data-map.schema.json`");
+    assert!(
+        kept == current,
+        "run this test with PRIVITY_UPDATE=1, or `privity data-map schema > docs/data-map.schema.json`"
+    );
 }

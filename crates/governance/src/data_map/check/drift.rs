@@ -11,9 +11,15 @@ use crate::data_map::finding::Severity;
 
 pub(super) fn compare(check: &mut Check<'_>, live: &BTreeMap<SystemKey, Description>) {
     for (system, description) in live {
-        let kind = check.loaded.map.systems.get(system).map(|system| system.kind);
+        let kind = check
+            .loaded
+            .map
+            .systems
+            .get(system)
+            .map(|system| system.kind);
         // A service that can't describe itself tells nothing about what is missing.
-        let says_nothing = description.collections.is_empty() && matches!(kind, Some(SystemKind::Http | SystemKind::Manual));
+        let says_nothing = description.collections.is_empty()
+            && matches!(kind, Some(SystemKind::Http | SystemKind::Manual));
         if !says_nothing {
             compare_system(check, system, kind, description);
         }
@@ -21,11 +27,22 @@ pub(super) fn compare(check: &mut Check<'_>, live: &BTreeMap<SystemKey, Descript
 }
 
 /// The collection as the system itself describes it.
-pub(super) fn live_collection<'d>(description: &'d Description, collection: &Collection) -> Option<&'d DescribedCollection> {
-    description.collections.iter().find(|live| live.table == collection.table && live.schema == collection.schema)
+pub(super) fn live_collection<'d>(
+    description: &'d Description,
+    collection: &Collection,
+) -> Option<&'d DescribedCollection> {
+    description
+        .collections
+        .iter()
+        .find(|live| live.table == collection.table && live.schema == collection.schema)
 }
 
-fn compare_system(check: &mut Check<'_>, system: &SystemKey, kind: Option<SystemKind>, description: &Description) {
+fn compare_system(
+    check: &mut Check<'_>,
+    system: &SystemKey,
+    kind: Option<SystemKind>,
+    description: &Description,
+) {
     let mapped = check.collections_of(system);
     for node in &mapped {
         match live_collection(description, &node.collection) {
@@ -34,81 +51,213 @@ fn compare_system(check: &mut Check<'_>, system: &SystemKey, kind: Option<System
         }
     }
     for live in &description.collections {
-        if !mapped.iter().any(|node| node.collection.table == live.table && node.collection.schema == live.schema) {
-            let name = live.schema.as_ref().map_or_else(|| live.table.clone(), |schema| format!("{schema}.{}", live.table));
-            let personal = if live.fields.iter().any(|field| looks_personal(field)) { ", and by its columns it holds personal data" } else { "" };
-            let message = format!("`{system}` has a collection `{name}` that is not in the data map{personal}");
-            check.say(Severity::Warning, system.as_ref(), message, format!("add it; `privity data-map describe` on `{system}` drafts it"));
+        if !mapped.iter().any(|node| {
+            node.collection.table == live.table && node.collection.schema == live.schema
+        }) {
+            let name = live.schema.as_ref().map_or_else(
+                || live.table.clone(),
+                |schema| format!("{schema}.{}", live.table),
+            );
+            let personal = if live.fields.iter().any(|field| looks_personal(field)) {
+                ", and by its columns it holds personal data"
+            } else {
+                ""
+            };
+            let message = format!(
+                "`{system}` has a collection `{name}` that is not in the data map{personal}"
+            );
+            check.say(
+                Severity::Warning,
+                system.as_ref(),
+                message,
+                format!("add it; `privity data-map describe` on `{system}` drafts it"),
+            );
         }
     }
 }
 
 fn dropped(check: &mut Check<'_>, collection: &Collection, description: &Description) {
-    let elsewhere = description.collections.iter().find(|live| live.table.eq_ignore_ascii_case(&collection.table));
+    let elsewhere = description
+        .collections
+        .iter()
+        .find(|live| live.table.eq_ignore_ascii_case(&collection.table));
     let hint = elsewhere.map(|live| match &live.schema {
-        Some(schema) if Some(schema) != collection.schema.as_ref() => format!("there is one in schema `{schema}`: correct `schema`"),
-        _ => format!("there is a `{}`: correct the spelling, or write `table: {}`", live.table, live.table),
+        Some(schema) if Some(schema) != collection.schema.as_ref() => {
+            format!("there is one in schema `{schema}`: correct `schema`")
+        }
+        _ => format!(
+            "there is a `{}`: correct the spelling, or write `table: {}`",
+            live.table, live.table
+        ),
     });
-    let message = format!("`{}` is in the data map, but `{}` has no such collection", collection.key, collection.system);
-    check.say(Severity::Error, collection.key.as_ref(), message, hint.unwrap_or_else(|| "remove it from the map, or grant the right to see it".to_owned()));
+    let message = format!(
+        "`{}` is in the data map, but `{}` has no such collection",
+        collection.key, collection.system
+    );
+    check.say(
+        Severity::Error,
+        collection.key.as_ref(),
+        message,
+        hint.unwrap_or_else(|| "remove it from the map, or grant the right to see it".to_owned()),
+    );
 }
 
 fn looks_personal(field: &DescribedField) -> bool {
-    tokens(&field.name).iter().any(|word| ["email", "phone", "birth", "ssn", "password", "address"].contains(&word.as_str()))
+    tokens(&field.name).iter().any(|word| {
+        ["email", "phone", "birth", "ssn", "password", "address"].contains(&word.as_str())
+    })
 }
 
-fn compare_collection(check: &mut Check<'_>, collection: &Collection, live: &DescribedCollection, kind: Option<SystemKind>) {
+fn compare_collection(
+    check: &mut Check<'_>,
+    collection: &Collection,
+    live: &DescribedCollection,
+    kind: Option<SystemKind>,
+) {
     for field in &collection.fields {
-        match live.fields.iter().find(|column| column.name == field.name.as_ref()) {
+        match live
+            .fields
+            .iter()
+            .find(|column| column.name == field.name.as_ref())
+        {
             Some(column) => compare_field(check, collection, field, column, kind),
             None => {
                 let about = format!("{}.{}", collection.key, field.name);
-                let message = format!("`{about}` is in the data map, but the live collection has no such field");
-                check.say(Severity::Error, &about, message, "remove it from the map, or correct its name");
+                let message = format!(
+                    "`{about}` is in the data map, but the live collection has no such field"
+                );
+                check.say(
+                    Severity::Error,
+                    &about,
+                    message,
+                    "remove it from the map, or correct its name",
+                );
             }
         }
     }
-    for column in live.fields.iter().filter(|column| !collection.fields.iter().any(|field| field.name.as_ref() == column.name)) {
-        let message = format!("`{}` has a live field `{}` that is not in the data map: it is neither disclosed nor overwritten", collection.key, column.name);
-        check.say(Severity::Warning, collection.key.as_ref(), message, format!("add `{}:` with its category to `fields`", column.name));
+    for column in live.fields.iter().filter(|column| {
+        !collection
+            .fields
+            .iter()
+            .any(|field| field.name.as_ref() == column.name)
+    }) {
+        let message = format!(
+            "`{}` has a live field `{}` that is not in the data map: it is neither disclosed nor overwritten",
+            collection.key, column.name
+        );
+        check.say(
+            Severity::Warning,
+            collection.key.as_ref(),
+            message,
+            format!("add `{}:` with its category to `fields`", column.name),
+        );
     }
     compare_keys(check, collection, live);
 }
 
 fn compare_keys(check: &mut Check<'_>, collection: &Collection, live: &DescribedCollection) {
-    let same_key = collection.primary_key.len() == live.primary_key.len() && collection.primary_key.iter().all(|name| live.primary_key.iter().any(|own| own == name.as_ref()));
+    let same_key = collection.primary_key.len() == live.primary_key.len()
+        && collection
+            .primary_key
+            .iter()
+            .all(|name| live.primary_key.iter().any(|own| own == name.as_ref()));
     if !same_key {
-        let message = format!("the live primary key of `{}` is [{}]", collection.key, live.primary_key.join(", "));
-        check.say(Severity::Warning, collection.key.as_ref(), message, format!("write `primary_key: [{}]`", live.primary_key.join(", ")));
+        let message = format!(
+            "the live primary key of `{}` is [{}]",
+            collection.key,
+            live.primary_key.join(", ")
+        );
+        check.say(
+            Severity::Warning,
+            collection.key.as_ref(),
+            message,
+            format!("write `primary_key: [{}]`", live.primary_key.join(", ")),
+        );
     }
     for reference in &live.references {
-        let is_known = collection.references.iter().any(|known| known.fields.iter().map(AsRef::as_ref).eq(reference.fields.iter().map(String::as_str)));
+        let is_known = collection.references.iter().any(|known| {
+            known
+                .fields
+                .iter()
+                .map(AsRef::as_ref)
+                .eq(reference.fields.iter().map(String::as_str))
+        });
         if !is_known {
-            let message = format!("a live foreign key leads from `{}` ({}) to `{}`, which the data map doesn't know: an erasure could fail on it", collection.key, reference.fields.join(", "), reference.to_table);
-            check.say(Severity::Warning, collection.key.as_ref(), message, "add it to `references`; `relation: link` if it isn't to be followed");
+            let message = format!(
+                "a live foreign key leads from `{}` ({}) to `{}`, which the data map doesn't know: an erasure could fail on it",
+                collection.key,
+                reference.fields.join(", "),
+                reference.to_table
+            );
+            check.say(
+                Severity::Warning,
+                collection.key.as_ref(),
+                message,
+                "add it to `references`; `relation: link` if it isn't to be followed",
+            );
         }
     }
 }
 
-fn compare_field(check: &mut Check<'_>, collection: &Collection, field: &Field, column: &DescribedField, kind: Option<SystemKind>) {
+fn compare_field(
+    check: &mut Check<'_>,
+    collection: &Collection,
+    field: &Field,
+    column: &DescribedField,
+    kind: Option<SystemKind>,
+) {
     let about = format!("{}.{}", collection.key, field.name);
     if !is_compatible(field.kind, column.kind, kind) {
-        let message = format!("`{about}` is `{}` in the data map, but the live type is `{}`", word(field.kind), column.declared_type);
-        check.say(Severity::Warning, &about, message, format!("write `type: {}`", word(column.kind)));
+        let message = format!(
+            "`{about}` is `{}` in the data map, but the live type is `{}`",
+            word(field.kind),
+            column.declared_type
+        );
+        check.say(
+            Severity::Warning,
+            &about,
+            message,
+            format!("write `type: {}`", word(column.kind)),
+        );
     }
     if matches!(kind, Some(SystemKind::Http)) {
         return;
     }
     if field.nullable && !column.nullable {
-        let is_emptied = matches!(field.erasure, Some(FieldErasure::Null)) || (field.erasure.is_none() && field.is_personal());
-        let severity = if is_emptied { Severity::Error } else { Severity::Warning };
-        check.say(severity, &about, format!("`{about}` may not be empty in the live system, but the data map says it may"), "write `nullable: false`, and another `erasure` than `null`");
+        let is_emptied = matches!(field.erasure, Some(FieldErasure::Null))
+            || (field.erasure.is_none() && field.is_personal());
+        let severity = if is_emptied {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        check.say(
+            severity,
+            &about,
+            format!("`{about}` may not be empty in the live system, but the data map says it may"),
+            "write `nullable: false`, and another `erasure` than `null`",
+        );
     }
-    if let Some(longest) = column.max_length.filter(|longest| field.max_length.is_none_or(|mapped| mapped > *longest)) {
-        check.say(Severity::Warning, &about, format!("`{about}` takes at most {longest} characters in the live system"), format!("write `max_length: {longest}`"));
+    if let Some(longest) = column
+        .max_length
+        .filter(|longest| field.max_length.is_none_or(|mapped| mapped > *longest))
+    {
+        check.say(
+            Severity::Warning,
+            &about,
+            format!("`{about}` takes at most {longest} characters in the live system"),
+            format!("write `max_length: {longest}`"),
+        );
     }
     if column.unique && !field.unique && field.is_personal() {
-        check.say(Severity::Warning, &about, format!("`{about}` must be unique in the live system, which an overwriting must respect"), "write `unique: true`");
+        check.say(
+            Severity::Warning,
+            &about,
+            format!(
+                "`{about}` must be unique in the live system, which an overwriting must respect"
+            ),
+            "write `unique: true`",
+        );
     }
 }
 
@@ -123,5 +272,8 @@ fn is_compatible(mapped: ValueKind, live: ValueKind, system: Option<SystemKind>)
 }
 
 fn word(kind: ValueKind) -> String {
-    serde_json::to_string(&kind).unwrap_or_default().trim_matches('"').to_owned()
+    serde_json::to_string(&kind)
+        .unwrap_or_default()
+        .trim_matches('"')
+        .to_owned()
 }

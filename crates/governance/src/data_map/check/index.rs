@@ -16,14 +16,27 @@ const FEW_ROWS: u64 = 1_000;
 pub(super) fn look_for_missing(check: &mut Check<'_>, live: &BTreeMap<SystemKey, Description>) {
     let mut said: BTreeSet<(String, Vec<FieldName>, bool)> = BTreeSet::new();
     for (system, description) in live {
-        let kind = check.loaded.map.systems.get(system).map(|system| system.kind);
-        if !matches!(kind, Some(SystemKind::Sqlite | SystemKind::Postgres | SystemKind::Mysql)) {
+        let kind = check
+            .loaded
+            .map
+            .systems
+            .get(system)
+            .map(|system| system.kind);
+        if !matches!(
+            kind,
+            Some(SystemKind::Sqlite | SystemKind::Postgres | SystemKind::Mysql)
+        ) {
             continue;
         }
         for node in check.collections_of(system) {
             for (collection, fields, ignores_case) in looked_up(check, node) {
-                let Some(live) = live_collection(description, &collection).filter(|live| live.rows >= FEW_ROWS) else { continue };
-                let is_new = said.insert((collection.key.to_string(), fields.clone(), ignores_case));
+                let Some(live) =
+                    live_collection(description, &collection).filter(|live| live.rows >= FEW_ROWS)
+                else {
+                    continue;
+                };
+                let is_new =
+                    said.insert((collection.key.to_string(), fields.clone(), ignores_case));
                 if is_new {
                     look(check, kind, &collection, live, &fields, ignores_case);
                 }
@@ -34,38 +47,124 @@ pub(super) fn look_for_missing(check: &mut Check<'_>, live: &BTreeMap<SystemKey,
 
 /// What is compared with values: the ways into a collection, and the fields by which others point at its rows.
 fn looked_up(check: &Check<'_>, node: &Node) -> Vec<(Collection, Vec<FieldName>, bool)> {
-    let ways = node.ways.iter().map(|way| (node.collection.clone(), way.way.fields.clone(), way.way.ignore_case));
-    let pointers = node.guards.iter().chain(&node.blockers).filter_map(|pointer| {
-        let from = check.graph.node(&pointer.from)?;
-        Some((from.collection.clone(), pointer.pairs.iter().map(|(there, _)| there.clone()).collect(), false))
+    let ways = node.ways.iter().map(|way| {
+        (
+            node.collection.clone(),
+            way.way.fields.clone(),
+            way.way.ignore_case,
+        )
     });
+    let pointers = node
+        .guards
+        .iter()
+        .chain(&node.blockers)
+        .filter_map(|pointer| {
+            let from = check.graph.node(&pointer.from)?;
+            Some((
+                from.collection.clone(),
+                pointer
+                    .pairs
+                    .iter()
+                    .map(|(there, _)| there.clone())
+                    .collect(),
+                false,
+            ))
+        });
     ways.chain(pointers).collect()
 }
 
-fn look(check: &mut Check<'_>, kind: Option<SystemKind>, collection: &Collection, live: &DescribedCollection, fields: &[FieldName], ignores_case: bool) {
-    let is_indexed = live.fields.iter().any(|column| column.indexed && fields.iter().any(|field| field.as_ref() == column.name));
+fn look(
+    check: &mut Check<'_>,
+    kind: Option<SystemKind>,
+    collection: &Collection,
+    live: &DescribedCollection,
+    fields: &[FieldName],
+    ignores_case: bool,
+) {
+    let is_indexed = live
+        .fields
+        .iter()
+        .any(|column| column.indexed && fields.iter().any(|field| field.as_ref() == column.name));
     // MySQL's usual collations ignore case themselves, so that a plain index serves.
     let needs_lower = ignores_case && kind != Some(SystemKind::Mysql);
     if is_indexed && !needs_lower {
         return;
     }
-    let about = fields.first().map_or_else(|| collection.key.to_string(), |field| format!("{}.{field}", collection.key));
+    let about = fields.first().map_or_else(
+        || collection.key.to_string(),
+        |field| format!("{}.{field}", collection.key),
+    );
     let statement = statement(kind, collection, fields, needs_lower);
     if is_indexed {
-        let message = format!("`{}` is searched by {} without regard to case, which its plain index doesn't serve", collection.key, names(fields));
-        return check.say(Severity::Note, &about, message, format!("unless there is one already, run: {statement}"));
+        let message = format!(
+            "`{}` is searched by {} without regard to case, which its plain index doesn't serve",
+            collection.key,
+            names(fields)
+        );
+        return check.say(
+            Severity::Note,
+            &about,
+            message,
+            format!("unless there is one already, run: {statement}"),
+        );
     }
-    let message = format!("`{}` ({} rows) is searched by {}, for which it has no index: each search reads all of it", collection.key, live.rows, names(fields));
-    check.say(Severity::Warning, &about, message, format!("run: {statement}"));
+    let message = format!(
+        "`{}` ({} rows) is searched by {}, for which it has no index: each search reads all of it",
+        collection.key,
+        live.rows,
+        names(fields)
+    );
+    check.say(
+        Severity::Warning,
+        &about,
+        message,
+        format!("run: {statement}"),
+    );
 }
 
-fn statement(kind: Option<SystemKind>, collection: &Collection, fields: &[FieldName], lower: bool) -> String {
-    let quote = if kind == Some(SystemKind::Mysql) { '`' } else { '"' };
-    let quoted = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")));
-    let table = collection.schema.as_ref().map_or_else(|| quoted(&collection.table), |schema| format!("{}.{}", quoted(schema), quoted(&collection.table)));
-    let columns: Vec<String> = fields.iter().map(|field| if lower { format!("lower({})", quoted(field.as_ref())) } else { quoted(field.as_ref()) }).collect();
+fn statement(
+    kind: Option<SystemKind>,
+    collection: &Collection,
+    fields: &[FieldName],
+    lower: bool,
+) -> String {
+    let quote = if kind == Some(SystemKind::Mysql) {
+        '`'
+    } else {
+        '"'
+    };
+    let quoted = |name: &str| {
+        format!(
+            "{quote}{}{quote}",
+            name.replace(quote, &format!("{quote}{quote}"))
+        )
+    };
+    let table = collection.schema.as_ref().map_or_else(
+        || quoted(&collection.table),
+        |schema| format!("{}.{}", quoted(schema), quoted(&collection.table)),
+    );
+    let columns: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            if lower {
+                format!("lower({})", quoted(field.as_ref()))
+            } else {
+                quoted(field.as_ref())
+            }
+        })
+        .collect();
     let joined: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
-    let index = format!("{}_{}", collection.table, joined.join("_")).to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
-    let concurrently = if kind == Some(SystemKind::Postgres) { "CONCURRENTLY " } else { "" };
-    format!("CREATE INDEX {concurrently}{} ON {table} ({});", quoted(&index), columns.join(", "))
+    let index = format!("{}_{}", collection.table, joined.join("_"))
+        .to_lowercase()
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+    let concurrently = if kind == Some(SystemKind::Postgres) {
+        "CONCURRENTLY "
+    } else {
+        ""
+    };
+    format!(
+        "CREATE INDEX {concurrently}{} ON {table} ({});",
+        quoted(&index),
+        columns.join(", ")
+    )
 }

@@ -87,21 +87,74 @@ enum Role {
 
 /// Words for somebody who isn't the one whom a row is about.
 const ROLES: &[&str] = &[
-    "created", "creator", "updated", "modified", "changed", "deleted", "approved", "approver", "assigned", "assignee", "support", "rep", "manager", "supervisor", "report", "seller", "handled", "handler",
-    "processed", "reviewed", "sales", "salesperson", "agent", "referred", "referrer", "invited", "inviter", "parent", "recipient", "receiver", "emergency", "staff", "employee", "clerk", "cashier", "by", "to",
+    "created",
+    "creator",
+    "updated",
+    "modified",
+    "changed",
+    "deleted",
+    "approved",
+    "approver",
+    "assigned",
+    "assignee",
+    "support",
+    "rep",
+    "manager",
+    "supervisor",
+    "report",
+    "seller",
+    "handled",
+    "handler",
+    "processed",
+    "reviewed",
+    "sales",
+    "salesperson",
+    "agent",
+    "referred",
+    "referrer",
+    "invited",
+    "inviter",
+    "parent",
+    "recipient",
+    "receiver",
+    "emergency",
+    "staff",
+    "employee",
+    "clerk",
+    "cashier",
+    "by",
+    "to",
 ];
 
 impl Facts {
-    fn of(here: &DescribedCollection, reference: &DescribedReference, there: &DescribedCollection) -> Self {
-        let is_in_key = !reference.fields.is_empty() && reference.fields.iter().all(|field| here.primary_key.contains(field));
-        let columns = || here.fields.iter().filter(|field| reference.fields.contains(&field.name));
+    fn of(
+        here: &DescribedCollection,
+        reference: &DescribedReference,
+        there: &DescribedCollection,
+    ) -> Self {
+        let is_in_key = !reference.fields.is_empty()
+            && reference
+                .fields
+                .iter()
+                .all(|field| here.primary_key.contains(field));
+        let columns = || {
+            here.fields
+                .iter()
+                .filter(|field| reference.fields.contains(&field.name))
+        };
         let is_whole_key = is_in_key && reference.fields.len() == here.primary_key.len();
         Self {
-            here: about(&here.table),
+            // A table whose key holds another's rows assigns choices to somebody; it doesn't list them.
+            here: if is_in_key && about(&here.table) == About::Choices {
+                About::Things
+            } else {
+                about(&here.table)
+            },
             there: about(&there.table),
             role: role(reference, there),
             is_in_key,
-            is_unique: is_whole_key || (reference.fields.len() == 1 && columns().all(|column| column.unique)),
+            is_unique: is_whole_key
+                || (reference.fields.len() == 1 && columns().all(|column| column.unique)),
             is_nullable: columns().any(|column| column.nullable) && !is_in_key,
             spread: share(reference.distinct_targets, reference.pointing_rows),
             coverage: share(reference.pointing_rows, here.rows),
@@ -116,17 +169,29 @@ impl Facts {
 }
 
 fn share(part: u64, whole: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "a share of rows needs no more precision")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of rows needs no more precision"
+    )]
     let share = |part: u64, whole: u64| part as f64 / whole as f64;
     (whole > 0).then(|| share(part, whole))
 }
 
 fn role(reference: &DescribedReference, there: &DescribedCollection) -> Role {
-    let words: BTreeSet<String> = reference.fields.iter().flat_map(|field| tokens(field)).filter(|word| !["id", "code", "number", "key", "uuid"].contains(&word.as_str())).collect();
+    let words: BTreeSet<String> = reference
+        .fields
+        .iter()
+        .flat_map(|field| tokens(field))
+        .filter(|word| !["id", "code", "number", "key", "uuid"].contains(&word.as_str()))
+        .collect();
     let target: BTreeSet<String> = tokens(&there.table).into_iter().collect();
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     if reference.fields == reference.to_fields && !has(STAFF) {
-        return if has(PERSONS) { Role::Person } else { Role::Plain };
+        return if has(PERSONS) {
+            Role::Person
+        } else {
+            Role::Plain
+        };
     }
     if has(ROLES) || has(STAFF) {
         Role::Staff
@@ -141,7 +206,9 @@ fn role(reference: &DescribedReference, there: &DescribedCollection) -> Role {
 
 /// `invoice line` is part of `invoice`.
 fn is_part(here: &[String], there: &[String]) -> bool {
-    !there.is_empty() && here.len() > there.len() && (here.starts_with(there) || there.iter().all(|word| here.contains(word)))
+    !there.is_empty()
+        && here.len() > there.len()
+        && (here.starts_with(there) || there.iter().all(|word| here.contains(word)))
 }
 
 struct Deciding<'t> {
@@ -159,55 +226,122 @@ impl<'t> Deciding<'t> {
     fn new(tables: &'t [Table<'t>]) -> Self {
         let facts = tables.iter().map(|table| {
             let described = table.described;
-            described.references.iter().zip(&table.targets).map(|(reference, target)| Some(Facts::of(described, reference, tables.get((*target)?)?.described))).collect()
+            described
+                .references
+                .iter()
+                .zip(&table.targets)
+                .map(|(reference, target)| {
+                    Some(Facts::of(
+                        described,
+                        reference,
+                        tables.get((*target)?)?.described,
+                    ))
+                })
+                .collect()
         });
-        let reached = (0..tables.len()).filter(|number| tables.get(*number).is_some_and(|table| table.has_identity)).collect();
-        Self { tables, facts: facts.collect(), decided: std::collections::BTreeMap::new(), reached, hubs: BTreeSet::new(), details: BTreeSet::new() }
+        let reached = (0..tables.len())
+            .filter(|number| tables.get(*number).is_some_and(|table| table.has_identity))
+            .collect();
+        Self {
+            tables,
+            facts: facts.collect(),
+            decided: std::collections::BTreeMap::new(),
+            reached,
+            hubs: BTreeSet::new(),
+            details: BTreeSet::new(),
+        }
     }
 
     fn keys(&self) -> Vec<Key> {
-        self.tables.iter().enumerate().flat_map(|(table, of)| (0..of.targets.len()).map(move |key| (table, key))).collect()
+        self.tables
+            .iter()
+            .enumerate()
+            .flat_map(|(table, of)| (0..of.targets.len()).map(move |key| (table, key)))
+            .collect()
     }
 
     fn fact(&self, (table, key): Key) -> Option<(&Facts, &'t DescribedReference, usize)> {
         let target = (*self.tables.get(table)?.targets.get(key)?)?;
         let facts = self.facts.get(table)?.get(key)?.as_ref()?;
-        Some((facts, self.tables.get(table)?.described.references.get(key)?, target))
+        Some((
+            facts,
+            self.tables.get(table)?.described.references.get(key)?,
+            target,
+        ))
     }
 
     fn has_identity(&self, table: usize) -> bool {
-        self.tables.get(table).is_some_and(|table| table.has_identity)
+        self.tables
+            .get(table)
+            .is_some_and(|table| table.has_identity)
     }
 
     fn is_personal(&self, table: usize) -> bool {
-        self.tables.get(table).is_some_and(|table| table.is_personal)
+        self.tables
+            .get(table)
+            .is_some_and(|table| table.is_personal)
     }
 
     /// Personal data that hangs on something else, such as an address or a card.
     fn is_detail_like(&self, table: usize) -> bool {
-        let about = self.tables.get(table).map(|table| about(&table.described.table));
-        self.is_personal(table) && !self.has_identity(table) && !self.hubs.contains(&table) && !matches!(about, Some(About::Persons | About::Staff))
+        let about = self
+            .tables
+            .get(table)
+            .map(|table| about(&table.described.table));
+        self.is_personal(table)
+            && !self.has_identity(table)
+            && !self.hubs.contains(&table)
+            && !matches!(about, Some(About::Persons | About::Staff))
     }
 
     fn set(&mut self, key: Key, relation: Relation, why: &'static str, is_doubtful: bool) {
-        self.decided.insert(key, Decision { relation, why, is_doubtful });
+        self.decided.insert(
+            key,
+            Decision {
+                relation,
+                why,
+                is_doubtful,
+            },
+        );
     }
 
     /// An identifier's table and the table of those whom it names are about the same subjects.
     fn merge_identifiers(&mut self) {
         for key in self.keys() {
-            let Some((facts, reference, target)) = self.fact(key) else { continue };
-            let never = !self.has_identity(key.0) || self.has_identity(target) || key.0 == target || facts.role == Role::Staff || matches!(facts.there, About::Choices | About::Organizations | About::Staff);
+            let Some((facts, reference, target)) = self.fact(key) else {
+                continue;
+            };
+            let never = !self.has_identity(key.0)
+                || self.has_identity(target)
+                || key.0 == target
+                || facts.role == Role::Staff
+                || matches!(
+                    facts.there,
+                    About::Choices | About::Organizations | About::Staff
+                );
             if never || matches!(facts.here, About::Organizations) {
                 continue;
             }
-            let spread = facts.spread.unwrap_or(if facts.is_unique { 1.0 } else { 0.5 });
-            let names_persons = facts.there == About::Persons && (facts.is_in_key || facts.role != Role::Other) && !matches!(facts.here, About::Purchases);
-            let pairs = facts.is_one_to_one(reference.pointing_rows) && !self.is_detail_like(target);
-            if (spread >= 0.3 && (names_persons || (facts.is_in_key && !self.is_detail_like(target)))) || (pairs && facts.role != Role::Other) {
+            let spread = facts
+                .spread
+                .unwrap_or(if facts.is_unique { 1.0 } else { 0.5 });
+            let names_persons = facts.there == About::Persons
+                && (facts.is_in_key || facts.role != Role::Other)
+                && !matches!(facts.here, About::Purchases);
+            let pairs =
+                facts.is_one_to_one(reference.pointing_rows) && !self.is_detail_like(target);
+            if (spread >= 0.3
+                && (names_persons || (facts.is_in_key && !self.is_detail_like(target))))
+                || (pairs && facts.role != Role::Other)
+            {
                 self.hubs.insert(target);
                 self.reached.insert(target);
-                self.set(key, Relation::SameSubject, "holds an identifier of whom it points at", false);
+                self.set(
+                    key,
+                    Relation::SameSubject,
+                    "holds an identifier of whom it points at",
+                    false,
+                );
             }
         }
     }
@@ -217,7 +351,10 @@ impl<'t> Deciding<'t> {
         let possible = self.possible();
         self.decide_identified();
         loop {
-            let grown = self.add_owned(&possible, true) || self.add_details(&possible, false) || self.add_owned(&possible, false) || self.add_details(&possible, true);
+            let grown = self.add_owned(&possible, true)
+                || self.add_details(&possible, false)
+                || self.add_owned(&possible, false)
+                || self.add_details(&possible, true);
             if !grown {
                 return;
             }
@@ -230,8 +367,12 @@ impl<'t> Deciding<'t> {
         loop {
             let before = possible.len();
             for key in self.keys() {
-                let Some((_, _, target)) = self.fact(key) else { continue };
-                if possible.contains(&target) && self.score(key, true).is_some_and(|score| score > 0) {
+                let Some((_, _, target)) = self.fact(key) else {
+                    continue;
+                };
+                if possible.contains(&target)
+                    && self.score(key, true).is_some_and(|score| score > 0)
+                {
                     possible.insert(key.0);
                 }
                 if possible.contains(&key.0) && self.may_be_detail(key) {
@@ -247,22 +388,51 @@ impl<'t> Deciding<'t> {
     /// Tables with identifiers of their own don't need an owner to be found, and mostly point at somebody else.
     fn decide_identified(&mut self) {
         for key in self.keys() {
-            let Some((facts, reference, target)) = self.fact(key) else { continue };
-            let never = !self.has_identity(key.0) || self.decided.contains_key(&key) || key.0 == target || matches!(facts.there, About::Choices | About::Organizations) || facts.here == About::Organizations;
+            let Some((facts, reference, target)) = self.fact(key) else {
+                continue;
+            };
+            let never = !self.has_identity(key.0)
+                || self.decided.contains_key(&key)
+                || key.0 == target
+                || matches!(facts.there, About::Choices | About::Organizations)
+                || facts.here == About::Organizations;
             let is_subject = self.has_identity(target) || self.hubs.contains(&target);
             if never || !is_subject || (facts.role == Role::Staff && !facts.is_in_key) {
                 continue;
             }
-            let pairs = facts.is_one_to_one(reference.pointing_rows) || (facts.is_in_key && facts.spread.is_none_or(|spread| spread >= 0.3));
-            let is_purchase = !matches!(facts.here, About::Persons | About::Staff) && facts.there != About::Staff && matches!(facts.role, Role::Person | Role::Plain);
+            let pairs = facts.is_one_to_one(reference.pointing_rows)
+                || (facts.is_in_key && facts.spread.is_none_or(|spread| spread >= 0.3));
+            let is_purchase = !matches!(facts.here, About::Persons | About::Staff)
+                && facts.there != About::Staff
+                && matches!(facts.role, Role::Person | Role::Plain);
             if pairs && self.hubs.contains(&target) && facts.role != Role::Other {
-                self.set(key, Relation::SameSubject, "one row for each that it points at, with an identifier of its own", false);
+                self.set(
+                    key,
+                    Relation::SameSubject,
+                    "one row for each that it points at, with an identifier of its own",
+                    false,
+                );
             } else if pairs && (facts.there != About::Staff || facts.is_in_key) {
-                self.set(key, Relation::OwnedBy, "one row for each that it points at", false);
+                self.set(
+                    key,
+                    Relation::OwnedBy,
+                    "one row for each that it points at",
+                    false,
+                );
             } else if is_purchase {
-                self.set(key, Relation::OwnedBy, "belongs to whom it points at, and has an identifier of its own", false);
+                self.set(
+                    key,
+                    Relation::OwnedBy,
+                    "belongs to whom it points at, and has an identifier of its own",
+                    false,
+                );
             } else {
-                self.set(key, Relation::Link, "both have identifiers of their own", true);
+                self.set(
+                    key,
+                    Relation::Link,
+                    "both have identifiers of their own",
+                    true,
+                );
             }
         }
     }
@@ -270,7 +440,10 @@ impl<'t> Deciding<'t> {
     /// How much speaks for it that the row here belongs to the row there; `None` when it can't.
     fn score(&self, key: Key, is_only: bool) -> Option<i32> {
         let (facts, _, target) = self.fact(key)?;
-        if key.0 == target || matches!(facts.here, About::Choices | About::Organizations) || matches!(facts.there, About::Choices | About::Organizations) {
+        if key.0 == target
+            || matches!(facts.here, About::Choices | About::Organizations)
+            || matches!(facts.there, About::Choices | About::Organizations)
+        {
             return None;
         }
         let mut score = match facts.role {
@@ -303,10 +476,18 @@ impl<'t> Deciding<'t> {
             }
             let mut candidates = self.candidates(table, possible);
             if !only_best {
-                candidates.retain(|(_, key)| self.fact(*key).is_some_and(|(_, _, target)| self.reached.contains(&target)));
+                candidates.retain(|(_, key)| {
+                    self.fact(*key)
+                        .is_some_and(|(_, _, target)| self.reached.contains(&target))
+                });
             }
-            let Some(&(_, best)) = candidates.first() else { continue };
-            if self.fact(best).is_some_and(|(_, _, target)| self.reached.contains(&target)) {
+            let Some(&(_, best)) = candidates.first() else {
+                continue;
+            };
+            if self
+                .fact(best)
+                .is_some_and(|(_, _, target)| self.reached.contains(&target))
+            {
                 self.own(table, best, &candidates);
                 grown = true;
             }
@@ -315,16 +496,38 @@ impl<'t> Deciding<'t> {
     }
 
     fn own(&mut self, table: usize, best: Key, candidates: &[(i32, Key)]) {
-        let is_tied = candidates.get(1).zip(candidates.first()).is_some_and(|(second, first)| second.0 == first.0);
+        let is_tied = candidates
+            .get(1)
+            .zip(candidates.first())
+            .is_some_and(|(second, first)| second.0 == first.0);
         self.reached.insert(table);
-        self.set(best, Relation::OwnedBy, "belongs to whom or what it points at", is_tied);
-        let is_partial = self.fact(best).is_some_and(|(facts, _, _)| facts.coverage.is_some_and(|coverage| coverage < 0.99));
+        self.set(
+            best,
+            Relation::OwnedBy,
+            "belongs to whom or what it points at",
+            is_tied,
+        );
+        let is_partial = self
+            .fact(best)
+            .is_some_and(|(facts, _, _)| facts.coverage.is_some_and(|coverage| coverage < 0.99));
         for (_, other) in candidates.iter().filter(|(_, key)| *key != best) {
-            let Some((facts, _, target)) = self.fact(*other) else { continue };
+            let Some((facts, _, target)) = self.fact(*other) else {
+                continue;
+            };
             if is_partial && facts.is_part_by_name && self.reached.contains(&target) {
-                self.set(*other, Relation::OwnedBy, "belongs to what it is a part of; the other owner isn't always known", true);
-            } else {
-                self.set(*other, Relation::Link, "another reference says whose row it is", true);
+                self.set(
+                    *other,
+                    Relation::OwnedBy,
+                    "belongs to what it is a part of; the other owner isn't always known",
+                    true,
+                );
+            } else if self.reached.contains(&target) {
+                self.set(
+                    *other,
+                    Relation::Link,
+                    "another reference says whose row it is",
+                    true,
+                );
             }
         }
     }
@@ -332,9 +535,21 @@ impl<'t> Deciding<'t> {
     /// Foreign keys that may lead to the owner, best first.
     fn candidates(&self, table: usize, possible: &BTreeSet<usize>) -> Vec<(i32, Key)> {
         let keys = self.keys().into_iter().filter(|key| key.0 == table);
-        let to_subjects: Vec<Key> = keys.filter(|key| self.fact(*key).is_some_and(|(_, _, target)| possible.contains(&target) && target != table)).collect();
+        let to_subjects: Vec<Key> = keys
+            .filter(|key| {
+                self.fact(*key)
+                    .is_some_and(|(_, _, target)| possible.contains(&target) && target != table)
+            })
+            .collect();
         let is_only = to_subjects.len() == 1;
-        let mut scored: Vec<(i32, Key)> = to_subjects.into_iter().filter_map(|key| self.score(key, is_only).filter(|score| *score > 0).map(|score| (score, key))).collect();
+        let mut scored: Vec<(i32, Key)> = to_subjects
+            .into_iter()
+            .filter_map(|key| {
+                self.score(key, is_only)
+                    .filter(|score| *score > 0)
+                    .map(|score| (score, key))
+            })
+            .collect();
         scored.sort_by_key(|(score, key)| (std::cmp::Reverse(*score), *key));
         scored
     }
@@ -347,7 +562,10 @@ impl<'t> Deciding<'t> {
                 && key.0 != target
                 && facts.role != Role::Staff
                 && facts.here != About::Organizations
-                && !matches!(facts.there, About::Choices | About::Organizations | About::Staff)
+                && !matches!(
+                    facts.there,
+                    About::Choices | About::Organizations | About::Staff
+                )
                 && facts.spread.is_none_or(|spread| spread >= 0.3)
         })
     }
@@ -356,11 +574,20 @@ impl<'t> Deciding<'t> {
     fn add_details(&mut self, possible: &BTreeSet<usize>, even_ownable: bool) -> bool {
         let mut grown = false;
         for key in self.keys() {
-            let Some((_, _, target)) = self.fact(key) else { continue };
-            let is_open = !self.decided.contains_key(&key) && self.reached.contains(&key.0) && (!self.reached.contains(&target) || self.details.contains(&target));
+            let Some((_, _, target)) = self.fact(key) else {
+                continue;
+            };
+            let is_open = !self.decided.contains_key(&key)
+                && self.reached.contains(&key.0)
+                && (!self.reached.contains(&target) || self.details.contains(&target));
             let is_unowned = even_ownable || self.candidates(target, possible).is_empty();
             if is_open && is_unowned && self.may_be_detail(key) {
-                self.set(key, Relation::Detail, "a detail; it goes only when nobody else's row points at it", false);
+                self.set(
+                    key,
+                    Relation::Detail,
+                    "a detail; it goes only when nobody else's row points at it",
+                    false,
+                );
                 self.details.insert(target);
                 grown |= self.reached.insert(target);
             }
@@ -369,18 +596,48 @@ impl<'t> Deciding<'t> {
     }
 
     fn decisions(&self) -> Vec<Vec<Decision>> {
-        let decide = |key: Key| self.decided.get(&key).cloned().unwrap_or_else(|| self.link(key));
-        self.tables.iter().enumerate().map(|(table, of)| (0..of.targets.len()).map(|number| decide((table, number))).collect()).collect()
+        let decide = |key: Key| {
+            self.decided
+                .get(&key)
+                .cloned()
+                .unwrap_or_else(|| self.link(key))
+        };
+        self.tables
+            .iter()
+            .enumerate()
+            .map(|(table, of)| {
+                (0..of.targets.len())
+                    .map(|number| decide((table, number)))
+                    .collect()
+            })
+            .collect()
     }
 
     fn link(&self, key: Key) -> Decision {
         let (why, is_doubtful) = match self.fact(key) {
             Some((_, _, target)) if target == key.0 => ("points at its own kind", false),
-            Some((facts, _, _)) if facts.there == About::Choices => ("one of several choices", false),
-            Some((facts, _, _)) if facts.there == About::Organizations || facts.here == About::Organizations => ("an organisation's, not a subject's", false),
-            Some((facts, _, target)) if self.reached.contains(&target) => (if facts.role == Role::Staff { "somebody else than the subject" } else { "only a pointer" }, true),
+            Some((facts, _, _)) if facts.there == About::Choices => {
+                ("one of several choices", false)
+            }
+            Some((facts, _, _))
+                if facts.there == About::Organizations || facts.here == About::Organizations =>
+            {
+                ("an organisation's, not a subject's", false)
+            }
+            Some((facts, _, target)) if self.reached.contains(&target) => (
+                if facts.role == Role::Staff {
+                    "somebody else than the subject"
+                } else {
+                    "only a pointer"
+                },
+                true,
+            ),
             _ => ("only a pointer", false),
         };
-        Decision { relation: Relation::Link, why, is_doubtful }
+        Decision {
+            relation: Relation::Link,
+            why,
+            is_doubtful,
+        }
     }
 }

@@ -74,11 +74,97 @@ const ABBREVIATIONS: &[(&str, &[&str])] = &[
 
 /// Words that are found inside words that run together, such as `customeremailaddress`.
 const WORDS: &[&str] = &[
-    "account", "address", "agent", "amount", "balance", "bank", "billing", "birth", "card", "city", "code", "comment", "company", "consent", "contact", "cookie", "country", "county", "created",
-    "credit", "customer", "date", "delivery", "device", "driver", "email", "employee", "expiry", "fax", "first", "gender", "hash", "home", "iban", "id", "invoice", "item", "language", "last",
-    "latitude", "license", "line", "location", "login", "longitude", "marital", "member", "method", "middle", "mobile", "name", "national", "number", "order", "owner", "passport", "password",
-    "patient", "payment", "person", "phone", "postal", "price", "product", "profile", "purchase", "race", "region", "religion", "salary", "salt", "security", "session", "shipping", "social",
-    "state", "status", "street", "subscriber", "tax", "title", "token", "total", "type", "updated", "url", "user", "visit", "visitor", "work", "zip",
+    "account",
+    "address",
+    "agent",
+    "amount",
+    "balance",
+    "bank",
+    "billing",
+    "birth",
+    "card",
+    "city",
+    "code",
+    "comment",
+    "company",
+    "consent",
+    "contact",
+    "cookie",
+    "country",
+    "county",
+    "created",
+    "credit",
+    "customer",
+    "date",
+    "delivery",
+    "device",
+    "driver",
+    "email",
+    "employee",
+    "expiry",
+    "fax",
+    "first",
+    "gender",
+    "hash",
+    "home",
+    "iban",
+    "id",
+    "invoice",
+    "item",
+    "language",
+    "last",
+    "latitude",
+    "license",
+    "line",
+    "location",
+    "login",
+    "longitude",
+    "marital",
+    "member",
+    "method",
+    "middle",
+    "mobile",
+    "name",
+    "national",
+    "number",
+    "order",
+    "owner",
+    "passport",
+    "password",
+    "patient",
+    "payment",
+    "person",
+    "phone",
+    "postal",
+    "price",
+    "product",
+    "profile",
+    "purchase",
+    "race",
+    "region",
+    "religion",
+    "salary",
+    "salt",
+    "security",
+    "session",
+    "shipping",
+    "social",
+    "state",
+    "status",
+    "street",
+    "subscriber",
+    "tax",
+    "title",
+    "token",
+    "total",
+    "type",
+    "updated",
+    "url",
+    "user",
+    "visit",
+    "visitor",
+    "work",
+    "zip",
 ];
 
 /// The words of a name, in lower case, abbreviations written out, in the singular.
@@ -93,7 +179,10 @@ fn split(name: &str) -> Vec<String> {
     for (at, letter) in letters.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|before| letters.get(before));
         let after = letters.get(at + 1);
-        let starts_hump = letter.is_uppercase() && (before.is_some_and(|before| before.is_lowercase()) || (before.is_some_and(|before| before.is_uppercase()) && after.is_some_and(|after| after.is_lowercase())));
+        let starts_hump = letter.is_uppercase()
+            && (before.is_some_and(|before| before.is_lowercase())
+                || (before.is_some_and(|before| before.is_uppercase())
+                    && after.is_some_and(|after| after.is_lowercase())));
         if starts_hump || !letter.is_alphabetic() {
             words.push(String::new());
         }
@@ -117,14 +206,23 @@ fn expand(word: &str) -> Vec<String> {
 }
 
 fn singular(word: &str) -> String {
-    let keeps = ["ss", "us", "is", "as", "os"].iter().any(|end| word.ends_with(end)) || word.len() < 4;
+    let keeps = ["ss", "us", "is", "as", "os"]
+        .iter()
+        .any(|end| word.ends_with(end))
+        || word.len() < 4;
     if keeps {
         return word.to_owned();
     }
     if let Some(stem) = word.strip_suffix("ies") {
         return format!("{stem}y");
     }
-    for (end, kept) in [("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("statuses", "status")] {
+    for (end, kept) in [
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("statuses", "status"),
+    ] {
         if let Some(stem) = word.strip_suffix(end) {
             return format!("{stem}{kept}");
         }
@@ -134,7 +232,11 @@ fn singular(word: &str) -> String {
 
 /// The known words that a word is made of, longest first, if nothing is left over.
 fn run_together(word: &str) -> Option<Vec<String>> {
-    let mut starts: Vec<&str> = WORDS.iter().copied().filter(|known| word.starts_with(known)).collect();
+    let mut starts: Vec<&str> = WORDS
+        .iter()
+        .copied()
+        .filter(|known| word.starts_with(known))
+        .collect();
     starts.sort_by_key(|known| std::cmp::Reverse(known.len()));
     for start in starts {
         let rest = word.get(start.len()..).unwrap_or_default();
@@ -154,7 +256,15 @@ mod tests {
 
     #[test]
     fn names_in_every_style_come_apart_into_the_same_words() {
-        for name in ["customer_address", "CustomerAddress", "CUSTOMER_ADDRESS", "custAddr1", "cust-addr-2", "customeraddress", "customers addresses"] {
+        for name in [
+            "customer_address",
+            "CustomerAddress",
+            "CUSTOMER_ADDRESS",
+            "custAddr1",
+            "cust-addr-2",
+            "customeraddress",
+            "customers addresses",
+        ] {
             assert_eq!(tokens(name), ["customer", "address"], "{name}");
         }
         assert_eq!(tokens("DOB"), ["birth", "date"]);

@@ -1,0 +1,9 @@
+//! The use cases as a whole, on real databases.
+
+mod data_map;
+mod data_map_check;
+mod data_map_fides;
+mod data_map_relations;
+mod house;
+mod privacy_request;
+mod real_data;
