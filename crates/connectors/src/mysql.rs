@@ -25,7 +25,7 @@ use crate::sql::predicate::{Doomed, RowIds};
 use crate::sql::remaining::Remainder;
 use crate::sql::statement::{self, Layout, Scope, places_of_search};
 use crate::sql::table::{Places, Table, Tables, place};
-use crate::sql::{Dialect, Parameter, Statement};
+use crate::sql::{Dialect, Statement};
 use crate::{Connector, ConnectorError, Description, Remaining};
 
 /// Rows in a page.
