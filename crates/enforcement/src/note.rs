@@ -302,3 +302,32 @@ pub fn verify_checkpoint(note: &str, key: &VerifierKey) -> Result<Checkpoint, No
         Err(NoteError::MalformedCheckpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_signs_checkpoints_of_its_own_log_only() -> Result<(), NoteError> {
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(&[7; 32]).map_err(|_| NoteError::InvalidKey)?;
+        let public = aws_lc_rs::signature::KeyPair::public_key(&pair);
+        let public = public
+            .as_ref()
+            .try_into()
+            .map_err(|_| NoteError::InvalidKey)?;
+        let key = VerifierKey::new("one.example/audit", public)?;
+        let own = Checkpoint::new("one.example/audit", 1, Hash::of(b"root"))?;
+        let other = Checkpoint::new("other.example/audit", 1, Hash::of(b"root"))?;
+        assert_eq!(
+            verify_checkpoint(&sign_note(&own.to_text(), &key, &pair)?, &key),
+            Ok(own)
+        );
+        let foreign = sign_note(&other.to_text(), &key, &pair)?;
+        assert_eq!(
+            verify_checkpoint(&foreign, &key),
+            Err(NoteError::MalformedCheckpoint)
+        );
+        Ok(())
+    }
+}

@@ -538,6 +538,27 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_that_climbs_above_the_root_is_refused() {
+        // Right in a larger tree, so that only its length gives it away.
+        let all = leaves(4);
+        let root = naive_root(&all);
+        let pair = node_hash(&all[0], &all[1]);
+        let right = node_hash(&all[2], &all[3]);
+        assert_eq!(
+            verify_inclusion(0, 2, all[0], &[all[1], right], node_hash(&right, &pair)),
+            Err(ProofError::WrongLength)
+        );
+        assert_eq!(
+            verify_inclusion(0, 1, all[1], &[all[0]], pair),
+            Err(ProofError::WrongLength)
+        );
+        assert_eq!(
+            verify_consistency(1, 2, all[0], root, &[all[1], right]),
+            Err(ProofError::WrongLength)
+        );
+    }
+
+    #[test]
     fn a_lost_hash_is_named() {
         let (_, mut stored) = grow(&leaves(10));
         stored.remove(&(0, 9));

@@ -174,6 +174,64 @@ fn a_recipient_gets_only_the_identifiers_by_which_it_knows_the_subject() {
 }
 
 #[test]
+fn a_recipient_whose_role_changed_since_the_facts_were_loaded_gets_nothing() {
+    let facts = told(facts(RequestKind::Delete, RequestState::InProgress));
+    let promoted = DisclosureRecipient::Recipient("mail_house".into(), RecipientRole::ThirdParty);
+    let known = domain::disclosure::Attribute {
+        identifier: Some(IdentifierKind::email()),
+        ..email()
+    };
+    let denial = decide(
+        &query(Purpose::InformRecipient, promoted, vec![known]),
+        &facts,
+    )
+    .unwrap_err();
+    assert_eq!(denial.reason(), DenialReason::WrongRecipient);
+}
+
+#[test]
+fn operators_and_letters_use_what_the_subject_gave_and_nothing_that_was_found() {
+    let operator =
+        || DisclosureRecipient::Operator(OperatorId::from_uuid(uuid::Uuid::from_u128(1)));
+    let shop = || DisclosureRecipient::SourceSystem("shop".into());
+    let given = || attribute(AttributeName::Own(CONTACT), "user.contact.email");
+    let cases = [
+        (Purpose::ShowOperator, operator(), RequestState::Verified),
+        (
+            Purpose::WriteToSubject,
+            DisclosureRecipient::Subject,
+            RequestState::Received,
+        ),
+        (Purpose::VerifyIdentity, shop(), RequestState::Received),
+    ];
+    for (purpose, recipient, state) in cases {
+        let permit = decide(
+            &query(purpose, recipient, vec![given(), email()]),
+            &facts(RequestKind::Delete, state),
+        )
+        .unwrap();
+        assert_eq!(
+            permit
+                .allowed()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+            ["own:privacy_request.contact"]
+        );
+        assert_eq!(
+            permit.withheld()[0].reason,
+            WithholdReason::NotForThisPurpose
+        );
+    }
+    let behaviour = attribute(AttributeName::Own(CONTACT), "user.behavior");
+    let letter = query(
+        Purpose::WriteToSubject,
+        DisclosureRecipient::Subject,
+        vec![behaviour],
+    );
+    assert!(decide(&letter, &facts(RequestKind::Delete, RequestState::Received)).is_err());
+}
+
+#[test]
 fn an_attribute_without_a_known_category_is_withheld() {
     let unknown = attribute(field("shop.customer.shoe_size"), "user.shoe_size");
     let unsaid = domain::disclosure::Attribute {

@@ -1,6 +1,6 @@
 //! Evidence: what is whole verifies, and whatever is changed, left out, doubled or moved does not.
 
-use domain::audit::{Action, Actor, NewRecord, Record};
+use domain::audit::{Action, Actor, NewRecord, Record, leaf_hash};
 use enforcement::evidence::{EvidenceError, EvidenceFile, EvidenceRecord, verify};
 use enforcement::note::Checkpoint;
 use enforcement::vault::KeyRing;
@@ -110,6 +110,33 @@ fn a_record_that_was_never_in_the_log_is_found() {
 }
 
 #[test]
+fn a_signed_log_whose_records_do_not_follow_one_another_proves_nothing() {
+    let records = || {
+        busy_log(20)
+            .entries
+            .into_iter()
+            .map(|entry| entry.record)
+            .collect::<Vec<_>>()
+    };
+    let refused = |change: fn(&mut Record)| {
+        let mut records = records();
+        change(&mut records[8]);
+        verify(&bytes(&Log::signed(records).evidence(request(1))), None).unwrap_err()
+    };
+    assert!(verify(&bytes(&Log::signed(records()).evidence(request(1))), None).is_ok());
+    let other_before =
+        refused(|record| record.request.as_mut().unwrap().previous = Some(leaf_hash(b"another")));
+    assert!(matches!(other_before, EvidenceError::Gap { position: 2 }));
+    let other_number = refused(|record| record.request.as_mut().unwrap().sequence = 7);
+    assert!(matches!(other_number, EvidenceError::Gap { position: 2 }));
+    let other_log = refused(|record| record.log = "another.example/audit".to_owned());
+    assert!(matches!(
+        other_log,
+        EvidenceError::Misplaced { position: 2, .. }
+    ));
+}
+
+#[test]
 fn another_key_another_log_and_a_forged_log_are_told_apart() {
     let log = busy_log(20);
     let file = log.evidence(request(1));
@@ -147,6 +174,14 @@ fn another_key_another_log_and_a_forged_log_are_told_apart() {
 #[test]
 fn a_checkpoint_of_a_shorter_log_does_not_cover_later_records() {
     let (short, long) = (busy_log(10), busy_log(30));
+    let renamed = EvidenceFile {
+        origin: "another.example/audit".to_owned(),
+        ..long.evidence(request(1))
+    };
+    assert!(matches!(
+        verify(&bytes(&renamed), None).unwrap_err(),
+        EvidenceError::OtherOrigin
+    ));
     let file = EvidenceFile {
         checkpoint: short.evidence(request(1)).checkpoint,
         ..long.evidence(request(1))

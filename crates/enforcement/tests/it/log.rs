@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use domain::audit::merkle::prove_inclusion;
+use domain::audit::merkle::{Frontier, prove_inclusion};
 use domain::audit::{
-    Action, Actor, Appended, ChainHeads, Hash, LogState, NewEntry, NewRecord, append,
+    Action, Actor, Appended, ChainHeads, Hash, LogState, NewEntry, NewRecord, Record, append,
+    leaf_hash,
 };
 use domain::disclosure::{
     Attribute, AttributeName, Disclosure, DisclosureRecipient, Facts, NeverDisclosed, OwnColumn,
@@ -158,6 +159,33 @@ impl Log {
             keys: KeyRing::generate(&SeededRng::new(3)),
             entries: pending.entries().to_vec(),
             state: pending.state().clone(),
+            stored,
+        }
+    }
+
+    /// A log with any records in it, signed all the same: what a program that went wrong could sign.
+    pub(crate) fn signed(records: Vec<Record>) -> Self {
+        let (mut frontier, mut stored) = (Frontier::default(), BTreeMap::new());
+        let mut entries = Vec::new();
+        for (place, record) in (0u64..).zip(records) {
+            let bytes = record.to_entry().unwrap();
+            let leaf = leaf_hash(&bytes);
+            frontier.append(leaf, &mut Vec::new());
+            stored.insert((0, place), leaf);
+            entries.push(NewEntry {
+                record,
+                bytes,
+                leaf,
+            });
+        }
+        let state = LogState {
+            log: ORIGIN.to_owned(),
+            frontier,
+        };
+        Self {
+            keys: KeyRing::generate(&SeededRng::new(3)),
+            entries,
+            state,
             stored,
         }
     }
