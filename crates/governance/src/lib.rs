@@ -34,6 +34,7 @@ use enforcement::vault::KeyRing;
 use jiff::Timestamp;
 use storage::{Database, Tx};
 
+pub use connectors::ReceivedAnswer;
 pub use problem::Problem;
 pub use start::{start, system_clock, system_rng};
 

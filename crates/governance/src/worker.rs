@@ -155,18 +155,23 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
 
 /// Runs what is due now, and what becomes due by it, until nothing is. Answers how many tasks were run.
 pub async fn run_until_idle(p: &Privity) -> Result<u64, Problem> {
-    let owner = p.owner();
     let mut count = 0;
-    loop {
-        let mut ran = 0;
-        for kind in due_kinds(p).await? {
-            ran += run_kind(p, kind, &owner).await?;
-        }
-        if ran == 0 {
-            return Ok(count);
-        }
+    while let Some((_, ran)) = run_next(p).await? {
         count += ran;
     }
+    Ok(count)
+}
+
+/// Runs one batch of what is due now, and answers its kind and how many tasks it had; `None` when nothing is due.
+pub async fn run_next(p: &Privity) -> Result<Option<(TaskKind, u64)>, Problem> {
+    let owner = p.owner();
+    for kind in due_kinds(p).await? {
+        let ran = run_kind(p, kind, &owner).await?;
+        if ran > 0 {
+            return Ok(Some((kind, ran)));
+        }
+    }
+    Ok(None)
 }
 
 async fn due_kinds(p: &Privity) -> Result<Vec<TaskKind>, Problem> {

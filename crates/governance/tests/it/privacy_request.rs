@@ -1,0 +1,150 @@
+//! The way of a deletion, of a copy and of an opt-out, whole.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::io::Read;
+
+use domain::id::OperatorId;
+use domain::outreach::Answer;
+use domain::privacy_request::{RequestKind, RequestState, Waiting};
+use domain::sensitive::Sensitive;
+use governance::privacy_request::{access, console, inform_recipients, plan, tracker, verify};
+use tokio::io::AsyncReadExt;
+
+use crate::house::{House, sql};
+
+async fn operator(house: &House) -> OperatorId {
+    governance::operator::add(&house.p, "Robin").await.unwrap().0
+}
+
+/// The link in a recipient's mail.
+fn link(house: &House, address: &str) -> Sensitive<String> {
+    let text = house.mailbox.to(address).pop().expect("a mail to the recipient").text;
+    let start = text.find("/outreach/").expect("a link") + "/outreach/".len();
+    Sensitive::new(text[start..].chars().take_while(char::is_ascii_hexdigit).collect())
+}
+
+#[tokio::test]
+async fn a_customer_is_forgotten_and_it_is_proven() {
+    let house = House::new().await;
+    let operator = operator(&house).await;
+    let others = |house: &House| sql(&house.shop(), "SELECT * FROM customer WHERE customer_id<>1; SELECT * FROM orders WHERE customer_id<>1; SELECT * FROM order_item WHERE order_id>=20; SELECT * FROM invoice WHERE customer_id<>1; SELECT * FROM review WHERE customer_id<>1; SELECT * FROM address;");
+    let before = others(&house);
+
+    let received = house.ask_verified(RequestKind::Delete, "maya@example.org").await;
+    let detail = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!((detail.listed.state, detail.listed.waiting), (RequestState::Verified, Some(Waiting::Approval)));
+    let plan = detail.plan.expect("a plan");
+    let figures: Vec<_> = plan.collections.iter().filter(|c| c.rows > 0).map(|c| (c.collection.to_string(), c.rows, c.delete, c.redact, c.kept.iter().map(|kept| (kept.rows, kept.reason.code.clone())).collect::<Vec<_>>())).collect();
+    insta::assert_json_snapshot!("plan of a deletion", figures);
+    assert!(sql(&house.shop(), "SELECT count(*) FROM orders WHERE customer_id=1") == "2", "nothing is touched before approval");
+
+    plan::approve(&house.p, received.id, operator).await.unwrap();
+    house.work().await;
+    assert_eq!(sql(&house.shop(), "SELECT count(*) FROM orders WHERE customer_id=1; SELECT count(*) FROM review WHERE customer_id=1; SELECT count(*) FROM order_item WHERE order_id IN (10,11);"), "0\n0\n0");
+    assert_eq!(sql(&house.shop(), "SELECT invoice_id FROM invoice WHERE customer_id=1"), "100", "only the invoice that tax law wants stays");
+    assert_eq!(sql(&house.shop(), "SELECT email LIKE 'erased-%', name, phone, card_number FROM customer WHERE customer_id=1"), "1|[erased]||", "her record holds up the invoice and says nothing");
+    assert_eq!(sql(&house.crm(), "SELECT count(*) FROM contact WHERE shop_number=1; SELECT count(*) FROM call WHERE contact_id='c-1'"), "0\n0");
+    assert_eq!(others(&house), before, "nobody else's rows changed");
+
+    let waiting = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!((waiting.listed.state, waiting.listed.waiting, waiting.residue.map(|residue| residue.len())), (RequestState::InProgress, Some(Waiting::Recipients), Some(0)), "sent is never done");
+    for desk in ["desk@mill.example", "desk@leads.example"] {
+        inform_recipients::answer(&house.p, &link(&house, desk), Answer::Done, None, None).await.unwrap();
+    }
+    house.work().await;
+    let closed = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!(closed.listed.state, RequestState::PartlyFulfilled, "{:?}", closed.tasks);
+    assert_eq!(closed.reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>(), ["D8_legal_obligation", "X7_belongs_to_other_person"]);
+    assert!(house.mailbox.to("maya@example.org").pop().unwrap().text.contains("tax law"), "she is told what stays and why");
+
+    let evidence = governance::evidence::export(&house.p, received.id).await.unwrap();
+    let key = governance::evidence::public_key(&house.p).unwrap();
+    governance::evidence::verify(&evidence, Some(&key)).unwrap();
+    let text = String::from_utf8(evidence).unwrap();
+    assert!(governance::evidence::verify(text.replacen("\"sequence\": 1", "\"sequence\": 2", 1).as_bytes(), Some(&key)).is_err());
+}
+
+#[tokio::test]
+async fn a_copy_holds_what_is_held_and_only_describes_what_must_not_leave() {
+    let house = House::new().await;
+    let received = house.ask_verified(RequestKind::KnowSpecific, "MAYA@example.org").await;
+    let tracker = tracker::view(&house.p, &received.tracker).await.unwrap();
+    assert_eq!(tracker.state, RequestState::Fulfilled, "{:?}", console::detail(&house.p, received.id).await.unwrap().tasks);
+    let on_disk = std::fs::read_dir(house.dir.path().join("packages")).unwrap().next().unwrap().unwrap().path();
+    let sealed = std::fs::read(on_disk).unwrap();
+    assert!(!sealed.windows(4).any(|bytes| bytes == b"Maya" || bytes == b"PK\x03\x04"), "a package never lies in the open");
+
+    let mut bytes = Vec::new();
+    access::fetch(&house.p, &received.tracker).await.unwrap().file.read_to_end(&mut bytes).await.unwrap();
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut whole = String::new();
+    for index in 0..archive.len() {
+        archive.by_index(index).unwrap().read_to_string(&mut whole).unwrap();
+    }
+    for expected in ["Maya Okafor", "ring twice", "for Ada", "lovely rye", "furious about letters", "1 Rye Lane"] {
+        assert!(whole.contains(expected), "{expected}");
+    }
+    for forbidden in ["4111111111111111", "Sam", "for Maya", "too salty", "leave it at the door"] {
+        assert!(!whole.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[tokio::test]
+async fn an_opt_out_takes_effect_at_once_and_tells_who_bought() {
+    let house = House::new().await;
+    let received = house.ask(RequestKind::OptOutSaleShare, "maya@example.org").await;
+    house.work().await;
+    let tracker = tracker::view(&house.p, &received.tracker).await.unwrap();
+    assert_eq!(tracker.recipients.iter().map(|line| line.recipient.to_string()).collect::<Vec<_>>(), ["leads"], "only who bought is told");
+    assert!(house.mailbox.to("desk@leads.example")[0].text.contains("customer_number") || house.mailbox.to("desk@leads.example")[0].text.contains('1'));
+    inform_recipients::answer(&house.p, &link(&house, "desk@leads.example"), Answer::Done, None, None).await.unwrap();
+    house.work().await;
+    assert_eq!(tracker::view(&house.p, &received.tracker).await.unwrap().state, RequestState::Fulfilled);
+    assert_eq!(received.clock.respond_by, Some("2026-11-24".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_code_tried_a_thousand_times_never_opens_and_another_one_does() {
+    let house = House::new().await;
+    let received = house.ask(RequestKind::Delete, "maya@example.org").await;
+    house.work().await;
+    let right = house.code();
+    let mut codes = std::collections::BTreeMap::new();
+    for attempt in 0..1_000 {
+        let wrong = Sensitive::new(format!("{attempt:06}"));
+        let outcome = verify::confirm(&house.p, &received.tracker, &wrong).await;
+        *codes.entry(outcome.unwrap_err().code).or_insert(0) += 1;
+    }
+    assert_eq!(codes, [("code_locked", 996), ("code_wrong", 4)].into());
+    assert_eq!(verify::confirm(&house.p, &received.tracker, &right).await.unwrap_err().code, "code_locked");
+    assert_eq!(verify::resend(&house.p, &received.tracker).await.unwrap_err().code, "resend_too_soon");
+    house.clock.advance(jiff::SignedDuration::from_mins(2));
+    verify::resend(&house.p, &received.tracker).await.unwrap();
+    house.work().await;
+    assert_eq!(verify::confirm(&house.p, &received.tracker, &house.code()).await.unwrap(), verify::Outcome::Verified);
+    assert_eq!(verify::confirm(&house.p, &received.tracker, &right).await.unwrap(), verify::Outcome::AlreadyVerified, "a form sent twice does no harm");
+}
+
+#[tokio::test]
+async fn an_unreachable_system_calls_the_operator_and_loses_nothing() {
+    let house = House::new().await;
+    let received = house.ask(RequestKind::Delete, "maya@example.org").await;
+    house.work().await;
+    verify::confirm(&house.p, &received.tracker, &house.code()).await.unwrap();
+    let away = house.dir.path().join("away");
+    std::fs::rename(house.crm(), &away).unwrap();
+    for _ in 0..12 {
+        house.work().await;
+        house.clock.advance(jiff::SignedDuration::from_hours(2));
+    }
+    let operator = operator(&house).await;
+    let detail = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!(detail.listed.waiting, Some(Waiting::Operator));
+    let stuck = detail.tasks.iter().find(|task| task.state == domain::task::TaskState::Stuck).expect("a stuck task");
+    assert!(stuck.error.as_ref().unwrap().contains("crm"), "{stuck:?}");
+    assert_eq!(sql(&house.shop(), "SELECT count(*) FROM orders WHERE customer_id=1"), "2");
+    std::fs::rename(&away, house.crm()).unwrap();
+    console::retry_task(&house.p, stuck.id, operator).await.unwrap();
+    house.work().await;
+    assert_eq!(console::detail(&house.p, received.id).await.unwrap().listed.waiting, Some(Waiting::Approval));
+}
