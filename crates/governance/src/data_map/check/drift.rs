@@ -26,15 +26,24 @@ pub(super) fn compare(check: &mut Check<'_>, live: &BTreeMap<SystemKey, Descript
     }
 }
 
-/// The collection as the system itself describes it.
+/// The collection as the system itself describes it. A map may name the connection's default schema, which the system doesn't.
 pub(super) fn live_collection<'d>(
     description: &'d Description,
     collection: &Collection,
 ) -> Option<&'d DescribedCollection> {
-    description
-        .collections
-        .iter()
-        .find(|live| live.table == collection.table && live.schema == collection.schema)
+    let named = |live: &&DescribedCollection| {
+        live.table == collection.table && live.schema == collection.schema
+    };
+    let default =
+        |live: &&DescribedCollection| live.table == collection.table && live.schema.is_none();
+    let mut collections = description.collections.iter();
+    collections.find(named).or_else(|| {
+        description
+            .collections
+            .iter()
+            .find(default)
+            .filter(|_| collection.schema.is_some())
+    })
 }
 
 fn compare_system(
@@ -50,10 +59,12 @@ fn compare_system(
             None => dropped(check, &node.collection, description),
         }
     }
+    let known: Vec<&DescribedCollection> = mapped
+        .iter()
+        .filter_map(|node| live_collection(description, &node.collection))
+        .collect();
     for live in &description.collections {
-        if !mapped.iter().any(|node| {
-            node.collection.table == live.table && node.collection.schema == live.schema
-        }) {
+        if !known.iter().any(|known| std::ptr::eq(*known, live)) {
             let name = live.schema.as_ref().map_or_else(
                 || live.table.clone(),
                 |schema| format!("{schema}.{}", live.table),

@@ -152,6 +152,11 @@ fn field(
         ));
         remarks.push(remark(decision));
     }
+    remarks.extend(
+        drafted
+            .leads_nowhere(described)
+            .map(|table| format!("look: refers to `{table}`, which was not described")),
+    );
     let comment = if remarks.is_empty() {
         String::new()
     } else {
@@ -257,6 +262,16 @@ impl Drafted<'_> {
         });
         let ((reference, decision), target) = single.next()?;
         target.map(|target| (reference, decision, target))
+    }
+
+    /// The table that a reference of this field leads to, when it isn't among those described.
+    fn leads_nowhere(&self, field: &DescribedField) -> Option<&str> {
+        let mut references = self.described.references.iter().zip(&self.targets);
+        references
+            .find(|(reference, target)| {
+                target.is_none() && reference.fields.first() == Some(&field.name)
+            })
+            .map(|(reference, _)| reference.to_table.as_str())
     }
 
     fn is_written_at_field(&self, reference: &DescribedReference) -> bool {
