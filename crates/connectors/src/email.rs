@@ -15,9 +15,13 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 
-use crate::channel::{Channel, ChannelError, Delivery, Notification, ReceivedAnswer, VerifiedAnswer};
+use crate::channel::{
+    Channel, ChannelError, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
+};
 
 /// The SMTP server through which mail leaves.
 #[derive(Clone, Deserialize)]
@@ -110,18 +114,32 @@ impl Mailer {
     /// A mailer; refuses a configuration that can't work. Connects when a mail is sent.
     pub fn new(config: &SmtpConfig) -> Result<Self, MailError> {
         let wrong = |reason: &str| MailError::Configuration(reason.to_owned());
-        let from = config.from.parse().map_err(|_| wrong("`from` should look like `Privacy desk <privacy@shop.example>`"))?;
-        let url = Url::parse(config.url.expose()).ok().filter(|url| url.query().is_none() && matches!(url.path(), "" | "/"));
-        let url = url.ok_or_else(|| wrong("`url` should look like `smtp://name:password@host:587`"))?;
-        let host = url.host_str().ok_or_else(|| wrong("`url` names no host"))?.trim_matches(['[', ']']);
+        let from = config
+            .from
+            .parse()
+            .map_err(|_| wrong("`from` should look like `Privacy desk <privacy@shop.example>`"))?;
+        let url = Url::parse(config.url.expose())
+            .ok()
+            .filter(|url| url.query().is_none() && matches!(url.path(), "" | "/"));
+        let url =
+            url.ok_or_else(|| wrong("`url` should look like `smtp://name:password@host:587`"))?;
+        let host = url
+            .host_str()
+            .ok_or_else(|| wrong("`url` names no host"))?
+            .trim_matches(['[', ']']);
         let security = match url.scheme() {
             "smtps" => SmtpTls::Tls,
             "smtp" => config.tls,
             _ => return Err(wrong("`url` must begin with `smtp://` or `smtps://`")),
         };
-        let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_here = host == "localhost"
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
         if security == SmtpTls::None && !is_here && !config.allow_insecure {
-            return Err(wrong("codes and links would travel in clear; use `tls: starttls`, or set `allow_insecure: true`"));
+            return Err(wrong(
+                "codes and links would travel in clear; use `tls: starttls`, or set `allow_insecure: true`",
+            ));
         }
         let (tls, port) = match security {
             SmtpTls::Starttls => (Tls::Required(tls_parameters(host, config)?), 587),
@@ -129,10 +147,19 @@ impl Mailer {
             SmtpTls::None => (Tls::None, 25),
         };
         // Lettre reads name and password from the URL; port and security are ours to say.
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(config.url.expose()).map_err(|_| wrong("`url` should look like `smtp://name:password@host:587`"))?;
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(config.url.expose())
+            .map_err(|_| wrong("`url` should look like `smtp://name:password@host:587`"))?;
         let timeout = Duration::from_secs(u64::from(config.timeout_seconds.get()));
-        let transport = builder.port(url.port().unwrap_or(port)).tls(tls).timeout(Some(timeout)).build();
-        Ok(Self { transport, from, timeout })
+        let transport = builder
+            .port(url.port().unwrap_or(port))
+            .tls(tls)
+            .timeout(Some(timeout))
+            .build();
+        Ok(Self {
+            transport,
+            from,
+            timeout,
+        })
     }
 
     /// The sender's domain, for message ids.
@@ -146,7 +173,9 @@ impl Mailer {
         match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(refusal(&error)),
-            Err(_) => Err(MailError::Unreachable("it did not finish within the time limit".to_owned())),
+            Err(_) => Err(MailError::Unreachable(
+                "it did not finish within the time limit".to_owned(),
+            )),
         }
     }
 
@@ -154,28 +183,46 @@ impl Mailer {
     pub async fn check(&self) -> Result<(), MailError> {
         match tokio::time::timeout(self.timeout, self.transport.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(MailError::Unreachable("it hung up on a greeting".to_owned())),
+            Ok(Ok(false)) => Err(MailError::Unreachable(
+                "it hung up on a greeting".to_owned(),
+            )),
             Ok(Err(error)) => Err(refusal(&error)),
-            Err(_) => Err(MailError::Unreachable("it did not finish within the time limit".to_owned())),
+            Err(_) => Err(MailError::Unreachable(
+                "it did not finish within the time limit".to_owned(),
+            )),
         }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, MailError> {
-        let to: Address = mail.to.expose().parse().map_err(|_| MailError::Invalid("the recipient's address is not an e-mail address"))?;
-        check_line(&mail.subject, "its subject line has a line break or control character")?;
+        let to: Address =
+            mail.to.expose().parse().map_err(|_| {
+                MailError::Invalid("the recipient's address is not an e-mail address")
+            })?;
+        check_line(
+            &mail.subject,
+            "its subject line has a line break or control character",
+        )?;
         let mut builder: MessageBuilder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(mail.subject.as_str())
             .message_id(mail.message_id.as_deref().map(message_id).transpose()?)
             // RFC 3834: no out-of-office answers to machines.
-            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ));
         if let Some(reply_to) = &mail.reply_to {
-            builder = builder.reply_to(reply_to.parse().map_err(|_| MailError::Invalid("the address for replies is not an e-mail address"))?);
+            builder = builder.reply_to(reply_to.parse().map_err(|_| {
+                MailError::Invalid("the address for replies is not an e-mail address")
+            })?);
         }
         let text = mail.text.expose().clone();
         let built = match &mail.html {
-            Some(html) => builder.multipart(MultiPart::alternative_plain_html(text, html.expose().clone())),
+            Some(html) => builder.multipart(MultiPart::alternative_plain_html(
+                text,
+                html.expose().clone(),
+            )),
             None => builder.body(text),
         };
         built.map_err(|_| MailError::Invalid("it can't be put together"))
@@ -183,36 +230,65 @@ impl Mailer {
 }
 
 fn tls_parameters(host: &str, config: &SmtpConfig) -> Result<TlsParameters, MailError> {
-    let wrong = || MailError::Configuration("`trusted_ca` holds no certificate in PEM form".to_owned());
+    let wrong =
+        || MailError::Configuration("`trusted_ca` holds no certificate in PEM form".to_owned());
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(pem) = &config.trusted_ca {
-        builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(|_| wrong())?);
+        // Lettre takes a text without any certificate for an empty list.
+        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| wrong())?;
+        builder = builder
+            .add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(|_| wrong())?);
     }
     builder.build_rustls().map_err(|_| wrong())
 }
 
 fn check_line(text: &str, wrong: &'static str) -> Result<(), MailError> {
-    if text.chars().any(char::is_control) { Err(MailError::Invalid(wrong)) } else { Ok(()) }
+    if text.chars().any(char::is_control) {
+        Err(MailError::Invalid(wrong))
+    } else {
+        Ok(())
+    }
 }
 
 fn message_id(id: &str) -> Result<String, MailError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
-    let valid = id.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains('@')) && id.bytes().all(plain);
-    if valid { Ok(format!("<{id}>")) } else { Err(MailError::Invalid("its message id should look like `letters.and-digits@domain`")) }
+    let valid = id
+        .split_once('@')
+        .is_some_and(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains('@'))
+        && id.bytes().all(plain);
+    if valid {
+        Ok(format!("<{id}>"))
+    } else {
+        Err(MailError::Invalid(
+            "its message id should look like `letters.and-digits@domain`",
+        ))
+    }
 }
 
 /// The server's answer by its code alone: its words often repeat the address.
 fn refusal(error: &lettre::transport::smtp::Error) -> MailError {
     match error.status() {
         Some(code) if error.is_permanent() => {
-            let hint = if u16::from(code) == 535 { "; check the name and password in `url`" } else { "" };
+            let hint = if u16::from(code) == 535 {
+                "; check the name and password in `url`"
+            } else {
+                ""
+            };
             MailError::Refused(format!("it answered {code}{hint}"))
         }
         Some(code) => MailError::Unreachable(format!("it answered {code}")),
-        None if error.is_timeout() => MailError::Unreachable("it did not answer in time".to_owned()),
-        None if error.is_tls() => MailError::Unreachable("no secure connection; check its certificate, `tls` and `trusted_ca`".to_owned()),
-        None if error.is_client() => MailError::Refused("it lacks something that we need; check `tls` and the credentials".to_owned()),
-        None => MailError::Unreachable("no connection, or it broke; check `url`, `tls` and `trusted_ca`".to_owned()),
+        None if error.is_timeout() => {
+            MailError::Unreachable("it did not answer in time".to_owned())
+        }
+        None if error.is_tls() => MailError::Unreachable(
+            "no secure connection; check its certificate, `tls` and `trusted_ca`".to_owned(),
+        ),
+        None if error.is_client() => MailError::Refused(
+            "it lacks something that we need; check `tls` and the credentials".to_owned(),
+        ),
+        None => MailError::Unreachable(
+            "no connection, or it broke; check `url`, `tls` and `trusted_ca`".to_owned(),
+        ),
     }
 }
 
@@ -236,20 +312,40 @@ pub struct EmailChannel {
 
 impl EmailChannel {
     /// A channel to `recipient`; refuses an address that isn't one.
-    pub fn new(recipient: RecipientKey, config: EmailConfig, mailer: Arc<Mailer>) -> Result<Self, ChannelError> {
-        let wrong = |name: &str| ChannelError::Refused { recipient: recipient.clone(), reason: format!("`{name}` is not an e-mail address") };
+    pub fn new(
+        recipient: RecipientKey,
+        config: EmailConfig,
+        mailer: Arc<Mailer>,
+    ) -> Result<Self, ChannelError> {
+        let wrong = |name: &str| ChannelError::Refused {
+            recipient: recipient.clone(),
+            reason: format!("`{name}` is not an e-mail address"),
+        };
         if config.to.expose().parse::<Address>().is_err() {
             return Err(wrong("to"));
         }
-        if config.reply_to.as_ref().is_some_and(|reply_to| reply_to.parse::<Mailbox>().is_err()) {
+        if config
+            .reply_to
+            .as_ref()
+            .is_some_and(|reply_to| reply_to.parse::<Mailbox>().is_err())
+        {
             return Err(wrong("reply_to"));
         }
-        Ok(Self { recipient, config, mailer })
+        Ok(Self {
+            recipient,
+            config,
+            mailer,
+        })
     }
 
-    async fn tell(&self, notification: &Notification, reminder: bool) -> Result<Delivery, ChannelError> {
+    async fn tell(
+        &self,
+        notification: &Notification,
+        reminder: bool,
+    ) -> Result<Delivery, ChannelError> {
         // A mail sent twice after a crash shall look like one; a reminder shall not.
-        let message_id = (!reminder).then(|| format!("{}@{}", notification.outreach, self.mailer.domain()));
+        let message_id =
+            (!reminder).then(|| format!("{}@{}", notification.outreach, self.mailer.domain()));
         let letter = Letter::new(notification, reminder);
         let mail = Mail {
             to: self.config.to.clone(),
@@ -260,9 +356,19 @@ impl EmailChannel {
             message_id,
         };
         match self.mailer.send(mail).await {
-            Ok(()) => Ok(Delivery { level: VerificationLevel::Sent, answer: None, external_id: Some(notification.external_id.clone()) }),
-            Err(error) if error.is_transient() => Err(ChannelError::Unreachable { recipient: self.recipient.clone(), reason: error.to_string() }),
-            Err(error) => Err(ChannelError::Refused { recipient: self.recipient.clone(), reason: error.to_string() }),
+            Ok(()) => Ok(Delivery {
+                level: VerificationLevel::Sent,
+                answer: None,
+                external_id: Some(notification.external_id.clone()),
+            }),
+            Err(error) if error.is_transient() => Err(ChannelError::Unreachable {
+                recipient: self.recipient.clone(),
+                reason: error.to_string(),
+            }),
+            Err(error) => Err(ChannelError::Refused {
+                recipient: self.recipient.clone(),
+                reason: error.to_string(),
+            }),
         }
     }
 }
@@ -277,7 +383,11 @@ impl Channel for EmailChannel {
         self.tell(notification, true).await
     }
 
-    async fn poll(&self, _outreach: OutreachId, _external_id: &str) -> Result<Option<Delivery>, ChannelError> {
+    async fn poll(
+        &self,
+        _outreach: OutreachId,
+        _external_id: &str,
+    ) -> Result<Option<Delivery>, ChannelError> {
         Ok(None)
     }
 
@@ -285,9 +395,17 @@ impl Channel for EmailChannel {
         Ok(None)
     }
 
-    async fn verify_answer(&self, _message: &ReceivedAnswer) -> Result<VerifiedAnswer, ChannelError> {
-        let reason = "mail can't be verified; the recipient answers on the page that the mail links to".to_owned();
-        Err(ChannelError::NotAuthentic { recipient: self.recipient.clone(), reason })
+    async fn verify_answer(
+        &self,
+        _message: &ReceivedAnswer,
+    ) -> Result<VerifiedAnswer, ChannelError> {
+        let reason =
+            "mail can't be verified; the recipient answers on the page that the mail links to"
+                .to_owned();
+        Err(ChannelError::NotAuthentic {
+            recipient: self.recipient.clone(),
+            reason,
+        })
     }
 }
 
@@ -300,8 +418,22 @@ struct Letter<'a> {
 
 impl<'a> Letter<'a> {
     fn new(notification: &'a Notification, reminder: bool) -> Self {
-        let business = notification.business.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-        Self { notification, business, reminder }
+        let business = notification
+            .business
+            .chars()
+            .map(|character| {
+                if character.is_control() {
+                    ' '
+                } else {
+                    character
+                }
+            })
+            .collect();
+        Self {
+            notification,
+            business,
+            reminder,
+        }
     }
 
     fn subject(&self) -> String {
@@ -310,7 +442,11 @@ impl<'a> Letter<'a> {
             OutreachAction::OptOut => "Please stop selling and sharing personal data",
         };
         let again = if self.reminder { "Reminder: " } else { "" };
-        let by = self.notification.due.map(|due| format!(" by {due}")).unwrap_or_default();
+        let by = self
+            .notification
+            .due
+            .map(|due| format!(" by {due}"))
+            .unwrap_or_default();
         format!("{again}{what}{by} ({})", self.business)
     }
 
@@ -327,14 +463,27 @@ impl<'a> Letter<'a> {
                  Please stop selling and sharing it from now on, and tell everyone to whom you passed it on to do the same."
             ),
         };
-        let again = format!("We wrote to you about this before and have no answer yet. The request came in on {}.", self.submitted_on());
+        let again = format!(
+            "We wrote to you about this before and have no answer yet. The request came in on {}.",
+            self.submitted_on()
+        );
         let first = format!("The request came in on {}.", self.submitted_on());
-        vec![request, if self.reminder { again } else { first }, "You know the person by:".to_owned()]
+        vec![
+            request,
+            if self.reminder { again } else { first },
+            "You know the person by:".to_owned(),
+        ]
     }
 
     fn after(&self) -> String {
-        let by = self.notification.due.map(|due| format!(" by {due}")).unwrap_or_default();
-        format!("Please tell us the outcome{by} on this page. You need no account, and the page is only for this request:")
+        let by = self
+            .notification
+            .due
+            .map(|due| format!(" by {due}"))
+            .unwrap_or_default();
+        format!(
+            "Please tell us the outcome{by} on this page. You need no account, and the page is only for this request:"
+        )
     }
 
     fn closing(&self) -> String {
@@ -347,25 +496,63 @@ impl<'a> Letter<'a> {
     }
 
     fn submitted_on(&self) -> String {
-        self.notification.submitted_at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+        self.notification
+            .submitted_at
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
+            .to_string()
     }
 
     fn identifiers(&self) -> Vec<(String, &'a str)> {
-        self.notification.identifiers.iter().map(|(kind, value)| (kind.0.replace('_', " "), value.expose().as_str())).collect()
+        self.notification
+            .identifiers
+            .iter()
+            .map(|(kind, value)| (kind.0.replace('_', " "), value.expose().as_str()))
+            .collect()
     }
 
     fn text(&self) -> Sensitive<String> {
-        let list: Vec<String> = self.identifiers().iter().map(|(kind, value)| format!("  {kind}: {}", one_line(value))).collect();
+        let list: Vec<String> = self
+            .identifiers()
+            .iter()
+            .map(|(kind, value)| format!("  {kind}: {}", one_line(value)))
+            .collect();
         let link = self.notification.answer_url.expose();
-        let text = format!("{}\n\n{}\n\n{}\n\n{link}\n\n{}\n", self.before().join("\n\n"), list.join("\n"), self.after(), self.closing());
+        let text = format!(
+            "{}\n\n{}\n\n{}\n\n{link}\n\n{}\n",
+            self.before().join("\n\n"),
+            list.join("\n"),
+            self.after(),
+            self.closing()
+        );
         Sensitive::new(text)
     }
 
     fn html(&self) -> Sensitive<String> {
-        let paragraphs = |texts: &[String]| texts.iter().map(|text| format!("<p>{}</p>\n", escape(text))).collect::<String>();
-        let list: String = self.identifiers().iter().map(|(kind, value)| format!("<li>{}: <strong>{}</strong></li>\n", escape(kind), escape(&one_line(value)))).collect();
+        let paragraphs = |texts: &[String]| {
+            texts
+                .iter()
+                .map(|text| format!("<p>{}</p>\n", escape(text)))
+                .collect::<String>()
+        };
+        let list: String = self
+            .identifiers()
+            .iter()
+            .map(|(kind, value)| {
+                format!(
+                    "<li>{}: <strong>{}</strong></li>\n",
+                    escape(kind),
+                    escape(&one_line(value))
+                )
+            })
+            .collect();
         let link = escape(self.notification.answer_url.expose());
-        let closing: Vec<String> = self.closing().split("\n").filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let closing: Vec<String> = self
+            .closing()
+            .split("\n")
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
         let html = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
              <body style=\"font-family: sans-serif; line-height: 1.5; max-width: 40em\">\n{before}<ul>\n{list}</ul>\n{after}\
@@ -381,7 +568,16 @@ impl<'a> Letter<'a> {
 
 /// A value that can't pretend to be further lines of the letter.
 fn one_line(value: &str) -> String {
-    value.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    value
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 fn escape(text: &str) -> String {

@@ -59,7 +59,10 @@ use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 
-pub use config::{Auth, CollectionConfig, DescribeConfig, HttpConfig, ItemCall, ItemMethod, ListCall, ListMethod, Pagination};
+pub use config::{
+    Auth, CollectionConfig, DescribeConfig, HttpConfig, ItemCall, ItemMethod, ListCall, ListMethod,
+    Pagination,
+};
 
 use crate::connector::{Connector, ConnectorError, Description, Remaining};
 use service::Service;
@@ -76,7 +79,12 @@ impl HttpConnector {
     pub fn new(system: SystemKey, config: HttpConfig) -> Result<Self, ConnectorError> {
         let service = Service::new(system, &config)?;
         for (name, collection) in &config.collections {
-            check(collection).map_err(|reason| service.failed("reading its configuration", &format!("`collections.{name}`: {reason}")))?;
+            check(collection).map_err(|reason| {
+                service.failed(
+                    "reading its configuration",
+                    &format!("`collections.{name}`: {reason}"),
+                )
+            })?;
         }
         Ok(Self { config, service })
     }
@@ -91,35 +99,66 @@ fn check(collection: &CollectionConfig) -> Result<(), String> {
         for text in texts {
             check_places(text, &list.by)?;
         }
-        let used: String = list.query.values().chain([&list.path]).chain(list.body.as_ref().map(ToString::to_string).iter()).map(String::as_str).collect();
-        if let Some(unused) = list.by.iter().find(|by| !used.contains(&format!("{{{by}}}"))) {
+        let used: String = list
+            .query
+            .values()
+            .chain([&list.path])
+            .chain(list.body.as_ref().map(ToString::to_string).iter())
+            .map(String::as_str)
+            .collect();
+        if let Some(unused) = list
+            .by
+            .iter()
+            .find(|by| !used.contains(&format!("{{{by}}}")))
+        {
             return Err(format!("the list by `{unused}` doesn't use `{{{unused}}}`"));
         }
     }
     let id = ["id".to_owned()];
-    let calls = [&collection.erase, &collection.correct].into_iter().flatten().map(|call| &call.path);
+    let calls = [&collection.erase, &collection.correct]
+        .into_iter()
+        .flatten()
+        .map(|call| &call.path);
     for path in calls.chain(&collection.get) {
         check_path(path)?;
         check_places(path, &id)?;
         if !path.contains("{id}") {
-            return Err(format!("`{path}` doesn't use `{{id}}` and would change more than one item"));
+            return Err(format!(
+                "`{path}` doesn't use `{{id}}` and would change more than one item"
+            ));
         }
     }
     Ok(())
 }
 
 fn check_path(path: &str) -> Result<(), String> {
-    if path.starts_with('/') { Ok(()) } else { Err(format!("`{path}` must begin with `/`")) }
+    if path.starts_with('/') {
+        Ok(())
+    } else {
+        Err(format!("`{path}` must begin with `/`"))
+    }
 }
 
 fn check_pointer(pointer: &str) -> Result<(), String> {
     let valid = pointer.is_empty() || pointer.starts_with('/');
-    if valid { Ok(()) } else { Err(format!("`{pointer}` is not a JSON pointer; it should look like `/data/items`")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{pointer}` is not a JSON pointer; it should look like `/data/items`"
+        ))
+    }
 }
 
 fn check_places(text: &str, known: &[String]) -> Result<(), String> {
-    match places(text)?.into_iter().find(|name| known.iter().all(|known| known != name)) {
-        Some(name) => Err(format!("`{text}` uses `{{{name}}}`, which isn't one of `{}`", known.join("`, `"))),
+    match places(text)?
+        .into_iter()
+        .find(|name| known.iter().all(|known| known != name))
+    {
+        Some(name) => Err(format!(
+            "`{text}` uses `{{{name}}}`, which isn't one of `{}`",
+            known.join("`, `")
+        )),
         None => Ok(()),
     }
 }
@@ -130,19 +169,34 @@ impl Connector for HttpConnector {
         self.describe_all().await
     }
 
-    async fn locate(&self, search: &Search, page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
+    async fn locate(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
         self.locate_items(search, page).await
     }
 
-    async fn export(&self, search: &Search, page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
+    async fn export(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
         self.export_items(search, page).await
     }
 
-    async fn correct(&self, search: &Search, values: &[(FieldName, Sensitive<JsonValue>)]) -> Result<u64, ConnectorError> {
+    async fn correct(
+        &self,
+        search: &Search,
+        values: &[(FieldName, Sensitive<JsonValue>)],
+    ) -> Result<u64, ConnectorError> {
         self.correct_items(search, values).await
     }
 
-    async fn erase(&self, erasure: &Erasure) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
+    async fn erase(
+        &self,
+        erasure: &Erasure,
+    ) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
         self.erase_all(erasure).await
     }
 

@@ -49,8 +49,14 @@ impl ManualConnector {
     }
 
     fn by_hand(&self) -> ConnectorError {
-        let reason = format!("it is worked by hand; give the work to `{}` as a task and take the outcome from there", self.config.operator);
-        ConnectorError::Refused { system: self.system.clone(), reason }
+        let reason = format!(
+            "it is worked by hand; give the work to `{}` as a task and take the outcome from there",
+            self.config.operator
+        );
+        ConnectorError::Refused {
+            system: self.system.clone(),
+            reason,
+        }
     }
 }
 
@@ -60,19 +66,34 @@ impl Connector for ManualConnector {
         Ok(Description::default())
     }
 
-    async fn locate(&self, _search: &Search, _page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
+    async fn locate(
+        &self,
+        _search: &Search,
+        _page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
         Ok(())
     }
 
-    async fn export(&self, _search: &Search, _page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
+    async fn export(
+        &self,
+        _search: &Search,
+        _page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
         Ok(())
     }
 
-    async fn correct(&self, _search: &Search, _values: &[(FieldName, Sensitive<JsonValue>)]) -> Result<u64, ConnectorError> {
+    async fn correct(
+        &self,
+        _search: &Search,
+        _values: &[(FieldName, Sensitive<JsonValue>)],
+    ) -> Result<u64, ConnectorError> {
         Err(self.by_hand())
     }
 
-    async fn erase(&self, _erasure: &Erasure) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
+    async fn erase(
+        &self,
+        _erasure: &Erasure,
+    ) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
         Err(self.by_hand())
     }
 
@@ -81,6 +102,9 @@ impl Connector for ManualConnector {
     }
 
     async fn check(&self) -> Result<String, ConnectorError> {
-        Ok(format!("worked by hand by {}, within {} days", self.config.operator, self.config.due_days))
+        Ok(format!(
+            "worked by hand by {}, within {} days",
+            self.config.operator, self.config.due_days
+        ))
     }
 }

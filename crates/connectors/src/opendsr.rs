@@ -24,7 +24,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::channel::{Channel, ChannelError, Delivery, Notification, ReceivedAnswer, VerifiedAnswer};
+use crate::channel::{
+    Channel, ChannelError, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
+};
 use crate::http::outbound::{Destinations, Exchange, exchange};
 use crate::webhook::{hashed, sha256};
 use certificate::{Chain, Trust};
@@ -115,13 +117,31 @@ struct Status {
 
 impl OpendsrChannel {
     /// A channel to `recipient`; refuses a configuration that can't work.
-    pub fn new(recipient: RecipientKey, config: OpendsrConfig, clock: Arc<dyn Clock>) -> Result<Self, ChannelError> {
-        let wrong = |reason: String| ChannelError::Refused { recipient: recipient.clone(), reason };
-        let destinations = Destinations::Public { allow_loopback: config.allow_loopback };
-        let url = destinations.parse(&config.url).map_err(|reason| wrong(format!("`url`: {reason}")))?;
-        let version = major_version(&url).ok_or_else(|| wrong("`url` must name the major version first, as in `https://processor.example/v2`".to_owned()))?;
+    pub fn new(
+        recipient: RecipientKey,
+        config: OpendsrConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ChannelError> {
+        let wrong = |reason: String| ChannelError::Refused {
+            recipient: recipient.clone(),
+            reason,
+        };
+        let destinations = Destinations::Public {
+            allow_loopback: config.allow_loopback,
+        };
+        let url = destinations
+            .parse(&config.url)
+            .map_err(|reason| wrong(format!("`url`: {reason}")))?;
+        let version = major_version(&url).ok_or_else(|| {
+            wrong(
+                "`url` must name the major version first, as in `https://processor.example/v2`"
+                    .to_owned(),
+            )
+        })?;
         if config.domains.is_empty() {
-            return Err(wrong("`domains` must name the domain by which the processor signs".to_owned()));
+            return Err(wrong(
+                "`domains` must name the domain by which the processor signs".to_owned(),
+            ));
         }
         let trust = match (&config.pinned_certificate, &config.trusted_ca) {
             (Some(pem), _) => Trust::pinned(pem),
@@ -131,8 +151,14 @@ impl OpendsrChannel {
         let timeout = Duration::from_secs(u64::from(config.timeout_seconds.get()));
         Ok(Self {
             base: url.as_str().trim_end_matches('/').to_owned(),
-            requests: if version == 1 { "opengdpr_requests" } else { "requests" },
-            client: destinations.client(timeout, config.trusted_ca.as_deref()).map_err(&wrong)?,
+            requests: if version == 1 {
+                "opengdpr_requests"
+            } else {
+                "requests"
+            },
+            client: destinations
+                .client(timeout, config.trusted_ca.as_deref())
+                .map_err(&wrong)?,
             trust: trust.map_err(&wrong)?,
             certificate: Mutex::new(None),
             recipient,
@@ -143,15 +169,24 @@ impl OpendsrChannel {
     }
 
     fn refused(&self, reason: impl Into<String>) -> ChannelError {
-        ChannelError::Refused { recipient: self.recipient.clone(), reason: reason.into() }
+        ChannelError::Refused {
+            recipient: self.recipient.clone(),
+            reason: reason.into(),
+        }
     }
 
     fn unreachable(&self, reason: String) -> ChannelError {
-        ChannelError::Unreachable { recipient: self.recipient.clone(), reason }
+        ChannelError::Unreachable {
+            recipient: self.recipient.clone(),
+            reason,
+        }
     }
 
     fn unreadable(&self, reason: &str) -> ChannelError {
-        ChannelError::Unreadable { recipient: self.recipient.clone(), reason: reason.to_owned() }
+        ChannelError::Unreadable {
+            recipient: self.recipient.clone(),
+            reason: reason.to_owned(),
+        }
     }
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Exchange, ChannelError> {
@@ -159,7 +194,9 @@ impl OpendsrChannel {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
         };
-        let answer = exchange(request.header(ACCEPT, "application/json"), MOST_BYTES).await.map_err(|error| self.unreachable(error.reason(MOST_BYTES)))?;
+        let answer = exchange(request.header(ACCEPT, "application/json"), MOST_BYTES)
+            .await
+            .map_err(|error| self.unreachable(error.reason(MOST_BYTES)))?;
         if answer.is_transient() {
             return Err(self.unreachable(format!("it answered {}", answer.status.as_u16())));
         }
@@ -167,9 +204,14 @@ impl OpendsrChannel {
     }
 
     async fn discover(&self) -> Result<Discovery, ChannelError> {
-        let answer = self.exchange(self.client.get(format!("{}/discovery", self.base))).await?;
+        let answer = self
+            .exchange(self.client.get(format!("{}/discovery", self.base)))
+            .await?;
         if !answer.status.is_success() {
-            return Err(self.refused(format!("its discovery answered {}; check `url`", answer.status.as_u16())));
+            return Err(self.refused(format!(
+                "its discovery answered {}; check `url`",
+                answer.status.as_u16()
+            )));
         }
         answer.json().ok_or_else(|| self.unreadable("its discovery lacks `supported_identities`, `supported_subject_request_types` or `processor_certificate`"))
     }
@@ -183,16 +225,30 @@ impl OpendsrChannel {
         let now = self.clock.now();
         if let Some((at, chain)) = kept.as_ref() {
             let age = now.as_second().saturating_sub(at.as_second());
-            if age < if renew { LOOK_UP_SECONDS } else { CERTIFICATE_SECONDS } {
+            if age
+                < if renew {
+                    LOOK_UP_SECONDS
+                } else {
+                    CERTIFICATE_SECONDS
+                }
+            {
                 return Ok((chain.clone(), false));
             }
         }
         let url = self.discover().await?.processor_certificate;
-        let url = self.destinations.parse(&url).map_err(|reason| self.refused(format!("`processor_certificate`: {reason}")))?;
+        let url = self
+            .destinations
+            .parse(&url)
+            .map_err(|reason| self.refused(format!("`processor_certificate`: {reason}")))?;
         // Without our credentials: the certificate is public, and may be somewhere else.
-        let answer = exchange(self.client.get(url), MOST_BYTES).await.map_err(|error| self.unreachable(error.reason(MOST_BYTES)))?;
+        let answer = exchange(self.client.get(url), MOST_BYTES)
+            .await
+            .map_err(|error| self.unreachable(error.reason(MOST_BYTES)))?;
         if !answer.status.is_success() {
-            return Err(self.unreachable(format!("its certificate's address answered {}", answer.status.as_u16())));
+            return Err(self.unreachable(format!(
+                "its certificate's address answered {}",
+                answer.status.as_u16()
+            )));
         }
         let chain = Chain::read(answer.body.expose()).map_err(|reason| self.unreadable(&reason))?;
         *kept = Some((now, chain.clone()));
@@ -200,71 +256,135 @@ impl OpendsrChannel {
     }
 
     /// Verifies a signed body. The allow-list comes first, so that strangers can't make us look anything up.
-    async fn verify(&self, domain: Option<&str>, signature: Option<&str>, body: &[u8]) -> Result<(), ChannelError> {
-        let refused = |reason: &str| ChannelError::NotAuthentic { recipient: self.recipient.clone(), reason: reason.to_owned() };
-        let (Some(domain), Some(signature)) = (domain, signature) else {
-            return Err(refused("its headers `X-OpenDSR-Processor-Domain` and `X-OpenDSR-Signature` are missing"));
+    async fn verify(
+        &self,
+        domain: Option<&str>,
+        signature: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), ChannelError> {
+        let refused = |reason: &str| ChannelError::NotAuthentic {
+            recipient: self.recipient.clone(),
+            reason: reason.to_owned(),
         };
-        if !self.config.domains.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
+        let (Some(domain), Some(signature)) = (domain, signature) else {
+            return Err(refused(
+                "its headers `X-OpenDSR-Processor-Domain` and `X-OpenDSR-Signature` are missing",
+            ));
+        };
+        if !self
+            .config
+            .domains
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(domain))
+        {
             return Err(refused("it comes from a domain that isn't in `domains`"));
         }
         let (chain, fresh) = self.certificate(false).await?;
         let now = self.clock.now();
-        let Err(reason) = self.trust.verify(&chain, domain, now, body, signature) else { return Ok(()) };
+        let Err(reason) = self.trust.verify(&chain, domain, now, body, signature) else {
+            return Ok(());
+        };
         // The processor may have changed its certificate since we looked.
         if fresh {
             return Err(refused(&reason));
         }
         let (chain, _) = self.certificate(true).await?;
-        self.trust.verify(&chain, domain, now, body, signature).map_err(|reason| refused(&reason))
+        self.trust
+            .verify(&chain, domain, now, body, signature)
+            .map_err(|reason| refused(&reason))
     }
 
     async fn is_signed(&self, answer: &Exchange) -> bool {
         let header = |names: [&str; 2]| names.into_iter().find_map(|name| answer.header(name));
-        self.verify(header(DOMAIN), header(SIGNATURE), answer.body.expose()).await.is_ok()
+        self.verify(header(DOMAIN), header(SIGNATURE), answer.body.expose())
+            .await
+            .is_ok()
     }
 
     async fn submit(&self, notification: &Notification) -> Result<Delivery, ChannelError> {
         let discovery = self.discover().await?;
-        let body = Sensitive::new(self.request(notification, &discovery)?.to_string().into_bytes());
-        let request = self.client.post(format!("{}/{}", self.base, self.requests)).header(CONTENT_TYPE, "application/json").body(body.expose().clone());
+        let body = Sensitive::new(
+            self.request(notification, &discovery)?
+                .to_string()
+                .into_bytes(),
+        );
+        let request = self
+            .client
+            .post(format!("{}/{}", self.base, self.requests))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.expose().clone());
         let answer = self.exchange(request).await?;
         if !answer.status.is_success() {
             return self.repeated(notification, answer.status).await;
         }
-        let status: Status = answer.json().ok_or_else(|| self.unreadable("its answer lacks `subject_request_id`"))?;
+        let status: Status = answer
+            .json()
+            .ok_or_else(|| self.unreadable("its answer lacks `subject_request_id`"))?;
         if status.subject_request_id != notification.external_id {
             return Err(self.unreadable("its answer is about another `subject_request_id`"));
         }
-        let level = if self.is_signed(&answer).await { VerificationLevel::Acknowledged } else { VerificationLevel::Delivered };
-        Ok(Delivery { level, answer: None, external_id: Some(notification.external_id.clone()) })
+        let level = if self.is_signed(&answer).await {
+            VerificationLevel::Acknowledged
+        } else {
+            VerificationLevel::Delivered
+        };
+        Ok(Delivery {
+            level,
+            answer: None,
+            external_id: Some(notification.external_id.clone()),
+        })
     }
 
     /// A request that the processor doesn't take may be one that it has taken before.
-    async fn repeated(&self, notification: &Notification, status: StatusCode) -> Result<Delivery, ChannelError> {
+    async fn repeated(
+        &self,
+        notification: &Notification,
+        status: StatusCode,
+    ) -> Result<Delivery, ChannelError> {
         if let Ok(Some(delivery)) = self.status(&notification.external_id).await {
             return Ok(delivery);
         }
-        Err(self.refused(format!("it answered {} to the request; check `url`, `bearer` and `identity_types`", status.as_u16())))
+        Err(self.refused(format!(
+            "it answered {} to the request; check `url`, `bearer` and `identity_types`",
+            status.as_u16()
+        )))
     }
 
     /// The state of a request; `None` when the processor doesn't know it.
     async fn status(&self, external_id: &str) -> Result<Option<Delivery>, ChannelError> {
         self.check_external_id(external_id)?;
-        let answer = self.exchange(self.client.get(format!("{}/{}/{external_id}", self.base, self.requests))).await?;
+        let answer = self
+            .exchange(
+                self.client
+                    .get(format!("{}/{}/{external_id}", self.base, self.requests)),
+            )
+            .await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         if !answer.status.is_success() {
-            return Err(self.refused(format!("it answered {} when asked for the request's status", answer.status.as_u16())));
+            return Err(self.refused(format!(
+                "it answered {} when asked for the request's status",
+                answer.status.as_u16()
+            )));
         }
-        let status: Status = answer.json().ok_or_else(|| self.unreadable("its answer lacks `subject_request_id` and `request_status`"))?;
+        let status: Status = answer.json().ok_or_else(|| {
+            self.unreadable("its answer lacks `subject_request_id` and `request_status`")
+        })?;
         if status.subject_request_id != external_id {
             return Err(self.unreadable("its answer is about another `subject_request_id`"));
         }
         let outcome = self.outcome(status.request_status.as_deref())?;
-        let level = if outcome.is_some() && self.is_signed(&answer).await { VerificationLevel::Signed } else { VerificationLevel::Acknowledged };
-        Ok(Some(Delivery { level, answer: outcome, external_id: Some(external_id.to_owned()) }))
+        let level = if outcome.is_some() && self.is_signed(&answer).await {
+            VerificationLevel::Signed
+        } else {
+            VerificationLevel::Acknowledged
+        };
+        Ok(Some(Delivery {
+            level,
+            answer: outcome,
+            external_id: Some(external_id.to_owned()),
+        }))
     }
 
     /// A cancelled request is not an outcome but a reason to call an operator.
@@ -272,24 +392,41 @@ impl OpendsrChannel {
         match status {
             Some("completed") => Ok(Some(Answer::Done)),
             Some("pending" | "in_progress") => Ok(None),
-            Some("cancelled") => Err(self.refused("it cancelled the request; ask why, and tell it again")),
-            _ => Err(self.unreadable("`request_status` must be `pending`, `in_progress`, `completed` or `cancelled`")),
+            Some("cancelled") => {
+                Err(self.refused("it cancelled the request; ask why, and tell it again"))
+            }
+            _ => Err(self.unreadable(
+                "`request_status` must be `pending`, `in_progress`, `completed` or `cancelled`",
+            )),
         }
     }
 
-    fn request(&self, notification: &Notification, discovery: &Discovery) -> Result<Value, ChannelError> {
+    fn request(
+        &self,
+        notification: &Notification,
+        discovery: &Discovery,
+    ) -> Result<Value, ChannelError> {
         self.check_external_id(&notification.external_id)?;
         let regulation = match notification.law.as_str() {
             "gdpr" | "uk_gdpr" => "gdpr",
             "ccpa" | "cpra" => "ccpa",
-            _ => return Err(self.refused("OpenDSR knows only `gdpr` and `ccpa`; tell it by another channel")),
+            _ => {
+                return Err(self
+                    .refused("OpenDSR knows only `gdpr` and `ccpa`; tell it by another channel"));
+            }
         };
         let kind = match notification.action {
             OutreachAction::Delete => "erasure",
             OutreachAction::OptOut => "opt_out",
         };
-        if !discovery.supported_subject_request_types.iter().any(|supported| supported == kind) {
-            return Err(self.refused(format!("it doesn't take requests of type `{kind}`; tell it by another channel")));
+        if !discovery
+            .supported_subject_request_types
+            .iter()
+            .any(|supported| supported == kind)
+        {
+            return Err(self.refused(format!(
+                "it doesn't take requests of type `{kind}`; tell it by another channel"
+            )));
         }
         let mut request = json!({
             "regulation": regulation,
@@ -300,27 +437,53 @@ impl OpendsrChannel {
             "api_version": "2.0",
             "status_callback_urls": [notification.answer_url.expose()],
         });
-        let extension = self.config.opt_out_extension.as_ref().filter(|_| notification.action == OutreachAction::OptOut);
+        let extension = self
+            .config
+            .opt_out_extension
+            .as_ref()
+            .filter(|_| notification.action == OutreachAction::OptOut);
         if let (Some(domain), Some(members)) = (extension, request.as_object_mut()) {
-            members.insert("extensions".to_owned(), json!({ domain: { "opt_out_of_sale_and_sharing": true } }));
+            members.insert(
+                "extensions".to_owned(),
+                json!({ domain: { "opt_out_of_sale_and_sharing": true } }),
+            );
         }
         Ok(request)
     }
 
     /// The identifiers by which the processor knows the subject, as they are where it takes them so: two sides that normalise
     /// differently before they hash would miss each other.
-    fn identities(&self, notification: &Notification, discovery: &Discovery) -> Result<Vec<Value>, ChannelError> {
+    fn identities(
+        &self,
+        notification: &Notification,
+        discovery: &Discovery,
+    ) -> Result<Vec<Value>, ChannelError> {
         let identity = |(kind, value): &(IdentifierKind, Sensitive<String>)| {
-            let name = self.config.identity_types.get(&kind.0).map(String::as_str).or_else(|| (kind.0 == "email").then_some("email"))?;
-            let takes = |format: &str| discovery.supported_identities.iter().any(|supported| supported.identity_type == name && supported.identity_format == format);
+            let name = self
+                .config
+                .identity_types
+                .get(&kind.0)
+                .map(String::as_str)
+                .or_else(|| (kind.0 == "email").then_some("email"))?;
+            let takes = |format: &str| {
+                discovery.supported_identities.iter().any(|supported| {
+                    supported.identity_type == name && supported.identity_format == format
+                })
+            };
             let (value, format) = match (takes("raw"), takes("sha256")) {
                 (true, _) => (value.expose().clone(), "raw"),
                 (false, true) => (hashed(kind, value), "sha256"),
                 (false, false) => return None,
             };
-            Some(json!({ "identity_type": name, "identity_value": value, "identity_format": format }))
+            Some(
+                json!({ "identity_type": name, "identity_value": value, "identity_format": format }),
+            )
         };
-        let identities: Vec<Value> = notification.identifiers.iter().filter_map(identity).collect();
+        let identities: Vec<Value> = notification
+            .identifiers
+            .iter()
+            .filter_map(identity)
+            .collect();
         if identities.is_empty() {
             return Err(self.refused("it takes none of the identifiers by which it should know the subject; check `known_by` and `identity_types`"));
         }
@@ -328,8 +491,14 @@ impl OpendsrChannel {
     }
 
     fn check_external_id(&self, external_id: &str) -> Result<(), ChannelError> {
-        let is_v4 = uuid::Uuid::try_parse(external_id).is_ok_and(|id| id.get_version_num() == 4 && id.hyphenated().to_string() == external_id);
-        if is_v4 { Ok(()) } else { Err(self.unreadable("`subject_request_id` must be a UUID v4 in lower case")) }
+        let is_v4 = uuid::Uuid::try_parse(external_id).is_ok_and(|id| {
+            id.get_version_num() == 4 && id.hyphenated().to_string() == external_id
+        });
+        if is_v4 {
+            Ok(())
+        } else {
+            Err(self.unreadable("`subject_request_id` must be a UUID v4 in lower case"))
+        }
     }
 }
 
@@ -355,7 +524,11 @@ impl Channel for OpendsrChannel {
         }
     }
 
-    async fn poll(&self, _outreach: OutreachId, external_id: &str) -> Result<Option<Delivery>, ChannelError> {
+    async fn poll(
+        &self,
+        _outreach: OutreachId,
+        external_id: &str,
+    ) -> Result<Option<Delivery>, ChannelError> {
         match self.status(external_id).await? {
             Some(delivery) => Ok(Some(delivery)),
             None => Err(self.refused("it doesn't know the request; tell it again")),
@@ -366,19 +539,49 @@ impl Channel for OpendsrChannel {
         Ok(None)
     }
 
-    async fn verify_answer(&self, message: &ReceivedAnswer) -> Result<VerifiedAnswer, ChannelError> {
-        let header = |names: [&str; 2]| names.into_iter().find_map(|name| message.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()));
+    async fn verify_answer(
+        &self,
+        message: &ReceivedAnswer,
+    ) -> Result<VerifiedAnswer, ChannelError> {
+        let header = |names: [&str; 2]| {
+            names.into_iter().find_map(|name| {
+                message
+                    .headers
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .map(|(_, value)| value.as_str())
+            })
+        };
         let body = message.body.expose();
         self.verify(header(DOMAIN), header(SIGNATURE), body).await?;
-        let status: Status = serde_json::from_slice(body).map_err(|_| self.unreadable("it needs `subject_request_id` and `request_status`"))?;
-        let same = |url: &String| Url::parse(url).ok().zip(Url::parse(&message.url).ok()).is_some_and(|(theirs, ours)| theirs == ours);
+        let status: Status = serde_json::from_slice(body)
+            .map_err(|_| self.unreadable("it needs `subject_request_id` and `request_status`"))?;
+        let same = |url: &String| {
+            Url::parse(url)
+                .ok()
+                .zip(Url::parse(&message.url).ok())
+                .is_some_and(|(theirs, ours)| theirs == ours)
+        };
         if !status.status_callback_url.as_ref().is_some_and(same) {
-            let reason = "its `status_callback_url` is not the address that it was sent to".to_owned();
-            return Err(ChannelError::NotAuthentic { recipient: self.recipient.clone(), reason });
+            let reason =
+                "its `status_callback_url` is not the address that it was sent to".to_owned();
+            return Err(ChannelError::NotAuthentic {
+                recipient: self.recipient.clone(),
+                reason,
+            });
         }
         self.check_external_id(&status.subject_request_id)?;
         let answer = self.outcome(status.request_status.as_deref())?;
-        let level = if answer.is_some() { VerificationLevel::Signed } else { VerificationLevel::Acknowledged };
-        Ok(VerifiedAnswer { external_id: status.subject_request_id, answer, level, body_hash: sha256(body) })
+        let level = if answer.is_some() {
+            VerificationLevel::Signed
+        } else {
+            VerificationLevel::Acknowledged
+        };
+        Ok(VerifiedAnswer {
+            external_id: status.subject_request_id,
+            answer,
+            level,
+            body_hash: sha256(body),
+        })
     }
 }

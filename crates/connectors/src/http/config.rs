@@ -139,6 +139,10 @@ pub struct ListCall {
     /// How further pages are asked for.
     #[serde(default)]
     pub pagination: Pagination,
+    /// Statuses by which the service says that there are no items, e.g. 404 for a customer that it doesn't know. None by
+    /// default: a mistyped path answers 404 as well, and must not look like a subject without data.
+    #[serde(default)]
+    pub empty: Vec<u16>,
     /// Set when the service's answer is only about the values of the look-up although its items don't repeat them, as in
     /// `/customers/{customer_id}/notes`. Else an item that lacks a field of the look-up is refused.
     #[serde(default)]

@@ -55,56 +55,146 @@ struct LookUp<'a> {
 
 impl HttpConnector {
     /// The calls of a collection.
-    pub(super) fn source(&self, collection: &Arc<Collection>) -> Result<Source<'_>, ConnectorError> {
+    pub(super) fn source(
+        &self,
+        collection: &Arc<Collection>,
+    ) -> Result<Source<'_>, ConnectorError> {
         let config = self.collection_config(&collection.key, &collection.table)?;
-        Ok(Source { key: collection.key.clone(), config, collection: Some(Arc::clone(collection)) })
+        Ok(Source {
+            key: collection.key.clone(),
+            config,
+            collection: Some(Arc::clone(collection)),
+        })
     }
 
-    fn collection_config(&self, key: &CollectionKey, name: &str) -> Result<&CollectionConfig, ConnectorError> {
+    fn collection_config(
+        &self,
+        key: &CollectionKey,
+        name: &str,
+    ) -> Result<&CollectionConfig, ConnectorError> {
         self.config.collections.get(name).ok_or_else(|| {
-            let reason = format!("the connection of `{}` declares no collection `{name}`", self.service.system());
-            ConnectorError::Drift { collection: key.clone(), reason }
+            let reason = format!(
+                "the connection of `{}` declares no collection `{name}`",
+                self.service.system()
+            );
+            ConnectorError::Drift {
+                collection: key.clone(),
+                reason,
+            }
         })
     }
 
     /// Items that match any of the look-ups.
-    pub(super) fn find<'a>(&'a self, source: Source<'a>, ways: &[WaySearch]) -> Result<Finder<'a>, ConnectorError> {
+    pub(super) fn find<'a>(
+        &'a self,
+        source: Source<'a>,
+        ways: &[WaySearch],
+    ) -> Result<Finder<'a>, ConnectorError> {
         let mut look_ups = Vec::new();
         let mut everything = false;
-        for search in ways.iter().filter(|search| !search.values.expose().is_empty()) {
+        for search in ways
+            .iter()
+            .filter(|search| !search.values.expose().is_empty())
+        {
             let list = list_for(&source, &search.way)?;
             if list.by.is_empty() {
                 everything = true;
                 continue;
             }
             let fields = search.way.fields.clone();
-            look_ups.extend(search.values.expose().iter().map(|tuple| LookUp { list, fields: fields.clone(), values: Sensitive::new(tuple.clone()) }));
+            look_ups.extend(search.values.expose().iter().map(|tuple| LookUp {
+                list,
+                fields: fields.clone(),
+                values: Sensitive::new(tuple.clone()),
+            }));
         }
-        if let Some(list) = source.config.list.iter().find(|list| list.by.is_empty()).filter(|_| everything) {
-            look_ups = vec![LookUp { list, fields: Vec::new(), values: Sensitive::default() }];
+        if let Some(list) = source
+            .config
+            .list
+            .iter()
+            .find(|list| list.by.is_empty())
+            .filter(|_| everything)
+        {
+            look_ups = vec![LookUp {
+                list,
+                fields: Vec::new(),
+                values: Sensitive::default(),
+            }];
         }
         let wanted = Wanted::new(source.collection.as_deref(), ways);
-        Ok(Finder { connector: self, source, wanted, look_ups: look_ups.into_iter(), current: None, seen: HashSet::new() })
+        Ok(Finder {
+            connector: self,
+            source,
+            wanted,
+            look_ups: look_ups.into_iter(),
+            current: None,
+            seen: HashSet::new(),
+        })
     }
 
     /// Ids of items that point at `item` as `pointer` says, those left out that match `except`.
-    pub(super) async fn pointing(&self, pointer: &Pointer, from: Source<'_>, item: &Value, except: &[WaySearch]) -> Result<Vec<Sensitive<String>>, ConnectorError> {
-        let values: Option<Vec<String>> = pointer.pairs.iter().map(|(_, here)| member(item, here.as_ref()).and_then(|value| text(value, ValueKind::Other))).collect();
-        let Some(values) = values else { return Ok(Vec::new()) };
-        let way = Way { fields: pointer.pairs.iter().map(|(there, _)| there.clone()).collect(), ignore_case: false };
+    pub(super) async fn pointing(
+        &self,
+        pointer: &Pointer,
+        from: Source<'_>,
+        item: &Value,
+        except: &[WaySearch],
+    ) -> Result<Vec<Sensitive<String>>, ConnectorError> {
+        let values: Option<Vec<String>> = pointer
+            .pairs
+            .iter()
+            .map(|(_, here)| {
+                member(item, here.as_ref()).and_then(|value| text(value, ValueKind::Other))
+            })
+            .collect();
+        let Some(values) = values else {
+            return Ok(Vec::new());
+        };
+        let way = Way {
+            fields: pointer
+                .pairs
+                .iter()
+                .map(|(there, _)| there.clone())
+                .collect(),
+            ignore_case: false,
+        };
         let excepted = Wanted::new(from.collection.as_deref(), except);
-        let mut finder = self.find(from, &[WaySearch { way, values: Sensitive::new(vec![values]) }])?;
+        let mut finder = self.find(
+            from,
+            &[WaySearch {
+                way,
+                values: Sensitive::new(vec![values]),
+            }],
+        )?;
         let mut pointing = Vec::new();
         while let Some(found) = finder.next_page().await? {
-            pointing.extend(found.into_iter().filter(|found| !excepted.matches(found.value())).map(|found| found.id));
+            pointing.extend(
+                found
+                    .into_iter()
+                    .filter(|found| !excepted.matches(found.value()))
+                    .map(|found| found.id),
+            );
         }
         Ok(pointing)
     }
 
     /// Whether somebody else's item points at `item`.
-    pub(super) async fn is_shared(&self, guards: &[GuardSearch], item: &Value) -> Result<bool, ConnectorError> {
+    pub(super) async fn is_shared(
+        &self,
+        guards: &[GuardSearch],
+        item: &Value,
+    ) -> Result<bool, ConnectorError> {
         for guard in guards {
-            if !self.pointing(&guard.pointer, self.source(&guard.collection)?, item, &guard.except).await?.is_empty() {
+            if !self
+                .pointing(
+                    &guard.pointer,
+                    self.source(&guard.collection)?,
+                    item,
+                    &guard.except,
+                )
+                .await?
+                .is_empty()
+            {
                 return Ok(true);
             }
         }
@@ -112,12 +202,23 @@ impl HttpConnector {
     }
 
     /// The collection that a pointer comes from: one of `known`, else by its name alone.
-    pub(super) fn pointing_source<'a>(&'a self, pointer: &Pointer, known: &[Arc<Collection>]) -> Result<Source<'a>, ConnectorError> {
-        match known.iter().find(|collection| collection.key == pointer.from) {
+    pub(super) fn pointing_source<'a>(
+        &'a self,
+        pointer: &Pointer,
+        known: &[Arc<Collection>],
+    ) -> Result<Source<'a>, ConnectorError> {
+        match known
+            .iter()
+            .find(|collection| collection.key == pointer.from)
+        {
             Some(collection) => self.source(collection),
             None => {
                 let config = self.collection_config(&pointer.from, pointer.from.collection())?;
-                Ok(Source { key: pointer.from.clone(), config, collection: None })
+                Ok(Source {
+                    key: pointer.from.clone(),
+                    config,
+                    collection: None,
+                })
             }
         }
     }
@@ -125,22 +226,47 @@ impl HttpConnector {
 
 /// The list that serves a look-up: the one declared for exactly its fields, else the one that lists everything.
 fn list_for<'a>(source: &Source<'a>, way: &Way) -> Result<&'a ListCall, ConnectorError> {
-    let serves = |list: &&ListCall| list.by.len() == way.fields.len() && way.fields.iter().all(|field| list.by.iter().any(|by| by == field.as_ref()));
-    let exact = source.config.list.iter().find(serves).filter(|list| !list.by.is_empty());
-    exact.or_else(|| source.config.list.iter().find(|list| list.by.is_empty())).ok_or_else(|| {
-        let fields: Vec<&str> = way.fields.iter().map(AsRef::as_ref).collect();
-        ConnectorError::Drift { collection: source.key.clone(), reason: format!("its connection declares no `list` with `by: [{}]`", fields.join(", ")) }
-    })
+    let serves = |list: &&ListCall| {
+        list.by.len() == way.fields.len()
+            && way
+                .fields
+                .iter()
+                .all(|field| list.by.iter().any(|by| by == field.as_ref()))
+    };
+    let exact = source
+        .config
+        .list
+        .iter()
+        .find(serves)
+        .filter(|list| !list.by.is_empty());
+    exact
+        .or_else(|| source.config.list.iter().find(|list| list.by.is_empty()))
+        .ok_or_else(|| {
+            let fields: Vec<&str> = way.fields.iter().map(AsRef::as_ref).collect();
+            ConnectorError::Drift {
+                collection: source.key.clone(),
+                reason: format!(
+                    "its connection declares no `list` with `by: [{}]`",
+                    fields.join(", ")
+                ),
+            }
+        })
 }
 
 impl Finder<'_> {
     /// Matching items of the next page that has been read; `None` at the end.
     pub(super) async fn next_page(&mut self) -> Result<Option<Vec<Found>>, ConnectorError> {
         loop {
-            let Some((look_up, mut pages)) = self.current.take().map_or_else(|| self.begin(), |current| Ok(Some(current)))? else {
+            let Some((look_up, mut pages)) = self
+                .current
+                .take()
+                .map_or_else(|| self.begin(), |current| Ok(Some(current)))?
+            else {
                 return Ok(None);
             };
-            let Some(page) = pages.next().await? else { continue };
+            let Some(page) = pages.next().await? else {
+                continue;
+            };
             let mut found = Vec::new();
             for item in page.items() {
                 found.extend(self.accept(&look_up, item)?);
@@ -158,16 +284,28 @@ impl Finder<'_> {
 
 impl<'a> Finder<'a> {
     fn begin(&mut self) -> Result<Option<(LookUp<'a>, Pages<'a>)>, ConnectorError> {
-        let Some(look_up) = self.look_ups.next() else { return Ok(None) };
+        let Some(look_up) = self.look_ups.next() else {
+            return Ok(None);
+        };
         let named = look_up.fields.iter().map(|field| field.as_ref().to_owned());
-        let values: Vec<(String, String)> = named.zip(look_up.values.expose().iter().cloned()).collect();
-        let pages = Pages::new(&self.connector.service, look_up.list, &self.source.config.id, &values)?;
+        let values: Vec<(String, String)> =
+            named.zip(look_up.values.expose().iter().cloned()).collect();
+        let pages = Pages::new(
+            &self.connector.service,
+            look_up.list,
+            &self.source.config.id,
+            &values,
+        )?;
         Ok(Some((look_up, pages)))
     }
 
     /// The item, if it matches and has not been seen. Services search loosely; what they bring is compared again here, so
     /// that nobody else's item is taken for the subject's.
-    fn accept(&mut self, look_up: &LookUp<'_>, item: &Value) -> Result<Option<Found>, ConnectorError> {
+    fn accept(
+        &mut self,
+        look_up: &LookUp<'_>,
+        item: &Value,
+    ) -> Result<Option<Found>, ConnectorError> {
         let mut item = Sensitive::new(JsonValue(item.clone()));
         if look_up.list.scoped {
             let mut scoped = item.expose().0.clone();
@@ -185,7 +323,10 @@ impl<'a> Finder<'a> {
         let Some(id) = id_text(&item.expose().0, &self.source.config.id) else {
             return Err(self.drift(&format!("its items have no `{}`", self.source.config.id)));
         };
-        Ok(self.seen.insert(fingerprint(&id)).then(|| Found { id: Sensitive::new(id), item }))
+        Ok(self.seen.insert(fingerprint(&id)).then(|| Found {
+            id: Sensitive::new(id),
+            item,
+        }))
     }
 
     /// A list that was asked for by a field must show the field, or nothing could be compared. A list of everything may
@@ -199,14 +340,24 @@ impl<'a> Finder<'a> {
         if !look_up.fields.is_empty() {
             return Ok(());
         }
-        let Some(collection) = &self.source.collection else { return Ok(()) };
-        match self.wanted.fields().find(|name| member(item, name.as_ref()).is_none() && collection.field(name).is_none_or(|field| !field.nullable)) {
-            Some(field) => Err(self.drift(&format!("an item has no `{field}`; call the field nullable if that is right"))),
+        let Some(collection) = &self.source.collection else {
+            return Ok(());
+        };
+        match self.wanted.fields().find(|name| {
+            member(item, name.as_ref()).is_none()
+                && collection.field(name).is_none_or(|field| !field.nullable)
+        }) {
+            Some(field) => Err(self.drift(&format!(
+                "an item has no `{field}`; call the field nullable if that is right"
+            ))),
             None => Ok(()),
         }
     }
 
     fn drift(&self, reason: &str) -> ConnectorError {
-        ConnectorError::Drift { collection: self.source.key.clone(), reason: reason.to_owned() }
+        ConnectorError::Drift {
+            collection: self.source.key.clone(),
+            reason: reason.to_owned(),
+        }
     }
 }

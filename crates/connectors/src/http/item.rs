@@ -28,7 +28,9 @@ pub(super) fn set_member(item: &mut Value, path: &str, value: Value) {
     }
     let Value::Object(members) = item else { return };
     match path.split_once('.') {
-        Some((first, rest)) if !members.contains_key(path) => set_member(members.entry(first).or_insert(Value::Null), rest, value),
+        Some((first, rest)) if !members.contains_key(path) => {
+            set_member(members.entry(first).or_insert(Value::Null), rest, value)
+        }
         _ => drop(members.insert(path.to_owned(), value)),
     }
 }
@@ -38,7 +40,14 @@ pub(super) fn text(value: &Value, kind: ValueKind) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(canonical(kind, text)),
-        Value::Number(number) => Some(canonical(if kind == ValueKind::Text { ValueKind::Decimal } else { kind }, &number.to_string())),
+        Value::Number(number) => Some(canonical(
+            if kind == ValueKind::Text {
+                ValueKind::Decimal
+            } else {
+                kind
+            },
+            &number.to_string(),
+        )),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
     }
 }
@@ -55,7 +64,10 @@ pub(super) fn id_text(item: &Value, id: &str) -> Option<String> {
 /// A short digest by which an item is recognised without keeping its id.
 pub(super) fn fingerprint(id: &str) -> [u8; 16] {
     let mut short = [0; 16];
-    short.iter_mut().zip(digest::digest(&digest::SHA256, id.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
+    short
+        .iter_mut()
+        .zip(digest::digest(&digest::SHA256, id.as_bytes()).as_ref())
+        .for_each(|(to, from)| *to = *from);
     short
 }
 
@@ -74,12 +86,19 @@ struct WantedWay {
 impl Wanted {
     /// Kinds of values are taken from `collection`, where it is known.
     pub(super) fn new(collection: Option<&Collection>, ways: &[WaySearch]) -> Self {
-        Self { ways: ways.iter().map(|search| WantedWay::new(collection, search)).collect() }
+        Self {
+            ways: ways
+                .iter()
+                .map(|search| WantedWay::new(collection, search))
+                .collect(),
+        }
     }
 
     /// The first look-up that the item matches, with the values as compared.
     pub(super) fn found_by(&self, item: &Value) -> Option<(&Way, Tuple)> {
-        self.ways.iter().find_map(|wanted| wanted.matching(item).map(|tuple| (&wanted.way, tuple)))
+        self.ways
+            .iter()
+            .find_map(|wanted| wanted.matching(item).map(|tuple| (&wanted.way, tuple)))
     }
 
     /// All fields that are compared.
@@ -95,45 +114,92 @@ impl Wanted {
 
 impl WantedWay {
     fn new(collection: Option<&Collection>, search: &WaySearch) -> Self {
-        let kind = |name: &FieldName| collection.and_then(|collection| collection.field(name)).map_or(ValueKind::Other, |field| field.kind);
-        let mut wanted = Self { way: search.way.clone(), kinds: search.way.fields.iter().map(kind).collect(), tuples: Sensitive::default() };
-        let mut tuples: Vec<Tuple> = search.values.expose().iter().map(|tuple| wanted.comparable(tuple.iter().map(String::as_str))).collect();
+        let kind = |name: &FieldName| {
+            collection
+                .and_then(|collection| collection.field(name))
+                .map_or(ValueKind::Other, |field| field.kind)
+        };
+        let mut wanted = Self {
+            way: search.way.clone(),
+            kinds: search.way.fields.iter().map(kind).collect(),
+            tuples: Sensitive::default(),
+        };
+        let mut tuples: Vec<Tuple> = search
+            .values
+            .expose()
+            .iter()
+            .map(|tuple| wanted.comparable(tuple.iter().map(String::as_str)))
+            .collect();
         tuples.sort_unstable();
         wanted.tuples = Sensitive::new(tuples);
         wanted
     }
 
     fn comparable<'a>(&self, values: impl Iterator<Item = &'a str>) -> Tuple {
-        let one_case = |text: String| if self.way.ignore_case { text.to_lowercase() } else { text };
-        values.zip(&self.kinds).map(|(value, kind)| one_case(canonical(*kind, value))).collect()
+        let one_case = |text: String| {
+            if self.way.ignore_case {
+                text.to_lowercase()
+            } else {
+                text
+            }
+        };
+        values
+            .zip(&self.kinds)
+            .map(|(value, kind)| one_case(canonical(*kind, value)))
+            .collect()
     }
 
     fn matching(&self, item: &Value) -> Option<Tuple> {
-        let texts: Option<Vec<String>> =
-            self.way.fields.iter().zip(&self.kinds).map(|(field, kind)| member(item, field.as_ref()).and_then(|value| text(value, *kind))).collect();
+        let texts: Option<Vec<String>> = self
+            .way
+            .fields
+            .iter()
+            .zip(&self.kinds)
+            .map(|(field, kind)| member(item, field.as_ref()).and_then(|value| text(value, *kind)))
+            .collect();
         let tuple = self.comparable(texts?.iter().map(String::as_str));
-        self.tuples.expose().binary_search(&tuple).is_ok().then_some(tuple)
+        self.tuples
+            .expose()
+            .binary_search(&tuple)
+            .is_ok()
+            .then_some(tuple)
     }
 }
 
 /// Whether a retention rule keeps the item. What can't be read as a moment must stay.
 pub(super) fn is_retained(item: &Value, cutoff: &Cutoff) -> bool {
-    let Some((field, _)) = &cutoff.since else { return true };
-    member(item, field.as_ref()).and_then(moment).is_none_or(|moment| moment >= cutoff.from)
+    let Some((field, _)) = &cutoff.since else {
+        return true;
+    };
+    member(item, field.as_ref())
+        .and_then(moment)
+        .is_none_or(|moment| moment >= cutoff.from)
 }
 
 /// Reads RFC 3339, a civil date (counted to its end, so that nothing goes a day early) or seconds or milliseconds since 1970.
 fn moment(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => {
-            let number = number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds as i64))?;
-            if number.abs() > 100_000_000_000 { Timestamp::from_millisecond(number).ok() } else { Timestamp::from_second(number).ok() }
+            let number = number
+                .as_i64()
+                .or_else(|| number.as_f64().map(|seconds| seconds as i64))?;
+            if number.abs() > 100_000_000_000 {
+                Timestamp::from_millisecond(number).ok()
+            } else {
+                Timestamp::from_second(number).ok()
+            }
         }
         Value::String(text) => {
             let text = text.trim();
             let civil = || text.parse::<DateTime>().ok().filter(|_| text.len() > 10);
             let end_of_day = || text.parse::<Date>().ok().map(|date| date.at(23, 59, 59, 0));
-            text.parse().ok().or_else(|| civil().or_else(end_of_day)?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp()))
+            text.parse().ok().or_else(|| {
+                civil()
+                    .or_else(end_of_day)?
+                    .to_zoned(TimeZone::UTC)
+                    .ok()
+                    .map(|zoned| zoned.timestamp())
+            })
         }
         _ => None,
     }
@@ -141,21 +207,42 @@ fn moment(value: &Value) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )]
     use serde_json::json;
 
     use super::*;
 
     fn wanted(fields: &[&str], ignore_case: bool, tuples: &[&[&str]]) -> Wanted {
-        let way = Way { fields: fields.iter().map(|field| FieldName::from(*field)).collect(), ignore_case };
-        let values = tuples.iter().map(|tuple| tuple.iter().map(|value| (*value).to_owned()).collect()).collect();
-        Wanted::new(None, &[WaySearch { way, values: Sensitive::new(values) }])
+        let way = Way {
+            fields: fields.iter().map(|field| FieldName::from(*field)).collect(),
+            ignore_case,
+        };
+        let values = tuples
+            .iter()
+            .map(|tuple| tuple.iter().map(|value| (*value).to_owned()).collect())
+            .collect();
+        Wanted::new(
+            None,
+            &[WaySearch {
+                way,
+                values: Sensitive::new(values),
+            }],
+        )
     }
 
     #[test]
     fn members_are_reached_by_dot_paths_and_by_names_with_dots() {
         let item = json!({"requester": {"email": "a@b.example", "x.y": {"z": 1}}, "a.b": 2});
-        assert_eq!(member(&item, "requester.email"), Some(&json!("a@b.example")));
+        assert_eq!(
+            member(&item, "requester.email"),
+            Some(&json!("a@b.example"))
+        );
         assert_eq!(member(&item, "requester.x.y.z"), Some(&json!(1)));
         assert_eq!(member(&item, "a.b"), Some(&json!(2)));
         assert_eq!(member(&item, "requester.phone"), None);
@@ -166,7 +253,10 @@ mod tests {
         let mut item = json!({"requester": {"email": "a", "name": "b"}});
         set_member(&mut item, "requester.email", Value::Null);
         set_member(&mut item, "notes.text", json!("x"));
-        assert_eq!(item, json!({"requester": {"email": null, "name": "b"}, "notes": {"text": "x"}}));
+        assert_eq!(
+            item,
+            json!({"requester": {"email": null, "name": "b"}, "notes": {"text": "x"}})
+        );
     }
 
     #[test]
@@ -187,10 +277,24 @@ mod tests {
     #[test]
     fn what_can_not_be_read_as_a_moment_must_stay() {
         let from: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
-        let cutoff = Cutoff { since: Some(("at".into(), ValueKind::Timestamp)), from };
+        let cutoff = Cutoff {
+            since: Some(("at".into(), ValueKind::Timestamp)),
+            from,
+        };
         let stays = |at: Value| is_retained(&json!({ "at": at }), &cutoff);
-        assert!(stays(json!("2026-01-10T00:00:00Z")) && stays(json!(1_800_000_000)) && stays(json!("2026-01-10")) && stays(json!("soon")) && stays(Value::Null));
-        assert!(!stays(json!("2026-01-09T23:00:00+00:00")) && !stays(json!(1_700_000_000)) && !stays(json!(1_700_000_000_000_u64)) && !stays(json!("2026-01-09")));
+        assert!(
+            stays(json!("2026-01-10T00:00:00Z"))
+                && stays(json!(1_800_000_000))
+                && stays(json!("2026-01-10"))
+                && stays(json!("soon"))
+                && stays(Value::Null)
+        );
+        assert!(
+            !stays(json!("2026-01-09T23:00:00+00:00"))
+                && !stays(json!(1_700_000_000))
+                && !stays(json!(1_700_000_000_000_u64))
+                && !stays(json!("2026-01-09"))
+        );
         assert!(!stays(json!("2026-01-09 12:00:00")) && stays(json!("2026-01-10 12:00:00")));
     }
 }

@@ -29,33 +29,66 @@ pub(crate) enum Destinations {
 impl Destinations {
     /// A client that can reach these destinations and no others, except through URLs that [`Self::check`] refuses.
     /// Follows no redirects.
-    pub(crate) fn client(self, timeout: Duration, trusted_ca: Option<&str>) -> Result<Client, String> {
+    pub(crate) fn client(
+        self,
+        timeout: Duration,
+        trusted_ca: Option<&str>,
+    ) -> Result<Client, String> {
         self.build(timeout, trusted_ca, Policy::none())
     }
 
     /// The same for reading: follows redirects within the same host. Not for calls that change something, because some
     /// redirects turn them into a GET whose success would mean nothing.
-    pub(crate) fn reading_client(self, timeout: Duration, trusted_ca: Option<&str>) -> Result<Client, String> {
+    pub(crate) fn reading_client(
+        self,
+        timeout: Duration,
+        trusted_ca: Option<&str>,
+    ) -> Result<Client, String> {
         let policy = Policy::custom(|attempt| {
-            let leaves = attempt.previous().last().is_none_or(|from| from.origin() != attempt.url().origin());
-            if leaves || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+            let leaves = attempt
+                .previous()
+                .last()
+                .is_none_or(|from| from.origin() != attempt.url().origin());
+            if leaves || attempt.previous().len() > 5 {
+                attempt.stop()
+            } else {
+                attempt.follow()
+            }
         });
         self.build(timeout, trusted_ca, policy)
     }
 
-    fn build(self, timeout: Duration, trusted_ca: Option<&str>, redirects: Policy) -> Result<Client, String> {
+    fn build(
+        self,
+        timeout: Duration,
+        trusted_ca: Option<&str>,
+        redirects: Policy,
+    ) -> Result<Client, String> {
         let connecting = timeout.min(Duration::from_secs(10));
-        let builder = Client::builder().timeout(timeout).connect_timeout(connecting).user_agent("privity").referer(false).redirect(redirects);
+        let builder = Client::builder()
+            .timeout(timeout)
+            .connect_timeout(connecting)
+            .user_agent("privity")
+            .referer(false)
+            .redirect(redirects);
         let builder = match self {
             Self::Own { .. } => builder,
             // A proxy would resolve the name itself, and our check would check nothing.
             Self::Public { .. } => builder.no_proxy().dns_resolver(Guarded(self)),
         };
-        let certificates = match trusted_ca {
-            None => Vec::new(),
-            Some(pem) => Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| "`trusted_ca` holds no certificates in PEM form")?,
-        };
-        builder.tls_certs_merge(certificates).build().map_err(|_| "the HTTP client can't be set up; check `trusted_ca`".to_owned())
+        let bundle = trusted_ca.map(|pem| {
+            Certificate::from_pem_bundle(pem.as_bytes())
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+        });
+        let certificates = bundle
+            .map(|bundle| bundle.ok_or("`trusted_ca` holds no certificates in PEM form"))
+            .transpose()?
+            .unwrap_or_default();
+        builder
+            .tls_certs_merge(certificates)
+            .build()
+            .map_err(|_| "the HTTP client can't be set up; check `trusted_ca`".to_owned())
     }
 
     /// Refuses a URL whose scheme or literal address isn't allowed. Names are checked when they are resolved.
@@ -64,7 +97,8 @@ impl Destinations {
             return Err("a URL must not hold a name or password; use `auth`".to_owned());
         }
         let literal = literal_address(url);
-        let loopback = url.host_str() == Some("localhost") || literal.is_some_and(|address| address.is_loopback());
+        let loopback = url.host_str() == Some("localhost")
+            || literal.is_some_and(|address| address.is_loopback());
         match (url.scheme(), self) {
             ("https", Self::Own { .. }) => Ok(()),
             ("http", Self::Own { allow_insecure }) if loopback || allow_insecure => Ok(()),
@@ -78,20 +112,27 @@ impl Destinations {
 
     /// Reads and checks a URL.
     pub(crate) fn parse(self, url: &str) -> Result<Url, String> {
-        let url = Url::parse(url).map_err(|_| "this is not a URL; it should look like `https://host/path`".to_owned())?;
+        let url = Url::parse(url)
+            .map_err(|_| "this is not a URL; it should look like `https://host/path`".to_owned())?;
         self.check(&url).map(|()| url)
     }
 
     fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Own { .. } => true,
-            Self::Public { allow_loopback } => is_public(address) || (allow_loopback && address.is_loopback()),
+            Self::Public { allow_loopback } => {
+                is_public(address) || (allow_loopback && address.is_loopback())
+            }
         }
     }
 }
 
 fn literal_address(url: &Url) -> Option<IpAddr> {
-    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    url.host_str()?
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse()
+        .ok()
 }
 
 /// Resolves names and withholds addresses that aren't allowed.
@@ -102,7 +143,9 @@ impl Resolve for Guarded {
         let destinations = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| destinations.allows(address.ip())).collect();
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| destinations.allows(address.ip()))
+                .collect();
             if allowed.is_empty() {
                 return Err("the name leads to a private address".into());
             }
@@ -194,8 +237,14 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 /// Reads an answer up to `max_bytes`, piece by piece, so that an endless one is dropped early.
-pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Sensitive<Vec<u8>>, CallError> {
-    if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes)) {
+pub(crate) async fn read(
+    mut response: Response,
+    max_bytes: usize,
+) -> Result<Sensitive<Vec<u8>>, CallError> {
+    if response
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
+    {
         return Err(CallError::TooLarge);
     }
     let mut body = Vec::new();
@@ -229,15 +278,26 @@ impl Exchange {
     /// Whether trying again later, unchanged, can help.
     pub(crate) fn is_transient(&self) -> bool {
         let status = self.status;
-        status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
+        status.is_server_error()
+            || matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+            )
     }
 }
 
 /// Sends a request and reads the answer.
-pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Exchange, CallError> {
+pub(crate) async fn exchange(
+    request: RequestBuilder,
+    max_bytes: usize,
+) -> Result<Exchange, CallError> {
     let response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    Ok(Exchange { status, headers, body: read(response, max_bytes).await? })
+    Ok(Exchange {
+        status,
+        headers,
+        body: read(response, max_bytes).await?,
+    })
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986, for one path segment or one part of a query.
@@ -245,7 +305,9 @@ pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -254,41 +316,103 @@ pub(crate) fn percent_encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )]
     use super::*;
 
     #[test]
     fn only_addresses_of_the_public_internet_count_as_public() {
         let inside = [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "192.0.2.1",
-            "198.18.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-            "2002:7f00:1::", "2001:db8::1", "::10.0.0.1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "::10.0.0.1",
         ];
         for address in inside {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
-        for address in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        for address in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+        ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
     }
 
     #[test]
     fn recipients_are_told_over_https_at_public_addresses_only() {
-        let public = Destinations::Public { allow_loopback: false };
-        let refused = ["http://recipient.example/", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/", "https://169.254.169.254/", "ftp://a.example/", "https://a:b@c.example/"];
+        let public = Destinations::Public {
+            allow_loopback: false,
+        };
+        let refused = [
+            "http://recipient.example/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://169.254.169.254/",
+            "ftp://a.example/",
+            "https://a:b@c.example/",
+        ];
         for url in refused {
             assert!(public.parse(url).is_err(), "{url}");
         }
         assert!(public.parse("https://recipient.example/hook").is_ok());
-        assert!(Destinations::Public { allow_loopback: true }.parse("http://127.0.0.1:8080/").is_ok());
-        assert!(Destinations::Public { allow_loopback: true }.parse("https://10.0.0.1/").is_err());
+        assert!(
+            Destinations::Public {
+                allow_loopback: true
+            }
+            .parse("http://127.0.0.1:8080/")
+            .is_ok()
+        );
+        assert!(
+            Destinations::Public {
+                allow_loopback: true
+            }
+            .parse("https://10.0.0.1/")
+            .is_err()
+        );
     }
 
     #[test]
     fn clear_text_stays_on_this_machine_unless_allowed() {
-        let own = Destinations::Own { allow_insecure: false };
+        let own = Destinations::Own {
+            allow_insecure: false,
+        };
         assert!(own.parse("http://desk.example/").is_err());
         assert!(own.parse("http://localhost:1/").is_ok() && own.parse("https://10.0.0.1/").is_ok());
-        assert!(Destinations::Own { allow_insecure: true }.parse("http://desk.example/").is_ok());
+        assert!(
+            Destinations::Own {
+                allow_insecure: true
+            }
+            .parse("http://desk.example/")
+            .is_ok()
+        );
     }
 }

@@ -8,7 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use domain::data_map::SystemKey;
 use domain::row::JsonValue;
 use domain::sensitive::Sensitive;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER,
+};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -63,24 +65,41 @@ pub(super) struct Answered {
 /// What one attempt came to.
 enum Attempt {
     Answered(Answered),
-    Again { after: Option<Duration>, error: ConnectorError },
+    Again {
+        after: Option<Duration>,
+        error: ConnectorError,
+    },
 }
 
 impl Service {
     /// Refuses a configuration that can't work.
     pub(super) fn new(system: SystemKey, config: &HttpConfig) -> Result<Self, ConnectorError> {
-        let wrong = |reason: String| ConnectorError::Failed { system: system.clone(), doing: "reading its configuration", reason };
-        let destinations = Destinations::Own { allow_insecure: config.allow_insecure };
-        let base = destinations.parse(&config.base_url).map_err(|reason| wrong(format!("`base_url`: {reason}")))?;
+        let wrong = |reason: String| ConnectorError::Failed {
+            system: system.clone(),
+            doing: "reading its configuration",
+            reason,
+        };
+        let destinations = Destinations::Own {
+            allow_insecure: config.allow_insecure,
+        };
+        let base = destinations
+            .parse(&config.base_url)
+            .map_err(|reason| wrong(format!("`base_url`: {reason}")))?;
         if base.query().is_some() || base.fragment().is_some() {
             return Err(wrong("`base_url` must end with its path".to_owned()));
         }
         if let Some(Auth::OauthClientCredentials { token_url, .. }) = &config.auth {
-            destinations.parse(token_url).map_err(|reason| wrong(format!("`token_url`: {reason}")))?;
+            destinations
+                .parse(token_url)
+                .map_err(|reason| wrong(format!("`token_url`: {reason}")))?;
         }
         let timeout = Duration::from_secs(u64::from(config.timeout_seconds.get()));
-        let client = destinations.client(timeout, config.trusted_ca.as_deref()).map_err(&wrong)?;
-        let reading = destinations.reading_client(timeout, config.trusted_ca.as_deref()).map_err(&wrong)?;
+        let client = destinations
+            .client(timeout, config.trusted_ca.as_deref())
+            .map_err(&wrong)?;
+        let reading = destinations
+            .reading_client(timeout, config.trusted_ca.as_deref())
+            .map_err(&wrong)?;
         Ok(Self {
             client,
             reading,
@@ -91,7 +110,9 @@ impl Service {
             retries: config.retries,
             retry_wait: Duration::from_millis(config.retry_wait_milliseconds),
             max_bytes: config.max_page_bytes,
-            gap: config.rate_limit_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get()),
+            gap: config
+                .rate_limit_per_second
+                .map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get()),
             next_call: Mutex::new(None),
             token: Mutex::new(None),
             system,
@@ -108,27 +129,43 @@ impl Service {
     }
 
     /// The URL of a path below the base, with parameters.
-    pub(super) fn url<'a>(&self, path: &str, query: impl Iterator<Item = (&'a str, String)>) -> Result<Url, ConnectorError> {
+    pub(super) fn url<'a>(
+        &self,
+        path: &str,
+        query: impl Iterator<Item = (&'a str, String)>,
+    ) -> Result<Url, ConnectorError> {
         let mut text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         for (name, value) in query {
             text.push(if text.contains('?') { '&' } else { '?' });
-            text.push_str(&format!("{}={}", percent_encode(name), percent_encode(&value)));
+            text.push_str(&format!(
+                "{}={}",
+                percent_encode(name),
+                percent_encode(&value)
+            ));
         }
         self.within(&text)
     }
 
     /// Reads a URL that the service itself gave, absolute or relative to `from`; refuses one that leads to another host.
     pub(super) fn follow(&self, from: &Url, link: &str) -> Result<Url, ConnectorError> {
-        let joined = from.join(link).map_err(|_| self.failed("following a page's link", "it isn't a URL"))?;
+        let joined = from
+            .join(link)
+            .map_err(|_| self.failed("following a page's link", "it isn't a URL"))?;
         self.within(joined.as_str())
     }
 
     fn within(&self, text: &str) -> Result<Url, ConnectorError> {
-        let url = Url::parse(text).map_err(|_| self.failed("building a URL", "a path is not valid"))?;
+        let url =
+            Url::parse(text).map_err(|_| self.failed("building a URL", "a path is not valid"))?;
         if url.origin() != self.base.origin() {
-            return Err(self.failed("building a URL", "it would lead to another host than `base_url`"));
+            return Err(self.failed(
+                "building a URL",
+                "it would lead to another host than `base_url`",
+            ));
         }
-        self.destinations.check(&url).map_err(|reason| self.failed("building a URL", &reason))?;
+        self.destinations
+            .check(&url)
+            .map_err(|reason| self.failed("building a URL", &reason))?;
         Ok(url)
     }
 
@@ -138,14 +175,17 @@ impl Service {
         let mut renewed = false;
         loop {
             let (after, error) = match self.attempt(call).await? {
-                Attempt::Answered(answer) if answer.status == 401 && !renewed && self.forget_token().await => {
+                Attempt::Answered(answer)
+                    if answer.status == 401 && !renewed && self.forget_token().await =>
+                {
                     renewed = true;
                     continue;
                 }
                 Attempt::Answered(answer) => return self.permitted(call, answer),
                 Attempt::Again { after, error } => (after, error),
             };
-            let wait = after.unwrap_or_else(|| self.retry_wait.saturating_mul(2_u32.saturating_pow(tried)));
+            let wait = after
+                .unwrap_or_else(|| self.retry_wait.saturating_mul(2_u32.saturating_pow(tried)));
             if tried >= self.retries || after.is_some_and(|after| after > LONGEST_WAIT) {
                 return Err(error);
             }
@@ -157,25 +197,50 @@ impl Service {
     /// A GET of a path that is declared, query included.
     pub(super) async fn get(&self, path: &str) -> Result<Answered, ConnectorError> {
         let what = format!("GET {}", path.split('?').next().unwrap_or_default());
-        self.call(&Call { what, method: Method::GET, url: self.url(path, std::iter::empty())?, body: None }).await
+        self.call(&Call {
+            what,
+            method: Method::GET,
+            url: self.url(path, std::iter::empty())?,
+            body: None,
+        })
+        .await
     }
 
     async fn attempt(&self, call: &Call) -> Result<Attempt, ConnectorError> {
         self.keep_pace().await;
         let mut request = self.signed_in(call).await?;
         if let Some(body) = &call.body {
-            let bytes = serde_json::to_vec(&body.expose().0).map_err(|_| self.failed("writing a body", "it can't be written as JSON"))?;
+            let bytes = serde_json::to_vec(&body.expose().0)
+                .map_err(|_| self.failed("writing a body", "it can't be written as JSON"))?;
             request = request.header(CONTENT_TYPE, "application/json").body(bytes);
         }
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Ok(Attempt::Again { after: None, error: self.not_answered(call, &error.into()) }),
+            Err(error) => {
+                return Ok(Attempt::Again {
+                    after: None,
+                    error: self.not_answered(call, &error.into()),
+                });
+            }
         };
         let status = response.status();
-        if status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED) {
-            let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+        if status == StatusCode::TOO_MANY_REQUESTS
+            || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
+        {
+            let after = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok())
+                .and_then(|value| value.trim().parse().ok())
+                .map(Duration::from_secs);
             let reason = format!("`{}` answered {}", call.what, status.as_u16());
-            return Ok(Attempt::Again { after, error: ConnectorError::Unreachable { system: self.system.clone(), reason } });
+            return Ok(Attempt::Again {
+                after,
+                error: ConnectorError::Unreachable {
+                    system: self.system.clone(),
+                    reason,
+                },
+            });
         }
         let next = next_link(response.headers());
         match read(response, self.max_bytes).await {
@@ -186,23 +251,37 @@ impl Service {
     }
 
     fn permitted(&self, call: &Call, answer: Answered) -> Result<Answered, ConnectorError> {
-        let refused = |why: &str| Err(ConnectorError::Refused { system: self.system.clone(), reason: format!("`{}` {why}", call.what) });
+        let refused = |why: &str| {
+            Err(ConnectorError::Refused {
+                system: self.system.clone(),
+                reason: format!("`{}` {why}", call.what),
+            })
+        };
         match answer.status {
             401 => refused("answered 401; check the credentials"),
             403 => refused("answered 403; give our credentials the right to make this call"),
-            300..=399 => refused("redirects to another host; set `base_url` to where the service is"),
+            300..=399 => {
+                refused("redirects to another host; set `base_url` to where the service is")
+            }
             _ => Ok(answer),
         }
     }
 
-    fn json(&self, call: &Call, status: StatusCode, bytes: &Sensitive<Vec<u8>>) -> Result<Sensitive<JsonValue>, ConnectorError> {
+    fn json(
+        &self,
+        call: &Call,
+        status: StatusCode,
+        bytes: &Sensitive<Vec<u8>>,
+    ) -> Result<Sensitive<JsonValue>, ConnectorError> {
         if bytes.expose().iter().all(u8::is_ascii_whitespace) {
             return Ok(Sensitive::default());
         }
         match serde_json::from_slice(bytes.expose()) {
             Ok(value) => Ok(Sensitive::new(JsonValue(value))),
             // What stands in an error page is nothing to us, and what a deletion prints neither.
-            Err(_) if !status.is_success() || call.method != Method::GET => Ok(Sensitive::default()),
+            Err(_) if !status.is_success() || call.method != Method::GET => {
+                Ok(Sensitive::default())
+            }
             Err(_) => Err(self.failed_call(call, "its answer is not JSON")),
         }
     }
@@ -210,13 +289,23 @@ impl Service {
     fn not_answered(&self, call: &Call, error: &CallError) -> ConnectorError {
         let reason = format!("`{}`: {}", call.what, error.reason(self.max_bytes));
         match error {
-            CallError::TimedOut => ConnectorError::TimedOut { system: self.system.clone(), reason },
-            _ => ConnectorError::Unreachable { system: self.system.clone(), reason },
+            CallError::TimedOut => ConnectorError::TimedOut {
+                system: self.system.clone(),
+                reason,
+            },
+            _ => ConnectorError::Unreachable {
+                system: self.system.clone(),
+                reason,
+            },
         }
     }
 
     pub(super) fn failed(&self, doing: &'static str, reason: &str) -> ConnectorError {
-        ConnectorError::Failed { system: self.system.clone(), doing, reason: reason.to_owned() }
+        ConnectorError::Failed {
+            system: self.system.clone(),
+            doing,
+            reason: reason.to_owned(),
+        }
     }
 
     pub(super) fn failed_call(&self, call: &Call, reason: &str) -> ConnectorError {
@@ -237,7 +326,11 @@ impl Service {
 
     /// The request with our headers and credentials.
     async fn signed_in(&self, call: &Call) -> Result<RequestBuilder, ConnectorError> {
-        let client = if call.method == Method::GET { &self.reading } else { &self.client };
+        let client = if call.method == Method::GET {
+            &self.reading
+        } else {
+            &self.client
+        };
         let mut url = call.url.clone();
         let credential = match &self.auth {
             None => None,
@@ -247,13 +340,24 @@ impl Service {
             }
             Some(Auth::Header { name, value }) => Some((name.as_str(), value.clone())),
             Some(Auth::Bearer(token)) => Some((AUTHORIZATION.as_str(), bearer(token))),
-            Some(Auth::Basic { username, password }) => Some((AUTHORIZATION.as_str(), basic(username, password.expose()))),
-            Some(Auth::OauthClientCredentials { token_url, client_id, client_secret, scope }) => {
-                let token = self.token(token_url, client_id, client_secret, scope.as_deref()).await?;
+            Some(Auth::Basic { username, password }) => {
+                Some((AUTHORIZATION.as_str(), basic(username, password.expose())))
+            }
+            Some(Auth::OauthClientCredentials {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+            }) => {
+                let token = self
+                    .token(token_url, client_id, client_secret, scope.as_deref())
+                    .await?;
                 Some((AUTHORIZATION.as_str(), bearer(&token)))
             }
         };
-        let request = client.request(call.method.clone(), url).headers(self.headers.clone());
+        let request = client
+            .request(call.method.clone(), url)
+            .headers(self.headers.clone());
         match credential {
             None => Ok(request),
             Some((name, value)) => Ok(request.header(name, self.secret(&value)?)),
@@ -261,35 +365,79 @@ impl Service {
     }
 
     fn secret(&self, text: &Sensitive<String>) -> Result<HeaderValue, ConnectorError> {
-        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| self.failed("signing in", "the credentials hold a character that no header may hold"))?;
+        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| {
+            self.failed(
+                "signing in",
+                "the credentials hold a character that no header may hold",
+            )
+        })?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    async fn token(&self, url: &str, id: &str, secret: &Sensitive<String>, scope: Option<&str>) -> Result<Sensitive<String>, ConnectorError> {
+    async fn token(
+        &self,
+        url: &str,
+        id: &str,
+        secret: &Sensitive<String>,
+        scope: Option<&str>,
+    ) -> Result<Sensitive<String>, ConnectorError> {
         let mut kept = self.token.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(token.value.clone());
         }
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(scope.map(|scope| ("scope", scope)));
-        let unreachable = |error: CallError| ConnectorError::Unreachable { system: self.system.clone(), reason: format!("`token_url`: {}", error.reason(self.max_bytes)) };
+        let unreachable = |error: CallError| ConnectorError::Unreachable {
+            system: self.system.clone(),
+            reason: format!("`token_url`: {}", error.reason(self.max_bytes)),
+        };
         // RFC 6749 section 2.3.1: both are form-encoded before they go into the header.
         let credentials = basic(&percent_encode(id), &percent_encode(secret.expose()));
-        let request = self.client.post(url).header(AUTHORIZATION, self.secret(&credentials)?).form(&form);
-        let response = request.send().await.map_err(|error| unreachable(error.into()))?;
+        let request = self
+            .client
+            .post(url)
+            .header(AUTHORIZATION, self.secret(&credentials)?)
+            .form(&form);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable(error.into()))?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(unreachable(CallError::Unreachable(format!("answered {}", status.as_u16()))));
+            return Err(unreachable(CallError::Unreachable(format!(
+                "answered {}",
+                status.as_u16()
+            ))));
         }
         if !status.is_success() {
-            let reason = format!("`token_url` answered {}; check `client_id`, `client_secret` and `scope`", status.as_u16());
-            return Err(ConnectorError::Refused { system: self.system.clone(), reason });
+            let reason = format!(
+                "`token_url` answered {}; check `client_id`, `client_secret` and `scope`",
+                status.as_u16()
+            );
+            return Err(ConnectorError::Refused {
+                system: self.system.clone(),
+                reason,
+            });
         }
         let body = read(response, 64 * 1024).await.map_err(unreachable)?;
-        let answer: TokenAnswer = serde_json::from_slice(body.expose()).map_err(|_| self.failed("signing in", "`token_url` answered without an `access_token`"))?;
-        let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(300).saturating_sub(30).min(86_400));
-        *kept = Some(Token { value: answer.access_token.clone(), until: Instant::now() + lifetime });
+        let answer: TokenAnswer = serde_json::from_slice(body.expose()).map_err(|_| {
+            self.failed(
+                "signing in",
+                "`token_url` answered without an `access_token`",
+            )
+        })?;
+        let lifetime = Duration::from_secs(
+            answer
+                .expires_in
+                .unwrap_or(300)
+                .saturating_sub(30)
+                .min(86_400),
+        );
+        *kept = Some(Token {
+            value: answer.access_token.clone(),
+            until: Instant::now() + lifetime,
+        });
         Ok(answer.access_token)
     }
 
@@ -316,37 +464,81 @@ fn basic(name: &str, password: &str) -> Sensitive<String> {
 }
 
 fn headers(config: &HttpConfig) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+    let mut headers =
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
     for (name, value) in &config.headers {
         let wrong = || format!("`{name}` is not a header with a valid name and value");
-        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?, HeaderValue::from_str(value).map_err(|_| wrong())?);
+        headers.insert(
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?,
+            HeaderValue::from_str(value).map_err(|_| wrong())?,
+        );
     }
     if let Some(Auth::Header { name, .. }) = &config.auth {
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not a valid header name"))?;
+        HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`{name}` is not a valid header name"))?;
     }
     Ok(headers)
 }
 
 /// The target with `rel="next"` of `Link` headers (RFC 8288).
 fn next_link(headers: &HeaderMap) -> Option<String> {
-    let links = headers.get_all(LINK).into_iter().filter_map(|value| value.to_str().ok());
-    links.flat_map(|value| value.split(",")).find_map(|link| {
-        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').filter_map(|parameter| parameter.trim().split_once('=')).any(|(name, value)| {
-            name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').split_ascii_whitespace().any(|relation| relation.eq_ignore_ascii_case("next"))
-        });
-        is_next.then(|| target.to_owned())
-    })
+    headers
+        .get_all(LINK)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(next_target)
+}
+
+fn next_target(links: &str) -> Option<String> {
+    // Each link begins with `<`; a comma may stand in a target as well.
+    links
+        .split('<')
+        .filter_map(|link| link.split_once('>'))
+        .find_map(|(target, parameters)| {
+            let is_next = parameters
+                .split([';', ','])
+                .filter_map(|parameter| parameter.trim().split_once('='))
+                .any(|(name, value)| {
+                    name.trim().eq_ignore_ascii_case("rel")
+                        && value
+                            .trim()
+                            .trim_matches('"')
+                            .split_ascii_whitespace()
+                            .any(|relation| relation.eq_ignore_ascii_case("next"))
+                });
+            is_next.then(|| target.to_owned())
+        })
 }
 
 /// SHA-256 of the ids of a page, to notice a service that answers the same page again and again.
 pub(super) fn page_digest(items: &[Value], id: &str) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for item in items {
-        context.update(super::item::id_text(item, id).unwrap_or_default().as_bytes());
+        context.update(
+            super::item::id_text(item, id)
+                .unwrap_or_default()
+                .as_bytes(),
+        );
         context.update(&[0]);
     }
     let mut hash = [0; 32];
-    hash.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    hash.iter_mut()
+        .zip(context.finish().as_ref())
+        .for_each(|(to, from)| *to = *from);
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_other_links() {
+        let links = "<https://a.example/?page=1>; rel=\"prev\", <https://a.example/?ids=1,2&page=3>; title=x; rel=\"last next\"";
+        assert_eq!(
+            next_target(links).as_deref(),
+            Some("https://a.example/?ids=1,2&page=3")
+        );
+        assert_eq!(next_target("<https://a.example/?page=1>; rel=prev"), None);
+    }
 }

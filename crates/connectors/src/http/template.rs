@@ -10,8 +10,12 @@ pub(super) fn places(template: &str) -> Result<Vec<&str>, String> {
     let mut rest = template;
     while let Some(open) = rest.find(['{', '}']) {
         let after = rest.get(open..).unwrap_or_default();
-        let name = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let Some((name, remaining)) = name.filter(|(name, _)| !name.is_empty() && !name.contains('{')) else {
+        let name = after
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'));
+        let Some((name, remaining)) =
+            name.filter(|(name, _)| !name.is_empty() && !name.contains('{'))
+        else {
             return Err(format!("`{template}` has a brace without its partner"));
         };
         names.push(name);
@@ -22,7 +26,10 @@ pub(super) fn places(template: &str) -> Result<Vec<&str>, String> {
 
 /// The path with the values in their places, percent-encoded. A value that would step out of its segment is refused.
 pub(super) fn fill_path(template: &str, values: &[(String, String)]) -> Result<String, String> {
-    let segments: Result<Vec<String>, String> = template.split('/').map(|segment| fill_segment(segment, values)).collect();
+    let segments: Result<Vec<String>, String> = template
+        .split('/')
+        .map(|segment| fill_segment(segment, values))
+        .collect();
     segments.map(|segments| segments.join("/"))
 }
 
@@ -32,18 +39,26 @@ fn fill_segment(segment: &str, values: &[(String, String)]) -> Result<String, St
     }
     let filled = fill_text(segment, values, percent_encode);
     if matches!(filled.as_str(), "" | "." | "..") {
-        return Err(format!("a value can't stand in a path in the place of `{segment}`"));
+        return Err(format!(
+            "a value can't stand in a path in the place of `{segment}`"
+        ));
     }
     Ok(filled)
 }
 
 /// A text with the values in their places, each passed through `encode`.
-pub(super) fn fill_text(template: &str, values: &[(String, String)], encode: impl Fn(&str) -> String) -> String {
+pub(super) fn fill_text(
+    template: &str,
+    values: &[(String, String)],
+    encode: impl Fn(&str) -> String,
+) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
-        let Some((name, remaining)) = after.split_once('}') else { break };
+        let Some((name, remaining)) = after.split_once('}') else {
+            break;
+        };
         if let Some((_, value)) = values.iter().find(|(known, _)| known == name) {
             filled.push_str(&encode(value));
         }
@@ -57,8 +72,15 @@ pub(super) fn fill_text(template: &str, values: &[(String, String)], encode: imp
 pub(super) fn fill_body(template: &Value, values: &[(String, String)]) -> Value {
     match template {
         Value::String(text) => Value::String(fill_text(text, values, str::to_owned)),
-        Value::Array(items) => Value::Array(items.iter().map(|item| fill_body(item, values)).collect()),
-        Value::Object(members) => Value::Object(members.iter().map(|(name, member)| (name.clone(), fill_body(member, values))).collect()),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| fill_body(item, values)).collect())
+        }
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, member)| (name.clone(), fill_body(member, values)))
+                .collect(),
+        ),
         scalar => scalar.clone(),
     }
 }
@@ -67,15 +89,28 @@ pub(super) fn fill_body(template: &Value, values: &[(String, String)]) -> Value 
 pub(super) fn place_values(template: &Value, new: &Value) -> Value {
     match template {
         Value::String(text) if text == "{values}" => new.clone(),
-        Value::Array(items) => Value::Array(items.iter().map(|item| place_values(item, new)).collect()),
-        Value::Object(members) => Value::Object(members.iter().map(|(name, member)| (name.clone(), place_values(member, new))).collect()),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| place_values(item, new)).collect())
+        }
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, member)| (name.clone(), place_values(member, new)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )]
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -87,17 +122,29 @@ mod tests {
 
     #[test]
     fn a_value_can_not_step_out_of_its_place_in_a_path() {
-        assert_eq!(fill_path("/tickets/{id}", &one("../customers?x#y")).unwrap(), "/tickets/..%2Fcustomers%3Fx%23y");
+        assert_eq!(
+            fill_path("/tickets/{id}", &one("../customers?x#y")).unwrap(),
+            "/tickets/..%2Fcustomers%3Fx%23y"
+        );
         for value in ["..", ".", ""] {
             assert!(fill_path("/tickets/{id}", &one(value)).is_err());
         }
-        assert_eq!(fill_path("/tickets/{id}.json", &one("..")).unwrap(), "/tickets/...json");
+        assert_eq!(
+            fill_path("/tickets/{id}.json", &one("..")).unwrap(),
+            "/tickets/...json"
+        );
     }
 
     #[test]
     fn a_value_that_looks_like_a_place_is_not_filled_again() {
-        assert_eq!(fill_text("{id}-{id}", &one("{id}"), str::to_owned), "{id}-{id}");
-        assert_eq!(fill_body(&json!({"q": "id:{id}", "n": [1, "{id}"]}), &one("7")), json!({"q": "id:7", "n": [1, "7"]}));
+        assert_eq!(
+            fill_text("{id}-{id}", &one("{id}"), str::to_owned),
+            "{id}-{id}"
+        );
+        assert_eq!(
+            fill_body(&json!({"q": "id:{id}", "n": [1, "{id}"]}), &one("7")),
+            json!({"q": "id:7", "n": [1, "7"]})
+        );
     }
 
     #[test]

@@ -30,16 +30,27 @@ pub(super) struct Chain(Vec<CertificateDer<'static>>);
 
 impl Trust {
     pub(super) fn pinned(pem: &str) -> Result<Self, String> {
-        CertificateDer::from_pem_slice(pem.as_bytes()).map(Self::Pinned).map_err(|_| "`pinned_certificate` is not a certificate in PEM form".to_owned())
+        CertificateDer::from_pem_slice(pem.as_bytes())
+            .map(Self::Pinned)
+            .map_err(|_| "`pinned_certificate` is not a certificate in PEM form".to_owned())
     }
 
     pub(super) fn authorities(pem: &str) -> Result<Self, String> {
         let wrong = || "`trusted_ca` holds no certificates in PEM form".to_owned();
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            roots.add(certificate.map_err(|_| wrong())?).map_err(|_| wrong())?;
+            roots
+                .add(certificate.map_err(|_| wrong())?)
+                .map_err(|_| wrong())?;
         }
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider())).build();
+        if roots.is_empty() {
+            return Err(wrong());
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::new(default_provider()),
+        )
+        .build();
         verifier.map(Self::Authorities).map_err(|_| wrong())
     }
 
@@ -53,43 +64,85 @@ impl Trust {
 
     /// Verifies that `signature` (base64) over `body` was made with the certificate's key, and that the certificate names
     /// `domain`, is valid at `now` and is trusted.
-    pub(super) fn verify(&self, chain: &Chain, domain: &str, now: Timestamp, body: &[u8], signature: &str) -> Result<(), String> {
-        let (leaf, intermediates) = chain.0.split_first().ok_or("the processor's certificate is empty")?;
-        let (_, certificate) = X509Certificate::from_der(leaf).map_err(|_| "the processor's certificate can't be read")?;
-        if now.as_second() < certificate.validity().not_before.timestamp() || now.as_second() > certificate.validity().not_after.timestamp() {
+    pub(super) fn verify(
+        &self,
+        chain: &Chain,
+        domain: &str,
+        now: Timestamp,
+        body: &[u8],
+        signature: &str,
+    ) -> Result<(), String> {
+        let (leaf, intermediates) = chain
+            .0
+            .split_first()
+            .ok_or("the processor's certificate is empty")?;
+        let (_, certificate) = X509Certificate::from_der(leaf)
+            .map_err(|_| "the processor's certificate can't be read")?;
+        if now.as_second() < certificate.validity().not_before.timestamp()
+            || now.as_second() > certificate.validity().not_after.timestamp()
+        {
             return Err("the processor's certificate is not valid now".to_owned());
         }
         if !names(&certificate, domain) {
-            return Err("the processor's certificate doesn't name the domain that it signs for".to_owned());
+            return Err(
+                "the processor's certificate doesn't name the domain that it signs for".to_owned(),
+            );
         }
         match self {
-            Self::Pinned(pinned) if pinned != leaf => return Err("the processor's certificate is not the pinned one".to_owned()),
+            Self::Pinned(pinned) if pinned != leaf => {
+                return Err("the processor's certificate is not the pinned one".to_owned());
+            }
             Self::Pinned(_) => {}
             Self::Authorities(verifier) => {
-                let name = ServerName::try_from(domain).map_err(|_| "the processor's domain is not a domain name")?;
-                let moment = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or_default()));
-                verifier.verify_server_cert(leaf, intermediates, &name, &[], moment).map_err(|_| "the processor's certificate doesn't come from a trusted authority")?;
+                let name = ServerName::try_from(domain)
+                    .map_err(|_| "the processor's domain is not a domain name")?;
+                let moment = UnixTime::since_unix_epoch(Duration::from_secs(
+                    u64::try_from(now.as_second()).unwrap_or_default(),
+                ));
+                verifier
+                    .verify_server_cert(leaf, intermediates, &name, &[], moment)
+                    .map_err(
+                        |_| "the processor's certificate doesn't come from a trusted authority",
+                    )?;
             }
         }
-        let signature = BASE64_STANDARD.decode(signature.trim()).map_err(|_| "the signature is not base64")?;
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, certificate.public_key().subject_public_key.data.as_ref());
-        key.verify(body, &signature).map_err(|_| "the signature doesn't fit the body".to_owned())
+        let signature = BASE64_STANDARD
+            .decode(signature.trim())
+            .map_err(|_| "the signature is not base64")?;
+        let key = UnparsedPublicKey::new(
+            &RSA_PKCS1_2048_8192_SHA256,
+            certificate.public_key().subject_public_key.data.as_ref(),
+        );
+        key.verify(body, &signature)
+            .map_err(|_| "the signature doesn't fit the body".to_owned())
     }
 }
 
 impl Chain {
     pub(super) fn read(pem: &[u8]) -> Result<Self, String> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        certificates.ok().filter(|certificates| !certificates.is_empty()).map(Self).ok_or_else(|| "`processor_certificate` leads to no certificate in PEM form".to_owned())
+        certificates
+            .ok()
+            .filter(|certificates| !certificates.is_empty())
+            .map(Self)
+            .ok_or_else(|| "`processor_certificate` leads to no certificate in PEM form".to_owned())
     }
 }
 
-/// Whether the certificate's alternative names hold the domain, itself or by a wildcard for its first label.
+/// Whether the certificate's alternative names hold the domain, itself or by a wildcard for its first label (never for a
+/// whole top-level domain).
 fn names(certificate: &X509Certificate<'_>, domain: &str) -> bool {
-    let Ok(Some(names)) = certificate.subject_alternative_name() else { return false };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return false;
+    };
     names.value.general_names.iter().any(|name| match name {
         GeneralName::DNSName(name) => {
-            let wildcard = name.strip_prefix("*.").zip(domain.split_once('.')).is_some_and(|(suffix, (_, rest))| suffix.eq_ignore_ascii_case(rest));
+            let wildcard = name
+                .strip_prefix("*.")
+                .zip(domain.split_once('.'))
+                .is_some_and(|(suffix, (_, rest))| {
+                    suffix.contains('.') && suffix.eq_ignore_ascii_case(rest)
+                });
             wildcard || name.eq_ignore_ascii_case(domain)
         }
         _ => false,

@@ -29,7 +29,9 @@ pub enum Key {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SignatureError {
     /// Neither form of key.
-    #[error("a webhook secret should look like `whsec_` followed by base64 of 24 to 64 bytes, a public key like `whpk_` followed by base64 of 32 bytes")]
+    #[error(
+        "a webhook secret should look like `whsec_` followed by base64 of 24 to 64 bytes, a public key like `whpk_` followed by base64 of 32 bytes"
+    )]
     Key,
     /// A header is missing or isn't what it should be.
     #[error("its header `{0}` is missing or malformed")]
@@ -45,19 +47,39 @@ pub enum SignatureError {
 impl Key {
     /// Reads a key's text form.
     pub fn parse(text: &Sensitive<String>) -> Result<Self, SignatureError> {
-        let decode = |base64: &str| BASE64_STANDARD.decode(base64).map_err(|_| SignatureError::Key);
+        let decode = |base64: &str| {
+            BASE64_STANDARD
+                .decode(base64)
+                .map_err(|_| SignatureError::Key)
+        };
         if let Some(base64) = text.expose().strip_prefix("whpk_") {
-            return decode(base64)?.try_into().map(Self::Public).map_err(|_| SignatureError::Key);
+            return decode(base64)?
+                .try_into()
+                .map(Self::Public)
+                .map_err(|_| SignatureError::Key);
         }
-        let base64 = text.expose().strip_prefix("whsec_").ok_or(SignatureError::Key)?;
+        let base64 = text
+            .expose()
+            .strip_prefix("whsec_")
+            .ok_or(SignatureError::Key)?;
         let bytes = Sensitive::new(decode(base64)?);
-        if (24..=64).contains(&bytes.expose().len()) { Ok(Self::Shared(bytes)) } else { Err(SignatureError::Key) }
+        if (24..=64).contains(&bytes.expose().len()) {
+            Ok(Self::Shared(bytes))
+        } else {
+            Err(SignatureError::Key)
+        }
     }
 
     fn fits(&self, signed: &[u8], version: &str, signature: &[u8]) -> bool {
         match (self, version) {
-            (Self::Shared(secret), "v1") => hmac::verify(&hmac_key(secret), signed, signature).is_ok(),
-            (Self::Public(key), "v1a") => signature::UnparsedPublicKey::new(&signature::ED25519, key).verify(signed, signature).is_ok(),
+            (Self::Shared(secret), "v1") => {
+                hmac::verify(&hmac_key(secret), signed, signature).is_ok()
+            }
+            (Self::Public(key), "v1a") => {
+                signature::UnparsedPublicKey::new(&signature::ED25519, key)
+                    .verify(signed, signature)
+                    .is_ok()
+            }
             _ => false,
         }
     }
@@ -66,24 +88,60 @@ impl Key {
 /// The value of `webhook-signature`: one signature for each shared key.
 pub fn sign(keys: &[Key], id: &str, at: Timestamp, body: &[u8]) -> String {
     let signed = Sensitive::new(signed_content(id, &at.as_second().to_string(), body));
-    let shared = keys.iter().filter_map(|key| if let Key::Shared(secret) = key { Some(secret) } else { None });
-    let signatures: Vec<String> = shared.map(|secret| format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(&hmac_key(secret), signed.expose())))).collect();
+    let shared = keys.iter().filter_map(|key| {
+        if let Key::Shared(secret) = key {
+            Some(secret)
+        } else {
+            None
+        }
+    });
+    let signatures: Vec<String> = shared
+        .map(|secret| {
+            format!(
+                "v1,{}",
+                BASE64_STANDARD.encode(hmac::sign(&hmac_key(secret), signed.expose()))
+            )
+        })
+        .collect();
     signatures.join(" ")
 }
 
 /// Verifies a message with any of the keys; comparison takes the same time whatever the signature is. Header names are in lower case.
-pub fn verify(keys: &[Key], headers: &[(String, String)], body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
-    let header = |name: &'static str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).ok_or(SignatureError::Header(name));
+pub fn verify(
+    keys: &[Key],
+    headers: &[(String, String)],
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), SignatureError> {
+    let header = |name: &'static str| {
+        headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .ok_or(SignatureError::Header(name))
+    };
     let (id, timestamp, signatures) = (header(ID)?, header(TIMESTAMP)?, header(SIGNATURE)?);
-    let seconds: i64 = timestamp.parse().map_err(|_| SignatureError::Header(TIMESTAMP))?;
+    let seconds: i64 = timestamp
+        .parse()
+        .map_err(|_| SignatureError::Header(TIMESTAMP))?;
     if now.as_second().abs_diff(seconds) > TOLERANCE_SECONDS.unsigned_abs() {
         return Err(SignatureError::Timestamp);
     }
     let signed = Sensitive::new(signed_content(id, timestamp, body));
-    let fits = signatures.split(' ').filter_map(|signature| signature.split_once(',')).any(|(version, base64)| {
-        BASE64_STANDARD.decode(base64).is_ok_and(|signature| keys.iter().any(|key| key.fits(signed.expose(), version, &signature)))
-    });
-    if fits { Ok(()) } else { Err(SignatureError::Mismatch) }
+    let fits = signatures
+        .split(' ')
+        .filter_map(|signature| signature.split_once(','))
+        .any(|(version, base64)| {
+            BASE64_STANDARD.decode(base64).is_ok_and(|signature| {
+                keys.iter()
+                    .any(|key| key.fits(signed.expose(), version, &signature))
+            })
+        });
+    if fits {
+        Ok(())
+    } else {
+        Err(SignatureError::Mismatch)
+    }
 }
 
 fn hmac_key(secret: &Sensitive<Vec<u8>>) -> hmac::Key {
