@@ -152,6 +152,16 @@ mod tests {
         ));
     }
 
+    #[test]
+    fn a_record_that_names_another_one_before_it_leaves_a_gap() {
+        let (_, _, entries) = entries(10);
+        let mut record = Record::from_entry(&entries[4]).unwrap();
+        record.request.as_mut().unwrap().previous = Some(leaf_hash(b"another"));
+        let mut replay = replay(&entries[..4]).unwrap();
+        let error = replay.next(&record.to_entry().unwrap()).unwrap_err();
+        assert!(matches!(error, ReplayError::Gap { sequence: 4 }));
+    }
+
     proptest! {
         #[test]
         fn every_edit_of_a_log_is_noticed(size in 4u64..80, at in any::<prop::sample::Index>(), edit in 0..4, byte in any::<prop::sample::Index>(), bit in 0u8..8) {

@@ -242,6 +242,8 @@ fn tags_are_equal_for_one_identifier_however_typed_and_different_otherwise() {
         tag(&email, "ada@example.com"),
         tag(&email, "adb@example.com")
     );
+    let normal = normalise(&email, &secret(" \u{c9}lodie@Example.COM "));
+    assert_eq!(normal.expose(), "\u{e9}lodie@example.com");
     assert_ne!(tag(&email, "4155550100"), tag(&phone, "4155550100"));
     for same in [
         "+1 (415) 555-0100",
