@@ -31,8 +31,6 @@ CREATE TABLE privacy_request (
     package_tag BYTEA UNIQUE,
     package_expires_at BIGINT,
     package_size BIGINT,
-    audit_sequence BIGINT NOT NULL,
-    audit_previous BYTEA,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -183,11 +181,13 @@ CREATE TABLE audit_entry (
     entry BYTEA NOT NULL,
     leaf BYTEA NOT NULL,
     request_id TEXT,
+    request_sequence BIGINT,
     at BIGINT NOT NULL,
     PRIMARY KEY (log, sequence)
 );
 
-CREATE INDEX audit_entry_request ON audit_entry (request_id, log, sequence) WHERE request_id IS NOT NULL;
+-- A chain without a fork: one record has one place in it.
+CREATE UNIQUE INDEX audit_entry_request ON audit_entry (request_id, request_sequence);
 
 CREATE TABLE audit_tile (
     log TEXT NOT NULL,

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::audit::merkle::{Frontier, HashRange};
-use domain::audit::{self, Appended, ChainHeads, Hash, LogState, NewRecord, Pending};
+use domain::audit::{self, Appended, ChainHead, ChainHeads, Hash, LogState, NewRecord, Pending};
 use domain::id::RequestId;
 
 use crate::db::{Database, Row, Tx, Value};
 use crate::error::Error;
-use crate::privacy_request::chain_head;
 
 /// One stored entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +57,16 @@ impl Database {
 
 /// Appends records to the log within the caller's transaction, and to the chain of each privacy request that they name.
 ///
-/// Once a transaction, and last: it holds the log's end until the commit, so that appends of one log follow one another. Privacy
-/// requests are held in the order of their ids and before the log, so that two transactions can't wait for each other.
+/// Once a transaction, and last: it holds the log's end until the commit, so that appends of one log follow one another. Chain heads are
+/// read under that hold, and held rows of privacy requests are not touched, so that two transactions don't wait for each other.
 ///
 /// # Errors
-/// [`Error::NotFound`] when a privacy request does not exist, [`Error::Record`] when a record has no canonical form.
+/// [`Error::Record`] when a record has no canonical form.
 pub fn append(tx: &mut Tx, log: &str, records: &[NewRecord]) -> Result<Pending, Error> {
-    let heads = lock_heads(tx, records)?;
     let state = lock_log(tx, log)?;
+    let requests: BTreeSet<RequestId> =
+        records.iter().filter_map(|record| record.request).collect();
+    let heads = chain_heads(tx, &requests)?;
     let pending =
         audit::append(&state, &heads, records.to_vec()).map_err(|error| Error::Record {
             position: error.position,
@@ -73,27 +74,28 @@ pub fn append(tx: &mut Tx, log: &str, records: &[NewRecord]) -> Result<Pending, 
         })?;
     insert_entries(tx, log, &pending)?;
     insert_tiles(tx, log, &pending)?;
-    save_heads(tx, &pending)?;
     save_log(tx, log, &pending)?;
     Ok(pending)
 }
 
-fn lock_heads(tx: &mut Tx, records: &[NewRecord]) -> Result<ChainHeads, Error> {
-    let sql = "-- lock chain head
-        UPDATE privacy_request SET audit_sequence = audit_sequence WHERE id = ?1 RETURNING id, audit_sequence, audit_previous";
-    let requests: BTreeSet<RequestId> =
-        records.iter().filter_map(|record| record.request).collect();
+/// Where the chains of these privacy requests end; those without records are left out.
+pub fn chain_heads(tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<ChainHeads, Error> {
+    let sql = "-- read chain head
+        SELECT e.request_id, e.request_sequence, e.leaf FROM (VALUES (?1 /* TEXT */)) AS given
+        JOIN audit_entry e ON e.request_id = given.column1
+            AND e.request_sequence = (SELECT MAX(m.request_sequence) FROM audit_entry m WHERE m.request_id = given.column1)";
     let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into()]).collect();
-    let mut heads = ChainHeads::new();
-    for rows in tx.query_many(sql, &sets)? {
-        let row = rows.first().ok_or_else(|| Error::NotFound {
-            statement: "lock chain head".to_owned(),
-        })?;
-        if let Some(head) = chain_head(row)? {
-            heads.insert(row.parsed("id")?, head);
-        }
-    }
-    Ok(heads)
+    let head = |row: &Row| {
+        let records = row.count::<u64>("request_sequence")? + 1;
+        Ok((
+            row.parsed("request_id")?,
+            ChainHead {
+                records,
+                last: Hash(row.hash("leaf")?),
+            },
+        ))
+    };
+    tx.query_given(sql, &sets)?.iter().map(head).collect()
 }
 
 /// Reads the log's end and holds it; makes the log when it is new.
@@ -110,24 +112,24 @@ fn lock_log(tx: &mut Tx, log: &str) -> Result<LogState, Error> {
 }
 
 fn insert_entries(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
-    let sql = "-- insert audit_entry\nINSERT INTO audit_entry (log, sequence, entry, leaf, request_id, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "-- insert audit_entry
+        INSERT INTO audit_entry (log, sequence, entry, leaf, request_id, request_sequence, at)
+        SELECT column1, column2, column3, column4, column5, column6, column7
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */, ?3 /* BYTEA */, ?4 /* BYTEA */, ?5 /* TEXT */, ?6 /* BIGINT */, ?7 /* BIGINT */)) AS given";
     let values = |entry: &audit::NewEntry| -> Vec<Value> {
         let record = &entry.record;
-        let request = record.request.map(|link| link.id);
         vec![
             log.into(),
             record.sequence.into(),
             entry.bytes.clone().into(),
             entry.leaf.0.into(),
-            request.into(),
+            record.request.map(|link| link.id).into(),
+            record.request.map(|link| link.sequence).into(),
             record.at.into(),
         ]
     };
-    tx.execute_many(
-        sql,
-        &pending.entries().iter().map(values).collect::<Vec<_>>(),
-    )
-    .map(|_| ())
+    let sets: Vec<_> = pending.entries().iter().map(values).collect();
+    tx.execute_many(sql, &sets).map(|_| ())
 }
 
 fn insert_tiles(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
@@ -145,16 +147,6 @@ fn insert_tiles(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> 
         &pending.subtrees().iter().map(values).collect::<Vec<_>>(),
     )
     .map(|_| ())
-}
-
-fn save_heads(tx: &mut Tx, pending: &Pending) -> Result<(), Error> {
-    let sql = "-- save chain head\nUPDATE privacy_request SET audit_sequence = ?2, audit_previous = ?3 WHERE id = ?1";
-    let sets: Vec<_> = pending
-        .heads()
-        .iter()
-        .map(|(id, head)| vec![(*id).into(), head.records.into(), head.last.0.into()])
-        .collect();
-    tx.execute_many(sql, &sets).map(|_| ())
 }
 
 fn save_log(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {

@@ -5,7 +5,6 @@
 mod change;
 mod row;
 
-use domain::audit::ChainHead;
 use domain::id::RequestId;
 use domain::plan::Plan;
 use domain::privacy_request::{PrivacyRequest, RequestState};
@@ -20,7 +19,6 @@ pub use change::{
     closed_before, destroy_keys, lock, remove_many, save_confirmation, save_confirmations,
     save_package, save_plan, save_plans, update, update_many,
 };
-pub(crate) use row::chain_head;
 use row::{request, stored};
 
 /// A privacy request on its way into the database.
@@ -61,8 +59,6 @@ pub struct StoredPrivacyRequest {
     pub confirmation: Option<serde_json::Value>,
     /// The access package, while there is one.
     pub package: Option<Package>,
-    /// The end of its chain of audit records; `None` before the first.
-    pub audit: Option<ChainHead>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -104,8 +100,8 @@ pub fn insert(tx: &mut Tx, new: &NewPrivacyRequest) -> Result<(), Error> {
 pub fn insert_many(tx: &mut Tx, new: &[NewPrivacyRequest]) -> Result<(), Error> {
     let sql = "-- insert privacy_request
         INSERT INTO privacy_request (id, kind, law, jurisdiction, state, reasons, waiting, channel, language, received_at, received_on,
-            ack_by, respond_by, max_by, extended_to, tracker_tag, wrapped_key, identity, audit_sequence, version, created_at, updated_at, closed_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?18, ?19, ?19, ?20)";
+            ack_by, respond_by, max_by, extended_to, tracker_tag, wrapped_key, identity, version, created_at, updated_at, closed_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20)";
     let sets: Vec<_> = new.iter().map(insert_values).collect();
     tx.execute_many(sql, &sets).map(|_| ())
 }

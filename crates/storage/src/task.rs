@@ -27,8 +27,10 @@ pub struct Claim {
 /// Stores tasks that are not there yet (by kind, request and target) and answers how many were new.
 pub fn insert_many(tx: &mut Tx, tasks: &[Task], now: Timestamp) -> Result<u64, Error> {
     let sql = "-- insert task
-        INSERT INTO task (id, kind, request_id, target, state, run_at, attempts, due, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-        ON CONFLICT (request_id, kind, target) DO NOTHING";
+        INSERT INTO task (id, kind, request_id, target, state, run_at, attempts, due, created_at) 
+        SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9
+        FROM (VALUES (?1 /* TEXT */, ?2 /* TEXT */, ?3 /* TEXT */, ?4 /* TEXT */, ?5 /* TEXT */, ?6 /* BIGINT */, ?7 /* BIGINT */, ?8 /* TEXT */, ?9 /* BIGINT */)) AS given
+        WHERE TRUE ON CONFLICT (request_id, kind, target) DO NOTHING";
     tx.execute_many(sql, &insert_values(tasks, now))
 }
 
@@ -131,7 +133,8 @@ pub fn renew(
 /// else this transaction records must not be recorded twice.
 pub fn finish(tx: &mut Tx, ids: &[TaskId], owner: &str) -> Result<(), Error> {
     let sql = "-- finish task
-        UPDATE task SET state = 'done', error = NULL, lease_owner = NULL, lease_until = NULL WHERE id = ?1 AND lease_owner = ?2 AND state = 'leased'";
+        UPDATE task SET state = 'done', error = NULL, lease_owner = NULL, lease_until = NULL
+        FROM (VALUES (?1 /* TEXT */, ?2 /* TEXT */)) AS given WHERE id = column1 AND lease_owner = column2 AND state = 'leased'";
     let sets: Vec<_> = ids
         .iter()
         .map(|id| vec![(*id).into(), owner.into()])

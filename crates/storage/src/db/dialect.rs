@@ -33,6 +33,8 @@ impl Rewritten {
 
 /// `?1` becomes `$1`, outside of quoted text and comments.
 fn for_postgres(sql: &str) -> String {
+    let casts = with_casts(sql);
+    let sql = casts.as_deref().unwrap_or(sql);
     let mut text = String::with_capacity(sql.len() + 16);
     let mut quote = None;
     for line in sql.split_inclusive('\n') {
@@ -54,6 +56,48 @@ fn for_postgres(sql: &str) -> String {
         }
     }
     text.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED")
+}
+
+/// A statement over one given row, `(VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given`, as the same statement over many rows given as
+/// PostgreSQL arrays. `None` when it has no such part.
+pub(super) fn over_arrays(sql: &str) -> Option<String> {
+    let (before, given, after) = given_row(sql)?;
+    let arrays: Vec<_> = given
+        .iter()
+        .map(|(place, kind)| format!("CAST({place} AS {kind}[])"))
+        .collect();
+    let columns: Vec<_> = (1..=given.len())
+        .map(|number| format!("column{number}"))
+        .collect();
+    let (arrays, columns) = (arrays.join(", "), columns.join(", "));
+    Some(format!(
+        "{before}(SELECT * FROM unnest({arrays}) AS rows ({columns})) AS given{after}"
+    ))
+}
+
+/// The same with its one row; PostgreSQL wants to know the types.
+fn with_casts(sql: &str) -> Option<String> {
+    let (before, given, after) = given_row(sql)?;
+    let casts: Vec<_> = given
+        .iter()
+        .map(|(place, kind)| format!("CAST({place} AS {kind})"))
+        .collect();
+    Some(format!(
+        "{before}(VALUES ({})) AS given{after}",
+        casts.join(", ")
+    ))
+}
+
+/// What is before the given row, its placeholders with their types, and what is after it.
+fn given_row(sql: &str) -> Option<(&str, Vec<(&str, &str)>, &str)> {
+    let (before, rest) = sql.split_once("(VALUES (?1 /* ")?;
+    let (_, rest_with_first) = sql.split_at(sql.len() - rest.len() - "?1 /* ".len());
+    let (row, after) = rest_with_first.split_once(" */)) AS given")?;
+    let given = row
+        .split(" */, ")
+        .map(|value| value.split_once(" /* "))
+        .collect::<Option<_>>()?;
+    Some((before, given, after))
 }
 
 /// Our DDL is written with PostgreSQL's types; SQLite gets its own names and `STRICT`, so that both refuse a wrong type.
@@ -81,6 +125,16 @@ mod tests {
         let sql = "-- why? name\nSELECT '?1', \"a?b\" FROM t WHERE a = ?1 AND b = ?12 LIMIT ?2 /* skip locked */";
         let expected = "-- why? name\nSELECT '?1', \"a?b\" FROM t WHERE a = $1 AND b = $12 LIMIT $2 FOR UPDATE SKIP LOCKED";
         assert_eq!(&*Rewritten::default().get(sql), expected);
+    }
+
+    #[test]
+    fn one_given_row_becomes_arrays_of_many() {
+        let sql = "UPDATE t SET b = column2 FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given WHERE a = column1";
+        let many = "UPDATE t SET b = column2 FROM (SELECT * FROM unnest(CAST(?1 AS TEXT[]), CAST(?2 AS BIGINT[])) AS rows (column1, column2)) AS given WHERE a = column1";
+        let one = "UPDATE t SET b = column2 FROM (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT))) AS given WHERE a = column1";
+        assert_eq!(over_arrays(sql).as_deref(), Some(many));
+        assert_eq!(for_postgres(sql), one);
+        assert_eq!(over_arrays("INSERT INTO t VALUES (?1)"), None);
     }
 
     #[test]

@@ -61,6 +61,9 @@ impl Tx {
     }
 
     /// Runs one statement for each set of values, in one round trip where the engine is remote, and answers how many rows changed in all.
+    ///
+    /// A statement that takes its values from `(VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given`, as `column1` and so on,
+    /// runs on PostgreSQL once over arrays: a tenth of the CPU for hundreds of rows. Such sets must not name one row twice.
     pub fn execute_many(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<u64, Error> {
         self.run(|connection, name| match connection {
             Connection::Sqlite(sqlite) => sets.iter().try_fold(0, |sum, values| {
@@ -86,6 +89,17 @@ impl Tx {
                 .map(|values| sqlite::query(sqlite, name, sql, values))
                 .collect(),
             Connection::Postgres(session) => session.query_many(name, sql, sets),
+        })
+    }
+
+    /// As [`Tx::query_many`] for a statement with given rows (see [`Tx::execute_many`]); the rows come in no order.
+    pub fn query_given(&mut self, sql: &str, sets: &[Vec<Value>]) -> Result<Vec<Row>, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => sets.iter().try_fold(Vec::new(), |mut rows, values| {
+                rows.extend(sqlite::query(sqlite, name, sql, values)?);
+                Ok(rows)
+            }),
+            Connection::Postgres(session) => session.query_given(name, sql, sets),
         })
     }
 

@@ -53,8 +53,9 @@ pub fn update_many(
 ) -> Result<(), Error> {
     let sql = "-- update privacy_request
         UPDATE privacy_request
-        SET state = ?3, waiting = ?4, extended_to = ?5, closed_at = ?6, reasons = ?7, updated_at = ?8, version = version + 1
-        WHERE id = ?1 AND version = ?2";
+        SET state = column3, waiting = column4, extended_to = column5, closed_at = column6, reasons = column7, updated_at = column8, version = version + 1
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */, ?3 /* TEXT */, ?4 /* TEXT */, ?5 /* TEXT */, ?6 /* BIGINT */, ?7 /* TEXT */, ?8 /* BIGINT */)) AS given
+        WHERE id = column1 AND version = column2";
     let values = |(changed, reasons): &(&PrivacyRequest, &[String])| {
         Ok(vec![
             changed.id.into(),
@@ -95,7 +96,8 @@ pub fn save_plans(
     plans: &[(RequestId, Sealed, Plan)],
     at: Timestamp,
 ) -> Result<(), Error> {
-    let sql = "-- save plan\nUPDATE privacy_request SET manifest = ?2, plan = ?3, updated_at = ?4 WHERE id = ?1";
+    let sql = "-- save plan\nUPDATE privacy_request SET manifest = column2, plan = column3, updated_at = column4
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* TEXT */, ?4 /* BIGINT */)) AS given WHERE id = column1";
     let values = |(id, manifest, plan): &(RequestId, Sealed, Plan)| {
         Ok(vec![
             (*id).into(),
@@ -127,7 +129,8 @@ pub fn save_confirmations(
     confirmations: &[(RequestId, serde_json::Value)],
     at: Timestamp,
 ) -> Result<(), Error> {
-    let sql = "-- save confirmation\nUPDATE privacy_request SET confirmation = ?2, updated_at = ?3 WHERE id = ?1";
+    let sql = "-- save confirmation\nUPDATE privacy_request SET confirmation = column2, updated_at = column3
+        FROM (VALUES (?1 /* TEXT */, ?2 /* TEXT */, ?3 /* BIGINT */)) AS given WHERE id = column1";
     let sets: Vec<_> = confirmations
         .iter()
         .map(|(id, found)| vec![(*id).into(), found.to_string().into(), at.into()])
@@ -162,7 +165,8 @@ pub fn save_package(
 /// Destroys the data keys and what they sealed: identity, manifest, notes and attachments can't be read again by anyone.
 /// Call [`crate::Database::scrub`] once the transaction is committed.
 pub fn destroy_keys(tx: &mut Tx, ids: &[RequestId], at: Timestamp) -> Result<(), Error> {
-    let sql = "-- destroy key\nUPDATE privacy_request SET wrapped_key = NULL, identity = NULL, manifest = NULL, updated_at = ?2 WHERE id = ?1";
+    let sql = "-- destroy key\nUPDATE privacy_request SET wrapped_key = NULL, identity = NULL, manifest = NULL, updated_at = column2
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given WHERE id = column1";
     let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into(), at.into()]).collect();
     all_or_missing(tx.execute_many(sql, &sets)?, ids.len(), "destroy key")?;
     let forget_note = "-- forget note\nUPDATE outreach SET note = NULL WHERE request_id = ?1";

@@ -1,6 +1,5 @@
 //! Rows of privacy_request read into types.
 
-use domain::audit::{ChainHead, Hash};
 use domain::privacy_request::{
     Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting,
 };
@@ -42,7 +41,6 @@ pub(super) fn stored(row: &Row) -> Result<StoredPrivacyRequest, Error> {
         plan: row.opt_json("plan")?,
         confirmation: row.opt_json("confirmation")?,
         package: package(row)?,
-        audit: chain_head(row)?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })
@@ -57,15 +55,5 @@ fn package(row: &Row) -> Result<Option<Package>, Error> {
         tag: row.bytes("package_tag")?.to_vec(),
         expires_at: row.time("package_expires_at")?,
         size: row.count("package_size")?,
-    }))
-}
-
-pub(crate) fn chain_head(row: &Row) -> Result<Option<ChainHead>, Error> {
-    if row.opt_bytes("audit_previous")?.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(ChainHead {
-        records: row.count("audit_sequence")?,
-        last: Hash(row.hash("audit_previous")?),
     }))
 }

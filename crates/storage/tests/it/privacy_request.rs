@@ -45,7 +45,6 @@ async fn a_privacy_request_reads_back_as_it_was_stored() {
                 assert!(
                     stored.identity == Some(sealed("identity"))
                         && stored.plan.is_none()
-                        && stored.audit.is_none()
                         && stored.reasons.is_empty()
                 );
                 assert_eq!(

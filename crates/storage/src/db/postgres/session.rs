@@ -6,10 +6,11 @@ use deadpool_postgres::{Client, Object};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 
-use super::statement::{self, parameters, read_rows};
+use super::statement::{self, columns, parameters, read_rows};
 use crate::db::Access;
-use crate::db::dialect::{Rewritten, statement_name};
+use crate::db::dialect::{Rewritten, over_arrays, statement_name};
 use crate::db::row::Row;
 use crate::db::transaction::Failure;
 use crate::db::value::Value;
@@ -17,6 +18,9 @@ use crate::error::Error;
 
 /// Statements sent before the first answer is read.
 const PIPELINE: usize = 256;
+
+/// Rows in one statement over arrays.
+const ARRAY: usize = 4_096;
 
 /// A connection that a transaction holds.
 pub(crate) struct Session {
@@ -90,10 +94,43 @@ impl Session {
         sql: &str,
         sets: &[Vec<Value>],
     ) -> Result<u64, Failure> {
-        let changed = self.many(transaction, sql, sets, async |client, statement, values| {
-            client.execute(statement, &parameters(values)).await
-        })?;
+        let changed = match over_arrays(sql) {
+            Some(text) => self.in_arrays(
+                transaction,
+                sql,
+                &text,
+                sets,
+                async |client, statement, arrays| client.execute(statement, arrays).await,
+            )?,
+            None => self.many(transaction, sql, sets, async |client, statement, values| {
+                client.execute(statement, &parameters(values)).await
+            })?,
+        };
         Ok(changed.into_iter().sum())
+    }
+
+    pub(in crate::db) fn query_given(
+        &mut self,
+        transaction: &str,
+        sql: &str,
+        sets: &[Vec<Value>],
+    ) -> Result<Vec<Row>, Failure> {
+        let Some(text) = over_arrays(sql) else {
+            return Ok(self
+                .query_many(transaction, sql, sets)?
+                .into_iter()
+                .flatten()
+                .collect());
+        };
+        let answers = self.in_arrays(
+            transaction,
+            sql,
+            &text,
+            sets,
+            async |client, statement, arrays| client.query(statement, arrays).await,
+        )?;
+        let rows: Vec<_> = answers.into_iter().flatten().collect();
+        read_rows(&rows, statement_name(sql))
     }
 
     pub(in crate::db) fn query_many(
@@ -147,6 +184,44 @@ impl Session {
             };
             let result = self.handle.block_on(work);
             answers.extend(self.settle(transaction, sql, result)?);
+        }
+        Ok(answers)
+    }
+
+    /// Runs a statement over all sets at once, each column as one array.
+    fn in_arrays<T>(
+        &mut self,
+        transaction: &str,
+        sql: &str,
+        text: &str,
+        sets: &[Vec<Value>],
+        run: impl AsyncFn(
+            &Object,
+            &Statement,
+            &[&(dyn ToSql + Sync)],
+        ) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut answers = Vec::new();
+        for part in sets.chunks(ARRAY) {
+            let columns = columns(part);
+            let arrays: Vec<_> = columns
+                .iter()
+                .map(|column| column as &(dyn ToSql + Sync))
+                .collect();
+            let work = async {
+                let statement = self
+                    .client
+                    .prepare_cached(&self.rewritten.get(text))
+                    .await?;
+                with_begin(
+                    &self.client,
+                    self.begin,
+                    run(&self.client, &statement, &arrays),
+                )
+                .await
+            };
+            let result = self.handle.block_on(work);
+            answers.push(self.settle(transaction, sql, result)?);
         }
         Ok(answers)
     }

@@ -19,6 +19,14 @@ pub(super) fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
         .collect()
 }
 
+/// The sets turned on their side: the first values of all, the second of all, …
+pub(super) fn columns(sets: &[Vec<Value>]) -> Vec<Vec<&Value>> {
+    let width = sets.first().map_or(0, Vec::len);
+    (0..width)
+        .map(|place| sets.iter().filter_map(|values| values.get(place)).collect())
+        .collect()
+}
+
 impl ToSql for Value {
     fn to_sql(
         &self,
@@ -207,7 +215,8 @@ pub(super) fn failure(
     lasting(match code.code() {
         "53100" => Error::DiskFull,
         "25006" => Error::ReadOnly { statement },
-        "23505" => Error::AlreadyExists {
+        // Also a table that another program is just making.
+        "23505" | "42710" | "42P07" => Error::AlreadyExists {
             statement,
             rule: rule(),
         },
