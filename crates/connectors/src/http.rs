@@ -72,6 +72,7 @@ use template::places;
 pub struct HttpConnector {
     config: HttpConfig,
     service: Service,
+    with_samples: bool,
 }
 
 impl HttpConnector {
@@ -86,7 +87,18 @@ impl HttpConnector {
                 )
             })?;
         }
-        Ok(Self { config, service })
+        Ok(Self {
+            config,
+            service,
+            with_samples: false,
+        })
+    }
+
+    /// Whether `describe` keeps some values of each field, to guess its category by.
+    #[must_use]
+    pub fn with_samples(mut self, with_samples: bool) -> Self {
+        self.with_samples = with_samples;
+        self
     }
 }
 

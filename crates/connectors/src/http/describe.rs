@@ -20,7 +20,10 @@ impl HttpConnector {
     pub(super) async fn describe_all(&self) -> Result<Description, ConnectorError> {
         let mut collections = Vec::new();
         for (name, config) in &self.config.collections {
-            let (fields, rows) = self.describe_fields(config).await?;
+            let (mut fields, rows) = self.describe_fields(config).await?;
+            if !self.with_samples {
+                fields.values_mut().for_each(|seen| seen.samples.clear());
+            }
             collections.push(DescribedCollection {
                 schema: None,
                 table: name.clone(),

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
 use domain::data_map::graph::Pointer;
 use domain::data_map::{Collection, CollectionKey, FieldName, ValueKind};
 use domain::plan::{EraseStep, Erased, Erasure, Redaction, Way};
@@ -20,6 +19,7 @@ use super::item::{fingerprint, is_retained, member, set_member, text};
 use super::service::Call;
 use super::template::{fill_path, place_values};
 use crate::connector::{ConnectorError, Remaining};
+use crate::sql::hash;
 
 /// What is to happen to one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +56,13 @@ impl HttpConnector {
             .flatten()
             .map(|step| Arc::clone(&step.collection))
             .collect();
-        let key = hmac::Key::new(hmac::HMAC_SHA256, erasure.hash_key.expose());
+        let key = erasure.hash_key.expose();
         let mut done = Vec::new();
         for group in &erasure.groups {
             for (step, targets) in group.iter().zip(self.targets(group, &known).await?) {
                 let mut erased = Erased::default();
                 for target in &targets {
-                    self.carry_out(step, target, &key, &mut erased).await?;
+                    self.carry_out(step, target, key, &mut erased).await?;
                 }
                 done.push((step.collection.key.clone(), erased));
             }
@@ -252,7 +252,7 @@ impl HttpConnector {
         &self,
         step: &EraseStep,
         target: &Target,
-        key: &hmac::Key,
+        key: &[u8],
         erased: &mut Erased,
     ) -> Result<(), ConnectorError> {
         let config = self.source(&step.collection)?.config;
@@ -427,7 +427,7 @@ fn new_values(
     item: &Value,
     step: &EraseStep,
     redactions: &[(FieldName, Redaction)],
-    key: &hmac::Key,
+    key: &[u8],
 ) -> Value {
     let mut values = Value::Object(serde_json::Map::new());
     for (name, redaction) in redactions {
@@ -451,19 +451,21 @@ fn new_values(
     values
 }
 
-fn keyed_hash(key: &hmac::Key, value: &str, longest: u32) -> String {
-    let tag = hmac::sign(key, value.as_bytes());
-    let digits = tag
-        .as_ref()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"));
-    let hash: String = std::iter::once("erased-".to_owned())
-        .chain(digits)
-        .collect();
-    hash.chars()
-        .take(usize::try_from(longest).unwrap_or(usize::MAX))
-        .collect()
+/// The same hash as in databases, so that equal values stay equal across systems.
+fn keyed_hash(key: &[u8], value: &str, longest: u32) -> String {
+    let shape = hash::shape(longest);
+    format!(
+        "{}{}",
+        shape.prefix,
+        hash::digits(key, value.as_bytes(), shape.digits)
+    )
+}
+
+fn is_hashed(text: &str, longest: u32) -> bool {
+    let shape = hash::shape(longest);
+    text.strip_prefix(shape.prefix).is_some_and(|digits| {
+        digits.len() == shape.digits && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
 }
 
 /// A text as JSON of the member's type.
@@ -492,14 +494,10 @@ fn is_in_place(item: &Value, step: &EraseStep, name: &FieldName, redaction: &Red
             *current == typed(kind, fixed) || text(current, kind) == text(&typed(kind, fixed), kind)
         }
         Redaction::Hash(longest) => {
-            let prefix: String = "erased-"
-                .chars()
-                .take(usize::try_from(*longest).unwrap_or(usize::MAX))
-                .collect();
             current.is_null()
                 || current
                     .as_str()
-                    .is_some_and(|text| text.starts_with(&prefix))
+                    .is_some_and(|text| is_hashed(text, *longest))
         }
     }
 }

@@ -903,6 +903,13 @@ async fn a_correction_changes_the_subjects_items_and_no_others() {
 #[tokio::test]
 async fn a_sample_tells_the_members_and_their_kinds() {
     let (_, connector) = desk().await;
+    let unasked = connector.describe().await.unwrap();
+    let mut fields = unasked
+        .collections
+        .iter()
+        .flat_map(|collection| &collection.fields);
+    assert!(fields.all(|field| field.samples.is_empty()));
+    let connector = connector.with_samples(true);
     let description = connector.describe().await.unwrap();
     let tickets = description
         .collections
