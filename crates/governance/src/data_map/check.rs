@@ -140,18 +140,20 @@ impl<'a> Check<'a> {
                 "add `category:`; `system.operations` for what is not personal",
             );
         }
-        let unreviewed = collection
+        let guessed: Vec<&str> = collection
             .fields
             .iter()
             .filter(|field| {
                 self.confidence(collection, &field.name)
                     .is_some_and(|confidence| confidence < 0.7)
             })
-            .count();
-        if unreviewed > 0 {
+            .map(|field| field.name.as_ref())
+            .collect();
+        if !guessed.is_empty() {
             let message = format!(
-                "{unreviewed} fields of `{}` have a category that was only guessed, with a confidence below 0.7",
-                collection.key
+                "in `{}` categories were only guessed, with a confidence below 0.7: {}",
+                collection.key,
+                listed(&guessed)
             );
             self.say(
                 Severity::Note,

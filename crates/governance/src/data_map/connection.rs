@@ -87,7 +87,9 @@ impl Connection {
                     .with_samples(with_samples)
                     .with_collections(collections),
             ),
-            Self::Http(config) => Arc::new(HttpConnector::new(system, config)?),
+            Self::Http(config) => {
+                Arc::new(HttpConnector::new(system, config)?.with_samples(with_samples))
+            }
             Self::Manual(config) => Arc::new(ManualConnector::new(system, config)),
         })
     }

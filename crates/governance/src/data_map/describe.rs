@@ -7,10 +7,10 @@ mod samples;
 mod words;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connectors::{DescribedCollection, DescribedField, Description};
-use domain::data_map::{SystemKey, SystemKind, ValueKind};
+use domain::data_map::{Relation, SystemKey, SystemKind, ValueKind};
 
 use self::category::{About, OPERATIONS, Suggestion, about};
 use self::relation::{Decision, Table, decide};
@@ -98,33 +98,27 @@ impl<'d> Draft<'d> {
 
     /// Keys are named last: whether they stand for a subject depends on the relations.
     fn name_keys(&mut self) {
-        let stands_for_subject = self.subjects();
-        for (drafted, is_subject) in self.collections.iter_mut().zip(stands_for_subject) {
-            drafted.name_keys(is_subject);
+        let subjects = self.subjects();
+        for (number, drafted) in self.collections.iter_mut().enumerate() {
+            drafted.name_keys(number, &subjects);
         }
     }
 
-    /// Which collections have a row for each subject: those with identifiers and those that these name.
-    fn subjects(&self) -> Vec<bool> {
-        use domain::data_map::Relation::SameSubject;
-        let mut subjects: Vec<bool> = self
+    /// Which collections have a row for each subject: those about persons and those that identifiers name.
+    fn subjects(&self) -> BTreeSet<usize> {
+        let named = self
             .collections
             .iter()
-            .map(|drafted| {
-                drafted.identities.iter().any(Option::is_some) || drafted.about == About::Persons
-            })
-            .collect();
-        for drafted in &self.collections {
-            for (decision, target) in drafted.decisions.iter().zip(&drafted.targets) {
-                if let Some(subject) = target
-                    .filter(|_| decision.relation == SameSubject)
-                    .and_then(|target| subjects.get_mut(target))
-                {
-                    *subject = true;
-                }
-            }
-        }
-        subjects
+            .flat_map(|drafted| drafted.decisions.iter().zip(&drafted.targets))
+            .filter(|(decision, _)| decision.relation == Relation::SameSubject);
+        let named = named.filter_map(|(_, target)| *target);
+        let about_persons = self
+            .collections
+            .iter()
+            .enumerate()
+            .filter(|(_, drafted)| matches!(drafted.about, About::Persons | About::Staff))
+            .map(|(number, _)| number);
+        about_persons.chain(named).collect()
     }
 
     /// Categories that the law data lacks give way to their nearest parent that it has.
@@ -191,52 +185,47 @@ impl<'d> Drafted<'d> {
             .any(|reference| reference.fields.iter().any(|name| name == field))
     }
 
-    fn name_keys(&mut self, is_subject: bool) {
-        use domain::data_map::Relation::{OwnedBy, SameSubject};
+    /// A number that stands for a subject is personal wherever it is; every other key isn't.
+    fn name_keys(&mut self, number: usize, subjects: &BTreeSet<usize>) {
+        let is_subject = subjects.contains(&number);
         for (field, suggestion) in self.described.fields.iter().zip(&mut self.suggestions) {
-            let mut referring = self
+            let references = self
                 .described
                 .references
                 .iter()
-                .zip(&self.decisions)
-                .filter(|(reference, _)| reference.fields.contains(&field.name))
+                .zip(&self.targets)
+                .zip(&self.decisions);
+            let mut referring = references
+                .filter(|((reference, _), _)| reference.fields.contains(&field.name))
                 .peekable();
-            if referring.peek().is_some() {
-                let is_subjects = referring
-                    .any(|(_, decision)| matches!(decision.relation, OwnedBy | SameSubject));
-                *suggestion = if is_subjects {
-                    Suggestion {
-                        category: "user.unique_id",
-                        confidence: 0.85,
-                    }
-                } else {
-                    Suggestion {
-                        category: OPERATIONS,
-                        confidence: 0.75,
-                    }
+            let is_referring = referring.peek().is_some();
+            let is_subjects = referring.any(|((_, target), decision)| {
+                decision.relation != Relation::Link
+                    && target.is_some_and(|target| subjects.contains(&target))
+            });
+            let is_own_key = self.described.primary_key == [field.name.clone()];
+            let is_number = is_subject
+                && suggestion.category == OPERATIONS
+                && (is_own_key
+                    || field.kind == ValueKind::Uuid
+                    || field.unique
+                    || tokens(&field.name) == ["row", "uuid"]);
+            if is_subjects || (is_number && !is_referring) {
+                *suggestion = Suggestion {
+                    category: "user.unique_id",
+                    confidence: 0.85,
+                };
+            } else if is_referring {
+                *suggestion = Suggestion {
+                    category: OPERATIONS,
+                    confidence: 0.75,
                 };
             } else if self.described.primary_key.contains(&field.name)
                 && suggestion.category == OPERATIONS
             {
-                let is_whole = self.described.primary_key.len() == 1;
-                *suggestion = if is_subject && is_whole {
-                    Suggestion {
-                        category: "user.unique_id",
-                        confidence: 0.85,
-                    }
-                } else {
-                    Suggestion {
-                        category: OPERATIONS,
-                        confidence: 0.8,
-                    }
-                };
-            } else if is_subject && field.kind == ValueKind::Uuid
-                || (is_subject && field.unique && suggestion.category == OPERATIONS)
-                || (is_subject && tokens(&field.name) == ["row", "uuid"])
-            {
                 *suggestion = Suggestion {
-                    category: "user.unique_id",
-                    confidence: 0.7,
+                    category: OPERATIONS,
+                    confidence: 0.8,
                 };
             }
         }

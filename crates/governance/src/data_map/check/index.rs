@@ -15,6 +15,7 @@ const FEW_ROWS: u64 = 1_000;
 
 pub(super) fn look_for_missing(check: &mut Check<'_>, live: &BTreeMap<SystemKey, Description>) {
     let mut said: BTreeSet<(String, Vec<FieldName>, bool)> = BTreeSet::new();
+    let unreachable = check.graph.unreachable();
     for (system, description) in live {
         let kind = check
             .loaded
@@ -28,7 +29,13 @@ pub(super) fn look_for_missing(check: &mut Check<'_>, live: &BTreeMap<SystemKey,
         ) {
             continue;
         }
-        for node in check.collections_of(system) {
+        // What no identifier leads to is never searched, nor erased.
+        let nodes = check
+            .collections_of(system)
+            .into_iter()
+            .filter(|node| !unreachable.contains(&node.collection.key))
+            .collect::<Vec<_>>();
+        for node in nodes {
             for (collection, fields, ignores_case) in looked_up(check, node) {
                 let Some(live) =
                     live_collection(description, &collection).filter(|live| live.rows >= FEW_ROWS)

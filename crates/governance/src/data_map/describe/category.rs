@@ -719,11 +719,15 @@ pub(super) fn about(table: &str) -> About {
 
 /// The suggested category of a column that is neither a key nor a reference.
 pub(super) fn suggest(table: &DescribedCollection, field: &DescribedField) -> Suggestion {
+    let named = by_name(table, field);
+    let seen = samples::recognize(&field.samples).filter(|_| about(&table.table) != About::Choices);
+    seen.filter(|seen| named.category == OPERATIONS || seen.confidence > named.confidence)
+        .unwrap_or(named)
+}
+
+fn by_name(table: &DescribedCollection, field: &DescribedField) -> Suggestion {
     let about = about(&table.table);
     let words = tokens(&field.name);
-    if let Some(found) = samples::recognize(&field.samples).filter(|_| about != About::Choices) {
-        return found;
-    }
     if let Some(suggestion) = by_kind(field.kind, &words) {
         return suggestion;
     }
