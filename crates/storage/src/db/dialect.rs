@@ -88,8 +88,11 @@ fn with_casts(sql: &str) -> Option<String> {
     ))
 }
 
+/// A placeholder and its type.
+type Given<'a> = (&'a str, &'a str);
+
 /// What is before the given row, its placeholders with their types, and what is after it.
-fn given_row(sql: &str) -> Option<(&str, Vec<(&str, &str)>, &str)> {
+fn given_row(sql: &str) -> Option<(&str, Vec<Given<'_>>, &str)> {
     let (before, rest) = sql.split_once("(VALUES (?1 /* ")?;
     let (_, rest_with_first) = sql.split_at(sql.len() - rest.len() - "?1 /* ".len());
     let (row, after) = rest_with_first.split_once(" */)) AS given")?;

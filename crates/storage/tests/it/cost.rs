@@ -113,7 +113,7 @@ fn record(request: domain::id::RequestId) -> NewRecord {
 async fn measure<F: Future<Output = ()>>(what: &str, count: u32, work: impl FnOnce() -> F) {
     let (start, own, servers) = (Instant::now(), cpu_micros("self"), server_cpu_micros());
     work().await;
-    let each = |before: u64, after: u64| (after - before) / u64::from(count);
+    let each = |before: u64, after: u64| after.saturating_sub(before) / u64::from(count);
     let rate = f64::from(count) / start.elapsed().as_secs_f64();
     let (own, servers) = (
         each(own, cpu_micros("self")),
