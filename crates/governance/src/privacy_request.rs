@@ -13,7 +13,6 @@ pub mod manual;
 pub(crate) mod opt_out;
 pub mod package;
 pub mod plan;
-pub mod sealed_file;
 pub mod tracker;
 pub mod verify;
 pub(crate) mod write_to_subject;

@@ -2,6 +2,7 @@
 //! with what it says about whose row it is, so that a person only reviews.
 
 mod category;
+mod implied;
 mod relation;
 mod samples;
 mod words;
@@ -13,6 +14,7 @@ use connectors::{DescribedCollection, DescribedField, Description};
 use domain::data_map::{Relation, SystemKey, SystemKind, ValueKind};
 
 use self::category::{About, OPERATIONS, Suggestion, about};
+use self::implied::with_implied;
 use self::relation::{Decision, Table, decide};
 pub(super) use self::words::tokens;
 pub(super) use self::write::scalar;
@@ -35,7 +37,12 @@ pub fn suggest(
     system: &DescribedSystem,
     vocabulary: &dyn Vocabulary,
 ) -> String {
-    write::write(&Draft::new(description, vocabulary), system)
+    let (description, declared) = with_implied(description);
+    let mut draft = Draft::new(&description, vocabulary);
+    for (drafted, declared) in draft.collections.iter_mut().zip(declared) {
+        drafted.declared = declared;
+    }
+    write::write(&draft, system)
 }
 
 /// A collection with everything that is suggested for it.
@@ -50,6 +57,8 @@ struct Drafted<'d> {
     decisions: Vec<Decision>,
     /// The number of the collection that each reference leads to.
     targets: Vec<Option<usize>>,
+    /// How many of the references are foreign keys; those behind them are only implied by names.
+    declared: usize,
 }
 
 struct Draft<'d> {
@@ -159,6 +168,7 @@ impl<'d> Drafted<'d> {
             identities,
             decisions: Vec::new(),
             targets: Vec::new(),
+            declared: described.references.len(),
         }
     }
 

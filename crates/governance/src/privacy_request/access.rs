@@ -2,27 +2,30 @@
 //!
 //! Law: Cal. Civ. Code 1798.100, .110, .130(a)(2); 11 CCR 7024.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::FieldName;
-use domain::disclosure::{Attribute, AttributeName, DisclosureRecipient, Purpose};
+use domain::disclosure::{Attribute, AttributeName, DisclosureRecipient, OwnColumn, Purpose};
 use domain::plan::Plan;
 use domain::privacy_request::RequestKind;
 use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
 use jiff::SignedDuration;
+use enforcement::vault::{OpeningReader, Place};
 use tokio::io::AsyncWriteExt;
 
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::categories::categories;
 use crate::privacy_request::package::{self, Cover, PackageError};
-use crate::privacy_request::sealed_file::{CONTENT, OpeningReader, SealingWriter};
 use crate::privacy_request::{close, verify};
 use crate::worker::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
+
+/// What a permit must name to open a package.
+const CONTENT: OwnColumn = OwnColumn { table: "access_package", column: "content" };
 
 impl From<PackageError> for Stop {
     fn from(error: PackageError) -> Self {
@@ -60,7 +63,9 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
     let part = path.with_extension("part");
     let file = std::fs::File::create(&part).map_err(PackageError::from)?;
     let key = work.key(p)?;
-    let sealing = SealingWriter::new(Counting::new(io::BufWriter::new(file)), &key, p.rng(), work.id());
+    let row = work.id().to_string();
+    let counting = Counting { inner: io::BufWriter::new(file), bytes: 0 };
+    let sealing = key.seal_stream(p.rng(), &Place { column: CONTENT, row: &row }, counting).map_err(PackageError::from)?;
     let plan = work.stored.plan.clone().unwrap_or_else(|| Plan { made_at: p.now(), collections: Vec::new(), manual: Vec::new() });
     let (cover, categories) = (cover(p, work), categories(p, &plan));
     let written = if work.stored.request.kind == RequestKind::KnowSpecific && plan.rows() > 0 {
@@ -71,7 +76,7 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
         package::write_categories(&cover, &categories, sealing)?
     };
     let counting = written.finish().map_err(PackageError::from)?;
-    let size = counting.plain_estimate();
+    let size = counting.bytes;
     let file = counting.inner.into_inner().map_err(|error| PackageError::from(error.into_error()))?;
     file.sync_all().map_err(PackageError::from)?;
     std::fs::rename(&part, &path).map_err(PackageError::from)?;
@@ -114,24 +119,25 @@ pub async fn fetch(p: &Privity, tracker: &Sensitive<String>) -> Result<Package, 
     let wanted = Wanted { recipient: DisclosureRecipient::Subject, known: None, purpose: Purpose::GiveAccess, attributes: vec![own(CONTENT, "user", None)] };
     let Opened { permit, key } = open(p, &stored, &wanted, Actor::Subject).await?;
     let file = std::fs::File::open(&package.path).map_err(|error| Problem::internal("opening the package", &error))?;
-    let reader = OpeningReader::new(io::BufReader::new(file), key, permit, stored.request.id);
+    let row = stored.request.id.to_string();
+    let reader = key.open_stream(&permit, &Place { column: CONTENT, row: &row }, io::BufReader::new(file)).map_err(|error| Problem::internal("opening the package", &error))?;
     p.append("package fetched", vec![NewRecord::new(p.now(), Actor::Subject, Action::PackageFetched).for_request(stored.request.id)]).await?;
     Ok(Package { file: pour(reader), size: package.size, name: format!("{}.zip", stored.request.id) })
 }
 
-/// Opens piece by piece as fast as the other side reads.
-#[expect(clippy::disallowed_methods, reason = "the subject's own copy, opened by the recorded permit in the reader, on its way to her")]
+/// Opens as fast as the other side reads, and never more than a piece ahead.
 fn pour(mut reader: OpeningReader<io::BufReader<std::fs::File>>) -> tokio::io::DuplexStream {
     let (mut writer, file) = tokio::io::duplex(128 * 1024);
     tokio::spawn(async move {
+        let mut piece = zeroize::Zeroizing::new(vec![0u8; 64 * 1024]);
         loop {
-            match reader.next_piece() {
-                Ok(Some(piece)) => {
-                    if writer.write_all(piece.expose()).await.is_err() {
+            match reader.read(&mut piece) {
+                Ok(0) => return,
+                Ok(length) => {
+                    if writer.write_all(piece.get(..length).unwrap_or_default()).await.is_err() {
                         return;
                     }
                 }
-                Ok(None) => return,
                 Err(error) => {
                     tracing::error!(cause = %error, "a package can't be opened to its end");
                     return;
@@ -166,16 +172,6 @@ pub(crate) async fn remove(p: &Privity, batch: &[Work], owner: &str) -> Result<(
 struct Counting<W> {
     inner: W,
     bytes: u64,
-}
-
-impl<W> Counting<W> {
-    const fn new(inner: W) -> Self {
-        Self { inner, bytes: 0 }
-    }
-
-    const fn plain_estimate(&self) -> u64 {
-        self.bytes
-    }
 }
 
 impl<W: io::Write> io::Write for Counting<W> {

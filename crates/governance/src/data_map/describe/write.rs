@@ -109,7 +109,7 @@ fn field(
     drafted: &Drafted<'_>,
     number: usize,
     described: &DescribedField,
-    reference: Option<(String, &Decision)>,
+    reference: Option<(String, &Decision, bool)>,
 ) {
     let Some(suggestion) = drafted.suggestions.get(number) else {
         return;
@@ -144,13 +144,10 @@ fn field(
     if suggestion.category == "user.contact.phone_number" && identity.is_none() {
         remarks.push("add `identity: phone` if no two persons share a number".to_owned());
     }
-    if let Some((to, decision)) = reference {
-        parts.push(format!(
-            "references: {{to: {}, relation: {}}}",
-            scalar(&to),
-            relation(decision.relation)
-        ));
-        remarks.push(remark(decision));
+    if let Some((to, decision, is_declared)) = reference {
+        let enforced = if is_declared { "" } else { ", enforced: false" };
+        parts.push(format!("references: {{to: {}, relation: {}{enforced}}}", scalar(&to), relation(decision.relation)));
+        remarks.push(if is_declared { remark(decision) } else { format!("look: no foreign key, only the name says so; {}", decision.why) });
     }
     remarks.extend(
         drafted

@@ -61,6 +61,11 @@ impl House {
         make_shop(&dir.path().join("shop.sqlite"));
         make_crm(&dir.path().join("crm.sqlite"));
         std::fs::write(dir.path().join("map.yaml"), MAP).unwrap();
+        Self::at(dir, more).await
+    }
+
+    /// A house over the `map.yaml` that lies in `dir`.
+    pub async fn at(dir: tempfile::TempDir, more: &str) -> Self {
         let mailbox = Mailbox::start().await;
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));
         let p = open(dir.path(), mailbox.port, &clock, more).await;
@@ -102,6 +107,7 @@ impl House {
 
 /// Opens (again) what lies in a folder.
 pub async fn open(dir: &Path, mail_port: u16, clock: &Arc<FixedClock>, more: &str) -> Privity {
+    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).try_init();
     let base = dir.display();
     let yaml = format!(
         "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/privity.db\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{mail_port}\", tls: none, from: \"privacy@hearth.example\"}}\n{more}"
@@ -122,9 +128,26 @@ pub async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received {
     intake::receive(p, asked).await.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// Runs statements of the sqlite3 program on a file; the tests look at source systems without a line of ours in between.
+/// Runs statements through Python's own SQLite; the tests look at source systems without a line of ours in between.
+/// One line a row, columns separated by `|`.
 pub fn sql(file: &Path, statements: &str) -> String {
-    let output = std::process::Command::new("sqlite3").arg(file).arg(statements).output().expect("the program sqlite3 is installed");
+    const SCRIPT: &str = r"
+import sqlite3, sys
+path, statements = sys.argv[1], sys.stdin.read()
+database = sqlite3.connect(path, isolation_level=None, timeout=30)
+statement = ''
+for piece in statements.replace(';', ';\0').split('\0'):
+    statement += piece
+    if sqlite3.complete_statement(statement) or not piece.endswith(';'):
+        for row in database.execute(statement):
+            print('|'.join('' if value is None else str(value) for value in row))
+        statement = ''
+";
+    use std::io::Write as _;
+    let piped = std::process::Stdio::piped;
+    let mut python = std::process::Command::new("python3").arg("-c").arg(SCRIPT).arg(file).stdin(piped()).stdout(piped()).stderr(piped()).spawn().expect("python3 is installed");
+    python.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
