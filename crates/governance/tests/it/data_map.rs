@@ -76,7 +76,7 @@ fn mistakes(text: &str) -> String {
     findings.to_string()
 }
 
-pub(crate) const SHOP: &str = r#"
+const SHOP: &str = r#"
 systems:
   shop:
     title: Online shop

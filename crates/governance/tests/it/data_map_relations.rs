@@ -514,3 +514,33 @@ fn any_name_that_a_database_allows_survives_the_way_through_the_file() {
         collection.key
     );
 }
+
+#[test]
+fn a_database_without_foreign_keys_is_connected_by_its_names() {
+    let map = draft(vec![
+        table("customers", 100, &["id*", "email"]),
+        table("orders", 250, &["id*", "customer_id", "total"]),
+        table(
+            "order_items",
+            900,
+            &["id*", "order_id", "product_id", "quantity"],
+        ),
+        table("products", 40, &["id*", "name"]),
+        table("KUNDE_ARCHIV", 10, &["ArchivNr*", "custno"]),
+    ]);
+    expect(
+        &map,
+        &[
+            ("orders.customer_id", OwnedBy),
+            ("order_items.order_id", OwnedBy),
+            ("order_items.product_id", Link),
+        ],
+    );
+    let orders = &map.map.collections[&CollectionKey::new("it", "orders")];
+    assert!(!orders.references[0].enforced);
+    assert!(
+        map.map.collections[&CollectionKey::new("it", "KUNDE_ARCHIV")]
+            .references
+            .is_empty()
+    );
+}

@@ -207,7 +207,7 @@ impl<'a> CheckView<'a> {
             return "nothing is wrong with this data map".to_owned();
         }
         format!(
-            "{told}{} errors, {} warnings, {} notes",
+            "{told}errors: {}, warnings: {}, notes: {}",
             self.errors, self.warnings, self.notes
         )
     }

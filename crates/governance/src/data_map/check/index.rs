@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connectors::{DescribedCollection, Description};
 use domain::data_map::graph::Node;
-use domain::data_map::{Collection, FieldName, SystemKey, SystemKind};
+use domain::data_map::{Collection, FieldName, SystemKey, SystemKind, ValueKind};
 
 use super::drift::live_collection;
 use super::{Check, names};
@@ -101,7 +101,7 @@ fn look(
         || collection.key.to_string(),
         |field| format!("{}.{field}", collection.key),
     );
-    let statement = statement(kind, collection, fields, needs_lower);
+    let statement = statement(kind, collection, live, fields, needs_lower);
     if is_indexed {
         let message = format!(
             "`{}` is searched by {} without regard to case, which its plain index doesn't serve",
@@ -129,11 +129,13 @@ fn look(
     );
 }
 
+/// The statement that makes the index which the connector's comparison can use (docs/guides/connectors.md).
 fn statement(
     kind: Option<SystemKind>,
     collection: &Collection,
+    live: &DescribedCollection,
     fields: &[FieldName],
-    lower: bool,
+    ignores_case: bool,
 ) -> String {
     let quote = if kind == Some(SystemKind::Mysql) {
         '`'
@@ -150,16 +152,18 @@ fn statement(
         || quoted(&collection.table),
         |schema| format!("{}.{}", quoted(schema), quoted(&collection.table)),
     );
-    let columns: Vec<String> = fields
-        .iter()
-        .map(|field| {
-            if lower {
-                format!("lower({})", quoted(field.as_ref()))
-            } else {
-                quoted(field.as_ref())
-            }
-        })
-        .collect();
+    let column = |field: &FieldName| match kind {
+        Some(SystemKind::Postgres) if ignores_case => format!("lower({})", quoted(field.as_ref())),
+        Some(SystemKind::Sqlite) if ignores_case => {
+            format!("{} COLLATE NOCASE", quoted(field.as_ref()))
+        }
+        // MySQL takes long texts into an index only by their beginning.
+        Some(SystemKind::Mysql) if is_long(live, field) => {
+            format!("{}(191)", quoted(field.as_ref()))
+        }
+        _ => quoted(field.as_ref()),
+    };
+    let columns: Vec<String> = fields.iter().map(column).collect();
     let joined: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
     let index = format!("{}_{}", collection.table, joined.join("_"))
         .to_lowercase()
@@ -174,4 +178,14 @@ fn statement(
         quoted(&index),
         columns.join(", ")
     )
+}
+
+fn is_long(live: &DescribedCollection, field: &FieldName) -> bool {
+    let column = live
+        .fields
+        .iter()
+        .find(|column| column.name == field.as_ref());
+    column.is_some_and(|column| {
+        column.kind == ValueKind::Text && column.max_length.is_none_or(|length| length > 191)
+    })
 }

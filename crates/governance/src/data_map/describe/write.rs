@@ -97,7 +97,11 @@ fn collection(text: &mut String, draft: &Draft<'_>, drafted: &Drafted<'_>, syste
             number,
             described,
             single.map(|(reference, decision, target)| {
-                (path(draft, system, target, reference), decision)
+                (
+                    path(draft, system, target, reference),
+                    decision,
+                    drafted.is_declared(reference),
+                )
             }),
         );
     }
@@ -146,8 +150,19 @@ fn field(
     }
     if let Some((to, decision, is_declared)) = reference {
         let enforced = if is_declared { "" } else { ", enforced: false" };
-        parts.push(format!("references: {{to: {}, relation: {}{enforced}}}", scalar(&to), relation(decision.relation)));
-        remarks.push(if is_declared { remark(decision) } else { format!("look: no foreign key, only the name says so; {}", decision.why) });
+        parts.push(format!(
+            "references: {{to: {}, relation: {}{enforced}}}",
+            scalar(&to),
+            relation(decision.relation)
+        ));
+        remarks.push(if is_declared {
+            remark(decision)
+        } else {
+            format!(
+                "look: no foreign key, only the name says so; {}",
+                decision.why
+            )
+        });
     }
     remarks.extend(
         drafted
@@ -261,6 +276,15 @@ impl Drafted<'_> {
         target.map(|target| (reference, decision, target))
     }
 
+    /// Whether a foreign key says so, not only a name.
+    fn is_declared(&self, reference: &DescribedReference) -> bool {
+        self.described
+            .references
+            .iter()
+            .take(self.declared)
+            .any(|declared| std::ptr::eq(declared, reference))
+    }
+
     /// The table that a reference of this field leads to, when it isn't among those described.
     fn leads_nowhere(&self, field: &DescribedField) -> Option<&str> {
         let mut references = self.described.references.iter().zip(&self.targets);
@@ -283,15 +307,14 @@ impl Drafted<'_> {
     }
 
     fn doubts(&self) -> usize {
-        self.suggestions
-            .iter()
-            .filter(|suggestion| suggestion.confidence < SURE)
-            .count()
+        let declared = self.decisions.iter().take(self.declared);
+        self.decisions.len() - declared.len()
             + self
-                .decisions
+                .suggestions
                 .iter()
-                .filter(|decision| decision.is_doubtful)
+                .filter(|suggestion| suggestion.confidence < SURE)
                 .count()
+            + declared.filter(|decision| decision.is_doubtful).count()
     }
 }
 
