@@ -1,0 +1,87 @@
+//! REST under `/api/v1` for the business's own systems, described in OpenAPI 3.1; callbacks of recipients; health; explanations of problems.
+
+mod body;
+mod callback;
+mod error_page;
+mod evidence;
+mod operator;
+mod overview;
+mod privacy_request;
+pub(crate) mod repeat;
+mod task;
+mod well_known;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::routing::{get, post};
+use utoipa::Modify;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Privity", description = "Privacy requests, their tasks and their evidence. Every call needs an operator's key as a Bearer token. Problems are `application/problem+json` (RFC 9457) with a stable `code`."),
+    modifiers(&OperatorKey),
+    tags(
+        (name = "privacy requests", description = "A right that a subject exercises: know, delete, opt out."),
+        (name = "tasks", description = "Durable steps of work; some need a person."),
+        (name = "evidence", description = "What proves that each step was done."),
+    )
+)]
+struct Description;
+
+struct OperatorKey;
+
+impl Modify for OperatorKey {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The key that `privity operator add NAME` printed."))
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("operator_key", SecurityScheme::Http(scheme));
+    }
+}
+
+fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(privacy_request::create, privacy_request::list))
+        .routes(routes!(privacy_request::show))
+        .routes(routes!(privacy_request::approve))
+        .routes(routes!(privacy_request::deny))
+        .routes(routes!(privacy_request::extend))
+        .routes(routes!(privacy_request::reveal))
+        .routes(routes!(evidence::export))
+        .routes(routes!(evidence::key))
+        .routes(routes!(task::retry))
+        .routes(routes!(task::complete))
+        .routes(routes!(overview::show))
+}
+
+/// The API's description.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}
+
+/// All routes for machines.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let (api, description) = described().split_for_parts();
+    Router::new()
+        .merge(api)
+        .route(
+            "/openapi.json",
+            get(async move || Json(description.clone())),
+        )
+        .route("/callbacks/{recipient}", post(callback::receive))
+        .route("/healthz", get(well_known::health))
+        .route("/.well-known/security.txt", get(well_known::security))
+        .route("/docs/errors/{code}", get(error_page::show))
+}

@@ -1,0 +1,328 @@
+//! What every request passes on its way in and every answer on its way out: limits, time, panics, forged forms, headers and the log.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use governance::Problem;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
+use tracing::Instrument;
+
+use crate::App;
+use crate::failure::{self, Failure};
+use crate::upload;
+
+/// How long a page may take; a package's download is not counted, only its start.
+const LONGEST: Duration = Duration::from_secs(30);
+/// A body over the limit is read and thrown away up to here, so that the browser shows our answer instead of a broken connection.
+const DRAINED: usize = 64 << 20;
+
+/// Ties an answer to the lines of the log about it. Made by us: one from outside could carry a value into the log.
+#[derive(Clone, Default)]
+pub(crate) struct TraceId(pub(crate) String);
+
+/// Puts all layers around the routes. The last one added is the first that a request meets.
+pub(crate) fn guard(routes: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
+    routes
+        .fallback(async || Failure(Problem::not_found("page")))
+        .method_not_allowed_fallback(async || {
+            Failure(failure::refused(StatusCode::METHOD_NOT_ALLOWED))
+        })
+        .layer(middleware::from_fn(refuse_forged))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(app.clone(), limit_body))
+        .layer(middleware::from_fn(limit_time))
+        .layer(CatchPanicLayer::custom(|_| {
+            tracing::error!("a page panicked; the line before says where");
+            Failure(failure::unexpected()).into_response()
+        }))
+        .layer(middleware::from_fn_with_state(app.clone(), failure::show))
+        .layer(middleware::from_fn(add_headers))
+        .layer(middleware::from_fn(trace))
+}
+
+/// Logs method, the route's pattern, status and time. The path itself can hold a token and the query a value: neither is logged.
+async fn trace(mut request: Request, next: Next) -> Response {
+    let id = MakeRequestUuid
+        .make_request_id(&request)
+        .and_then(|id| id.header_value().to_str().map(str::to_owned).ok())
+        .unwrap_or_default();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    request.extensions_mut().insert(TraceId(id.clone()));
+    let span =
+        tracing::info_span!("request", trace.id = %id, http.method = %method, http.route = %route);
+    let started = Instant::now();
+    async move {
+        let mut response = next.run(request).await;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            http.status = response.status().as_u16(),
+            duration_ms,
+            "answered"
+        );
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-trace-id"), value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Headers that keep scripts, frames, caches and referrers away from personal pages.
+async fn add_headers(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_asset = path.starts_with("/static/");
+    let is_console = path.starts_with("/console");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), browsing-topics=()"),
+    );
+    // A tracker's address holds a token, so nothing may be told where somebody came from. The Console's addresses hold none, and a form
+    // sent from a page without referrer has the origin `null`, by which a forged form can't be told from a true one.
+    headers.insert(
+        REFERRER_POLICY,
+        HeaderValue::from_static(if is_console {
+            "same-origin"
+        } else {
+            "no-referrer"
+        }),
+    );
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static(if is_asset {
+            "public, max-age=3600"
+        } else {
+            "no-store"
+        }));
+    response
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure(Problem::new(
+            "took_too_long",
+            503,
+            "this took too long; nothing was lost, please try again in a minute",
+        ))
+        .into_response(),
+    }
+}
+
+/// Refuses bodies over the limit, by what the header says and by what really comes.
+async fn limit_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let limit = if takes_file(&request) {
+        upload::LARGEST_BODY
+    } else {
+        app.privity.settings().limits.body_bytes
+    };
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok());
+    let expected = announced.or_else(|| {
+        request
+            .body()
+            .size_hint()
+            .exact()
+            .and_then(|size| usize::try_from(size).ok())
+    });
+    if expected.is_some_and(|size| size > limit) {
+        drain(request.into_body()).await;
+        return Failure(failure::too_large()).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(body, limit).await else {
+        return Failure(failure::too_large()).into_response();
+    };
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+fn takes_file(request: &Request) -> bool {
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    matches!(
+        path,
+        "/outreach/{link}" | "/console/tasks/{id}/complete" | "/api/v1/tasks/{id}/complete"
+    )
+}
+
+/// The whole body, or `None` when it is longer than `limit`; then the rest is read and thrown away.
+async fn read(body: Body, limit: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        if bytes.len() + chunk.len() > limit {
+            drain_stream(chunks).await;
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Some(bytes)
+}
+
+async fn drain(body: Body) {
+    drain_stream(body.into_data_stream()).await;
+}
+
+async fn drain_stream(mut chunks: axum::body::BodyDataStream) {
+    let mut read = 0;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read += chunk.len();
+        if read > DRAINED {
+            return;
+        }
+    }
+}
+
+/// Refuses forms that another site makes a browser send. Routes for machines carry no cookie, so there is nothing to forge.
+async fn refuse_forged(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_for_machines = path.starts_with("/api/") || path.starts_with("/callbacks/");
+    if request.method() != Method::POST
+        || is_for_machines
+        || is_own(request.headers(), path.starts_with("/console"))
+    {
+        return next.run(request).await;
+    }
+    Failure(Problem::new(
+        "cross_site",
+        403,
+        "this was sent from another site; open our page and send it from there",
+    ))
+    .into_response()
+}
+
+/// Browsers say where a form comes from (`Sec-Fetch-Site`; on plain HTTP only `Origin`). The Console, which has a cookie, demands one of the two.
+fn is_own(headers: &HeaderMap, is_console: bool) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    match text(ORIGIN) {
+        Some("null") | None => !is_console,
+        Some(origin) => origin.split_once("://").map(|(_, host)| host) == text(HOST),
+    }
+}
+
+/// The network address that a rate limit counts by; `None` where nobody knows it.
+pub(crate) struct ClientAddress(pub(crate) Option<String>);
+
+impl FromRequestParts<Arc<App>> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let forwarded = || {
+            parts
+                .headers
+                .get("x-forwarded-for")?
+                .to_str()
+                .ok()?
+                .rsplit(',')
+                .next()
+                .map(|address| address.trim().to_owned())
+        };
+        let direct = || {
+            parts
+                .extensions
+                .get::<ConnectInfo<SocketAddr>>()
+                .map(|ConnectInfo(address)| address.ip().to_string())
+        };
+        Ok(Self(if app.behind_proxy {
+            forwarded().or_else(direct)
+        } else {
+            direct()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_forged_whatever_its_origin_says() {
+        assert!(!is_own(
+            &headers(&[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "http://a.example"),
+                ("host", "a.example")
+            ]),
+            false
+        ));
+        assert!(!is_own(
+            &headers(&[("origin", "http://evil.example"), ("host", "a.example")]),
+            false
+        ));
+        assert!(!is_own(&headers(&[("sec-fetch-site", "same-site")]), false));
+    }
+
+    #[test]
+    fn the_console_takes_no_form_that_does_not_say_where_it_comes_from() {
+        assert!(!is_own(&headers(&[("host", "a.example")]), true));
+        assert!(!is_own(
+            &headers(&[("origin", "null"), ("host", "a.example")]),
+            true
+        ));
+        assert!(is_own(
+            &headers(&[
+                ("origin", "http://a.example:8080"),
+                ("host", "a.example:8080")
+            ]),
+            true
+        ));
+        assert!(
+            is_own(&headers(&[("host", "a.example")]), false),
+            "a tracker's link is all the right there is, so curl may use it"
+        );
+    }
+}

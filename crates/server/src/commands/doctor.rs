@@ -1,0 +1,55 @@
+//! `privity doctor`: what stands between this installation and its work.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use governance::doctor::{self, Finding};
+
+use super::{open, show};
+
+/// Say what stands between this installation and its work, and what to do.
+#[derive(Args)]
+pub(super) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
+        let privity = open(config).await?;
+        let findings = show::while_waiting(
+            "looking at database, systems, recipients and mail",
+            doctor::check(&privity),
+        )
+        .await;
+        let ok = findings.iter().all(|finding| finding.ok);
+        if self.json {
+            show::json(&serde_json::json!({"ok": ok, "findings": findings}))?;
+        } else {
+            show::table(
+                &["", "what", "finding"],
+                findings.iter().map(row).collect(),
+                "There is nothing to look at.",
+            )?;
+        }
+        Ok(if ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(1)
+        })
+    }
+}
+
+fn row(finding: &Finding) -> Vec<String> {
+    let words = finding.what_to_do.as_ref().map_or_else(
+        || finding.words.clone(),
+        |todo| format!("{}\n→ {todo}", finding.words),
+    );
+    vec![
+        if finding.ok { "ok" } else { "TO DO" }.to_owned(),
+        finding.what.clone(),
+        words,
+    ]
+}

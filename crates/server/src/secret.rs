@@ -1,0 +1,37 @@
+//! The few places where a secret of ours leaves for the person it was made for: the link to her page, an operator's session and key.
+
+use domain::sensitive::Sensitive;
+
+/// The path of a tracker, which goes to the subject alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the link is the subject's own; it goes into her redirect and nowhere else"
+)]
+pub(crate) fn tracker_path(token: &Sensitive<String>) -> String {
+    format!("/requests/{}", token.expose())
+}
+
+/// The value of an operator's session cookie.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the session is the operator's own; it goes into her cookie and nowhere else"
+)]
+pub(crate) fn session_cookie(session: &Sensitive<String>, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!(
+        "{SESSION}={}; Path=/console; HttpOnly; SameSite=Strict{secure}",
+        session.expose()
+    )
+}
+
+/// An operator's key, printed once when it is made.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the key is printed once, for the operator it was made for"
+)]
+pub(crate) fn printed_key(key: &Sensitive<String>) -> String {
+    key.expose().clone()
+}
+
+/// The name of the session cookie.
+pub(crate) const SESSION: &str = "privity_session";

@@ -1,0 +1,680 @@
+//! Sample views, one for each face of each page; all of them are rendered in a test, and a browser checks the result.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::collections::BTreeSet;
+
+use domain::data_map::KeepReason;
+use domain::id::{Id, Noun};
+use domain::outreach::{Answer, OutreachAction};
+use domain::plan::{Kept, Plan, PlannedCollection};
+use domain::privacy_request::{Clock, IntakeChannel, RequestKind, RequestState, Waiting};
+use domain::recipient::{ChannelKind, RecipientRole, VerificationLevel};
+use domain::task::{TaskKind, TaskState};
+use governance::view::*;
+use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use minijinja::value::{Serde, Value};
+
+use super::tracker::{Look, TrackerPage};
+use super::{Contact, Frame, LawChoice, Pages, ask, console, home, opt_out, outreach, recipients};
+
+fn id<N: Noun>(number: u128) -> Id<N> {
+    Id::from_uuid(uuid::Uuid::from_u128(
+        0x0193_5f2e_7c1a_7000_8000_0000_0000_0000 + number,
+    ))
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(super) fn look() -> Look<'static> {
+    Look {
+        now: at("2026-11-21T20:00:00Z"),
+        zone: TimeZone::get("America/Los_Angeles").unwrap(),
+        reason: Box::new(|_| {
+            (
+                "A law makes us keep it".to_owned(),
+                Some("Civ. Code 1798.105(d)(8)".to_owned()),
+            )
+        }),
+        category: Box::new(super::words::category),
+    }
+}
+
+fn clock() -> Clock {
+    Clock {
+        received_on: date(2026, 11, 21),
+        ack_by: Some(date(2026, 12, 7)),
+        respond_by: Some(date(2027, 1, 5)),
+        max_with_extension: Some(date(2027, 2, 19)),
+        extended_to: None,
+    }
+}
+
+fn keep() -> KeepReason {
+    KeepReason {
+        code: "D8_legal_obligation".to_owned(),
+        explanation: "tax law asks for invoices of the last 7 years".to_owned(),
+    }
+}
+
+pub(super) fn listed() -> Vec<ListedRequest> {
+    let line = |number, kind, state, waiting, days: i32, stuck| ListedRequest {
+        id: id(number),
+        kind,
+        law: "ccpa".to_owned(),
+        state,
+        waiting,
+        received_on: date(2026, 10, 5),
+        due: Some(date(2026, 11, 19)),
+        days_left: Some(days),
+        stuck_tasks: stuck,
+    };
+    vec![
+        line(
+            0x1a2b_3c4d,
+            RequestKind::Delete,
+            RequestState::InProgress,
+            Some(Waiting::Operator),
+            -2,
+            1,
+        ),
+        line(
+            0x5e6f_7081,
+            RequestKind::KnowSpecific,
+            RequestState::Received,
+            Some(Waiting::Verification),
+            4,
+            0,
+        ),
+        line(
+            0x92a3_b4c5,
+            RequestKind::Delete,
+            RequestState::Verified,
+            Some(Waiting::Approval),
+            31,
+            0,
+        ),
+        line(
+            0xd6e7_f809,
+            RequestKind::OptOutSaleShare,
+            RequestState::InProgress,
+            Some(Waiting::Recipients),
+            12,
+            0,
+        ),
+    ]
+}
+
+fn outreach_line(
+    title: &str,
+    level: VerificationLevel,
+    answer: Option<Answer>,
+    escalated: bool,
+) -> OutreachLine {
+    OutreachLine {
+        id: id(7),
+        recipient: "x".into(),
+        title: title.to_owned(),
+        role: RecipientRole::ThirdParty,
+        sold_or_shared: title == "Crumb Insights",
+        categories: BTreeSet::from([
+            "user.contact.email".to_owned(),
+            "user.behavior.purchase_history".to_owned(),
+        ]),
+        purpose: "market research about home bakers".to_owned(),
+        channel: ChannelKind::Email,
+        action: OutreachAction::Delete,
+        level,
+        required_level: VerificationLevel::Attested,
+        settled: answer.is_some(),
+        answered_at: answer.as_ref().map(|_| at("2026-11-23T18:00:00Z")),
+        answer,
+        sent_at: Some(at("2026-11-21T20:10:00Z")),
+        reminders: 2,
+        escalated,
+        last_error: escalated
+            .then(|| "`x` can't be reached: it answered 503; it is tried again".to_owned()),
+    }
+}
+
+fn stages(names: &[(&'static str, &'static str)]) -> Vec<Stage> {
+    names
+        .iter()
+        .map(|(name, progress)| Stage {
+            name,
+            progress,
+            at: Some(at("2026-11-21T20:05:00Z")),
+        })
+        .collect()
+}
+
+fn system(title: &str, rows: u64, erased: u64, kept: u64, progress: &'static str) -> SystemLine {
+    SystemLine {
+        system: "shop".into(),
+        title: title.to_owned(),
+        rows,
+        erased,
+        kept,
+        progress,
+    }
+}
+
+fn tracker(kind: RequestKind, state: RequestState) -> Tracker {
+    Tracker {
+        id: id(0x1a2b_3c4d),
+        kind,
+        law: "ccpa".to_owned(),
+        state,
+        waiting: None,
+        received_at: at("2026-11-21T20:00:00Z"),
+        clock: clock(),
+        days_left: Some(45),
+        verification: None,
+        stages: Vec::new(),
+        systems: Vec::new(),
+        recipients: Vec::new(),
+        kept: Vec::new(),
+        reasons: Vec::new(),
+        package: None,
+    }
+}
+
+fn waiting_for_code() -> Tracker {
+    let line = VerificationLine {
+        expires_at: at("2026-11-21T20:30:00Z"),
+        tries_left: 4,
+        resend_from: at("2026-11-21T20:01:00Z"),
+        sent: true,
+    };
+    let stages = stages(&[
+        ("received", "done"),
+        ("verified", "now"),
+        ("searched", "later"),
+        ("approved", "later"),
+        ("erased", "later"),
+        ("recipients_told", "later"),
+        ("confirmed", "later"),
+        ("closed", "later"),
+    ]);
+    Tracker {
+        waiting: Some(Waiting::Verification),
+        verification: Some(line),
+        stages,
+        ..tracker(RequestKind::Delete, RequestState::Received)
+    }
+}
+
+fn under_way() -> Tracker {
+    Tracker {
+        stages: stages(&[
+            ("received", "done"),
+            ("verified", "done"),
+            ("searched", "done"),
+            ("approved", "done"),
+            ("erased", "done"),
+            ("recipients_told", "now"),
+            ("confirmed", "failed"),
+            ("closed", "later"),
+        ]),
+        systems: vec![
+            system("Online shop", 48, 41, 7, "proven_gone"),
+            system("Customer service desk", 3, 0, 0, "by_hand"),
+            system("Newsletter", 0, 0, 0, "nothing_found"),
+            system("Old till", 2, 0, 0, "failed"),
+        ],
+        recipients: vec![
+            outreach_line(
+                "Crumb Insights",
+                VerificationLevel::Attested,
+                Some(Answer::Done),
+                false,
+            ),
+            outreach_line(
+                "Parcel Post House",
+                VerificationLevel::Signed,
+                Some(Answer::Exception {
+                    reason: "D8_legal_obligation".to_owned(),
+                }),
+                false,
+            ),
+            outreach_line("Bright Ads", VerificationLevel::Delivered, None, true),
+        ],
+        kept: vec![KeptLine {
+            title: "Invoices".to_owned(),
+            system: "Online shop".to_owned(),
+            rows: 7,
+            reason: keep(),
+            citation: Some("Civ. Code 1798.105(d)(8)".to_owned()),
+        }],
+        ..tracker(RequestKind::Delete, RequestState::InProgress)
+    }
+}
+
+fn opted_out() -> Tracker {
+    Tracker {
+        stages: stages(&[
+            ("received", "done"),
+            ("stopped", "done"),
+            ("recipients_told", "now"),
+            ("closed", "later"),
+        ]),
+        recipients: vec![outreach_line(
+            "Crumb Insights",
+            VerificationLevel::Sent,
+            None,
+            false,
+        )],
+        days_left: Some(5),
+        ..tracker(RequestKind::OptOutSaleShare, RequestState::InProgress)
+    }
+}
+
+fn copy_ready() -> Tracker {
+    Tracker {
+        stages: stages(&[
+            ("received", "done"),
+            ("verified", "done"),
+            ("searched", "done"),
+            ("package_ready", "done"),
+            ("closed", "done"),
+        ]),
+        systems: vec![system("Online shop", 48, 0, 0, "found")],
+        package: Some(PackageLine {
+            size_bytes: 183_200,
+            expires_at: at("2026-12-05T20:00:00Z"),
+            available: true,
+        }),
+        ..tracker(RequestKind::KnowSpecific, RequestState::Fulfilled)
+    }
+}
+
+fn denied() -> Tracker {
+    let reason = KeepReason {
+        code: "unverified_identity".to_owned(),
+        explanation: "the name and the address on the order are somebody else's".to_owned(),
+    };
+    Tracker {
+        reasons: vec![reason],
+        stages: stages(&[
+            ("received", "done"),
+            ("verified", "done"),
+            ("closed", "failed"),
+        ]),
+        ..tracker(RequestKind::Delete, RequestState::Denied)
+    }
+}
+
+fn task(kind: TaskKind, state: TaskState, target: &str, error: Option<&str>) -> TaskLine {
+    let by_hand = kind == TaskKind::ManualWork;
+    TaskLine {
+        id: id(9),
+        kind,
+        target: target.to_owned(),
+        state,
+        attempts: 3,
+        run_at: at("2026-11-21T21:00:00Z"),
+        error: error.map(str::to_owned),
+        due: by_hand.then(|| date(2026, 12, 1)),
+        instructions: by_hand
+            .then(|| "Look for her paper forms in the filing cabinet, and shred them.".to_owned()),
+    }
+}
+
+fn planned(collection: &str, title: &str, rows: u64, delete: u64, kept: u64) -> PlannedCollection {
+    PlannedCollection {
+        collection: domain::data_map::CollectionKey::new("shop", collection),
+        system: "shop".into(),
+        title: title.to_owned(),
+        rows,
+        delete,
+        redact: rows - delete - kept,
+        kept: if kept > 0 {
+            vec![Kept {
+                rows: kept,
+                reason: keep(),
+            }]
+        } else {
+            Vec::new()
+        },
+        categories: BTreeSet::new(),
+    }
+}
+
+pub(super) fn detail() -> RequestDetail {
+    RequestDetail {
+        listed: ListedRequest {
+            state: RequestState::Verified,
+            waiting: Some(Waiting::Approval),
+            days_left: Some(6),
+            ..listed().remove(0)
+        },
+        channel: IntakeChannel::PrivacyCenter,
+        received_at: at("2026-11-21T20:00:00Z"),
+        clock: clock(),
+        citations: vec!["11 CCR 7021(a)".to_owned(), "11 CCR 7021(b)".to_owned()],
+        plan: Some(Plan {
+            made_at: at("2026-11-21T20:06:00Z"),
+            collections: vec![
+                planned("customer", "Customer records", 1, 0, 0),
+                planned("orders", "Orders", 12, 5, 7),
+                planned("login", "Logins", 35, 35, 0),
+                planned("review", "Reviews", 0, 0, 0),
+            ],
+            manual: vec!["filing_cabinet".into()],
+        }),
+        residue: Some(Vec::new()),
+        reasons: vec![keep()],
+        tasks: vec![
+            task(TaskKind::Plan, TaskState::Done, "", None),
+            task(
+                TaskKind::Erase,
+                TaskState::Stuck,
+                "Online shop",
+                Some("the database refused the password; check `shop` in the data map"),
+            ),
+            task(
+                TaskKind::ManualWork,
+                TaskState::Ready,
+                "Filing cabinet",
+                None,
+            ),
+        ],
+        outreach: vec![
+            outreach_line(
+                "Crumb Insights",
+                VerificationLevel::Attested,
+                Some(Answer::NotFound),
+                false,
+            ),
+            outreach_line("Bright Ads", VerificationLevel::Sent, None, true),
+        ],
+        records: vec![RecordLine {
+            sequence: 41,
+            at: at("2026-11-21T20:06:00Z"),
+            actor: "worker".to_owned(),
+            action: "plan_made".to_owned(),
+            details: serde_json::json!({"rows": 48}),
+        }],
+        possible: BTreeSet::from(["approve", "deny", "extend"]),
+    }
+}
+
+impl LawChoice {
+    pub(super) fn samples() -> Vec<Self> {
+        let choice = |key: &str, words: &str, chosen| Self {
+            key: key.to_owned(),
+            words: words.to_owned(),
+            chosen,
+        };
+        vec![
+            choice("ccpa", "California (California Consumer Privacy Act)", true),
+            choice(
+                "gdpr",
+                "European Union (General Data Protection Regulation)",
+                false,
+            ),
+        ]
+    }
+}
+
+fn frame(operator: Option<&str>) -> Frame {
+    Frame {
+        business: "Crumb & Co.".to_owned(),
+        language: "en".to_owned(),
+        contact: Some(Contact::of("privacy@crumb.example")),
+        operator: operator.map(str::to_owned),
+    }
+}
+
+fn value<P: serde::Serialize>(page: P) -> Value {
+    Value::from(Serde(page))
+}
+
+/// Every face of every page: file name and HTML.
+fn all() -> Vec<(&'static str, String)> {
+    let pages = Pages::built_in();
+    let tracker = |view: &Tracker| TrackerPage::of(&look(), "/requests/0123abcd".to_owned(), view);
+    let public = frame(None);
+    let console = frame(Some("Robin"));
+    let text = |template: &str, frame: &Frame, page: Value| {
+        pages
+            .text(template, frame, &page)
+            .unwrap_or_else(|error| panic!("{template}: {error:#}"))
+    };
+    vec![
+        (
+            "home",
+            text("home.html", &public, value(home::HomePage::sample())),
+        ),
+        (
+            "ask_know",
+            text("ask.html", &public, value(ask::AskPage::sample_know())),
+        ),
+        (
+            "ask_delete_error",
+            text(
+                "ask.html",
+                &public,
+                value(ask::AskPage::sample_delete_with_error()),
+            ),
+        ),
+        (
+            "opt_out",
+            text(
+                "opt_out.html",
+                &public,
+                value(opt_out::OptOutPage::sample()),
+            ),
+        ),
+        (
+            "recipients",
+            text(
+                "recipients.html",
+                &public,
+                value(recipients::RecipientsPage::sample()),
+            ),
+        ),
+        (
+            "tracker_code",
+            text("tracker.html", &public, value(tracker(&waiting_for_code()))),
+        ),
+        (
+            "tracker_under_way",
+            text("tracker.html", &public, value(tracker(&under_way()))),
+        ),
+        (
+            "tracker_opted_out",
+            text("tracker.html", &public, value(tracker(&opted_out()))),
+        ),
+        (
+            "tracker_copy_ready",
+            text("tracker.html", &public, value(tracker(&copy_ready()))),
+        ),
+        (
+            "tracker_denied",
+            text("tracker.html", &public, value(tracker(&denied()))),
+        ),
+        (
+            "outreach",
+            text(
+                "outreach.html",
+                &public,
+                value(outreach::OutreachPage::sample(None)),
+            ),
+        ),
+        (
+            "outreach_answered",
+            text(
+                "outreach.html",
+                &public,
+                value(outreach::OutreachPage::sample(Some(Answer::Done))),
+            ),
+        ),
+        (
+            "failure",
+            text("failure.html", &public, value(crate::failure::sample())),
+        ),
+        (
+            "console_sign_in",
+            text(
+                "console_sign_in.html",
+                &public,
+                value(console::samples::sign_in(true)),
+            ),
+        ),
+        (
+            "console_overview",
+            text(
+                "console_overview.html",
+                &console,
+                value(console::samples::overview(false)),
+            ),
+        ),
+        (
+            "console_overview_empty",
+            text(
+                "console_overview.html",
+                &console,
+                value(console::samples::overview(true)),
+            ),
+        ),
+        (
+            "console_list",
+            text(
+                "console_list.html",
+                &console,
+                value(console::samples::list(false)),
+            ),
+        ),
+        (
+            "console_list_empty",
+            text(
+                "console_list.html",
+                &console,
+                value(console::samples::list(true)),
+            ),
+        ),
+        (
+            "console_request",
+            text(
+                "console_request.html",
+                &console,
+                value(console::samples::request(false)),
+            ),
+        ),
+        (
+            "console_request_revealed",
+            text(
+                "console_request.html",
+                &console,
+                value(console::samples::request(true)),
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn every_page_renders_escaped_and_without_inline_script_or_style() {
+    for (name, html) in all() {
+        assert!(html.contains("</html>"), "{name} is not whole");
+        assert!(
+            !html.contains("<script>")
+                && !html.contains(" style=\"")
+                && !html.contains("javascript:"),
+            "{name} has something inline that the policy of content forbids"
+        );
+        assert!(
+            !html.contains(" onclick") && !html.contains("http-equiv=\"refresh\""),
+            "{name} moves by itself"
+        );
+        assert!(
+            html.contains("Crumb &amp; Co.") && !html.contains("Crumb & Co."),
+            "{name} is not escaped"
+        );
+        assert!(
+            !html.contains("<b>\" O"),
+            "{name} shows what was typed as markup"
+        );
+    }
+}
+
+#[test]
+fn an_opt_out_asks_for_nothing_that_shows_who_she_is() {
+    let (_, html) = all()
+        .into_iter()
+        .find(|(name, _)| *name == "opt_out")
+        .unwrap();
+    let names: Vec<&str> = html
+        .split(" name=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|name| *name != "viewport" && *name != "referrer" && *name != "robots")
+        .collect();
+    assert_eq!(names, ["email", "phone", "law"]);
+    assert!(!html.contains(" required"), "one click must be enough");
+    assert_eq!(html.matches("<form").count(), 1);
+}
+
+#[test]
+fn both_ways_out_of_a_choice_look_alike() {
+    // 11 CCR 7004(a)(2): symmetry in choice. On the page where two ways stand beside each other, neither is smaller.
+    let (_, html) = all()
+        .into_iter()
+        .find(|(name, _)| *name == "recipients")
+        .unwrap();
+    assert!(
+        html.contains(r#"<a class="button" href="/opt-out">"#)
+            && html.contains(r#"<a class="button" href="/ask/delete">"#)
+    );
+}
+
+#[test]
+fn sent_is_never_shown_as_done() {
+    let (_, html) = all()
+        .into_iter()
+        .find(|(name, _)| *name == "tracker_opted_out")
+        .unwrap();
+    assert!(
+        html.contains("Nothing proves yet that it arrived")
+            || html.contains("nothing proves yet that it arrived"),
+        "the level is not in words"
+    );
+    assert!(html.contains(r#"<span class="tag ">waiting</span>"#));
+}
+
+/// Writes all samples where the browser checks find them: `PRIVITY_SAMPLES=DIR cargo test -p server --lib samples`.
+#[test]
+fn all_pages_are_written_where_a_browser_can_check_them() {
+    let Some(folder) = std::env::var_os("PRIVITY_SAMPLES") else {
+        println!("the pages were not written: PRIVITY_SAMPLES names no folder");
+        return;
+    };
+    let folder = std::path::PathBuf::from(folder);
+    std::fs::create_dir_all(folder.join("static")).unwrap();
+    std::fs::write(
+        folder.join("static/style.css"),
+        include_str!("../../static/style.css"),
+    )
+    .unwrap();
+    std::fs::write(
+        folder.join("static/favicon.svg"),
+        include_str!("../../static/favicon.svg"),
+    )
+    .unwrap();
+    for (name, html) in all() {
+        std::fs::write(
+            folder.join(format!("{name}.html")),
+            html.replace("/static/", "static/"),
+        )
+        .unwrap();
+    }
+}
