@@ -57,8 +57,8 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
         if !notes.explain(at, &error) {
             notes.note(Mistake {
                 at: error.pointed.unwrap_or(at),
-                message: error.message,
-                what_to_do: error.what_to_do,
+                message: error.message.into(),
+                what_to_do: error.what_to_do.into(),
             });
         }
         let is_new = notes.skipped.borrow_mut().insert(at);
@@ -97,7 +97,7 @@ impl Notes {
         error
             .missing
             .as_ref()
-            .is_some_and(|key| self.gaps.borrow().contains(&(at, key.clone())))
+            .is_some_and(|key| self.gaps.borrow().contains(&(at, key.to_string())))
     }
 
     fn note(&self, mistake: Mistake) {
@@ -113,10 +113,10 @@ struct ReadError {
     /// The place to point at, where it is another one.
     pointed: Option<Span>,
     /// A key that the map at that place has and nobody knows.
-    unknown: Option<String>,
-    missing: Option<String>,
-    message: String,
-    what_to_do: String,
+    unknown: Option<Box<str>>,
+    missing: Option<Box<str>>,
+    message: Box<str>,
+    what_to_do: Box<str>,
 }
 
 impl ReadError {
@@ -126,8 +126,8 @@ impl ReadError {
             pointed: None,
             unknown: None,
             missing: None,
-            message,
-            what_to_do,
+            message: message.into(),
+            what_to_do: what_to_do.into(),
         }
     }
 
@@ -264,7 +264,7 @@ impl de::Error for ReadError {
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
         Self {
-            unknown: Some(field.to_owned()),
+            unknown: Some(field.into()),
             ..Self::new(
                 format!("`{field}` is not known here"),
                 suggestion(field, known),
@@ -274,7 +274,7 @@ impl de::Error for ReadError {
 
     fn missing_field(field: &'static str) -> Self {
         Self {
-            missing: Some(field.to_owned()),
+            missing: Some(field.into()),
             ..Self::new(
                 format!("`{field}` is missing"),
                 format!("add `{field}: {}` here", hint(field)),

@@ -69,7 +69,7 @@ fn compare_system(
                 || live.table.clone(),
                 |schema| format!("{schema}.{}", live.table),
             );
-            let personal = if live.fields.iter().any(|field| looks_personal(field)) {
+            let personal = if live.fields.iter().any(looks_personal) {
                 ", and by its columns it holds personal data"
             } else {
                 ""

@@ -851,9 +851,9 @@ fn fits(kind: ValueKind, category: &str) -> bool {
 
 fn first(rules: &[Rule], words: &[String]) -> Option<Suggestion> {
     let has = |word: &&str| words.iter().any(|own| own == word);
-    let found = rules.iter().find(|rule| {
-        rule.all.iter().all(|word| has(&word)) && !rule.none.iter().any(|word| has(&word))
-    });
+    let found = rules
+        .iter()
+        .find(|rule| rule.all.iter().all(has) && !rule.none.iter().any(has));
     found.map(|rule| Suggestion {
         category: rule.category,
         confidence: rule.confidence,
