@@ -28,7 +28,7 @@ use crate::sql::erasure::{Change, Eraser, Session, places_of_steps, values_at_on
 use crate::sql::lookup::chunks;
 use crate::sql::predicate::{Doomed, RowIds};
 use crate::sql::remaining::Remainder;
-use crate::sql::statement::{self, Layout, Scope, places_of_search};
+use crate::sql::statement::{self, Layout, Scope, Write, places_of_search};
 use crate::sql::table::{Places, Table, Tables, place};
 use crate::sql::{Dialect, Parameter, Statement};
 use crate::{Connector, ConnectorError, Description, Remaining};
@@ -76,7 +76,15 @@ impl PostgresConnector {
             Err(reason) => (Err(reason), None),
         };
         let lock_timeout_seconds = config.lock_timeout_seconds.unwrap_or(5).max(1);
-        Self { system, pool, schema, lock_timeout_seconds, places: Places::new(), with_samples: false, live: Mutex::default() }
+        Self {
+            system,
+            pool,
+            schema,
+            lock_timeout_seconds,
+            places: Places::new(),
+            with_samples: false,
+            live: Mutex::default(),
+        }
     }
 
     /// Whether [`Connector::describe`] brings sample values.
@@ -88,35 +96,73 @@ impl PostgresConnector {
 
     /// Tells where the tables of the data map's collections are, so that pointers from collections without a step are found.
     #[must_use]
-    pub fn with_collections<'a>(mut self, collections: impl IntoIterator<Item = &'a Collection>) -> Self {
-        let places = collections.into_iter().filter(|collection| collection.system == self.system);
-        self.places = places.map(|collection| (collection.key.clone(), place(collection))).collect();
+    pub fn with_collections<'a>(
+        mut self,
+        collections: impl IntoIterator<Item = &'a Collection>,
+    ) -> Self {
+        let places = collections
+            .into_iter()
+            .filter(|collection| collection.system == self.system);
+        self.places = places
+            .map(|collection| (collection.key.clone(), place(collection)))
+            .collect();
         self
     }
 
     async fn connection(&self) -> Result<Object, ConnectorError> {
-        let pool = self.pool.as_ref().map_err(|reason| ConnectorError::Refused { system: self.system.clone(), reason: reason.clone() })?;
-        pool.get().await.map_err(|error| failure::of_pool(&self.system, error))
+        let pool = self
+            .pool
+            .as_ref()
+            .map_err(|reason| ConnectorError::Refused {
+                system: self.system.clone(),
+                reason: reason.clone(),
+            })?;
+        pool.get()
+            .await
+            .map_err(|error| failure::of_pool(&self.system, error))
     }
 
-    fn error(&self, doing: &'static str, collection: Option<&CollectionKey>, error: &tokio_postgres::Error) -> ConnectorError {
+    fn error(
+        &self,
+        doing: &'static str,
+        collection: Option<&CollectionKey>,
+        error: &tokio_postgres::Error,
+    ) -> ConnectorError {
         // The live schema may have changed under us; it is read anew next time.
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         failure::of_statement(&self.system, doing, collection, error)
     }
 
     async fn tables(&self, connection: &Object, places: Places) -> Result<Tables, ConnectorError> {
         let mut tables = Tables::default();
         for (key, (schema, table)) in places {
-            let known = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let known = self
+                .live
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&key)
+                .cloned();
             if let Some(known) = known {
                 tables.insert(known);
                 continue;
             }
-            let found = live::table(connection, &key, schema.as_deref(), &table).await.map_err(|error| self.error("reading the schema", Some(&key), &error))?;
-            let missing = || ConnectorError::Drift { collection: key.clone(), reason: format!("there is no table `{table}` any more, or not in the schema that is searched") };
+            let found = live::table(connection, &key, schema.as_deref(), &table)
+                .await
+                .map_err(|error| self.error("reading the schema", Some(&key), &error))?;
+            let missing = || ConnectorError::Drift {
+                collection: key.clone(),
+                reason: format!(
+                    "there is no table `{table}` any more, or not in the schema that is searched"
+                ),
+            };
             let live = Arc::new(found.ok_or_else(missing)?);
-            self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(key, live.clone());
+            self.live
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(key, live.clone());
             tables.insert(live);
         }
         Ok(tables)
@@ -125,7 +171,7 @@ impl PostgresConnector {
     async fn stream<T: Send>(
         &self,
         search: &Search,
-        write: fn(Dialect, &Tables, &Search) -> Result<Option<(Statement, Layout)>, ConnectorError>,
+        write: Write,
         read: fn(&Layout, &Search, Vec<Option<Cell>>) -> Option<T>,
         page: &mut (dyn FnMut(Vec<T>) -> Result<(), ConnectorError> + Send),
     ) -> Result<(), ConnectorError> {
@@ -134,7 +180,9 @@ impl PostgresConnector {
         }
         let connection = self.connection().await?;
         let tables = self.tables(&connection, places_of_search(search)).await?;
-        let Some((statement, layout)) = write(Dialect::Postgres, &tables, search)? else { return Ok(()) };
+        let Some((statement, layout)) = write(Dialect::Postgres, &tables, search)? else {
+            return Ok(());
+        };
         let failed = |error| self.error("reading", Some(&search.collection.key), &error);
         let rows = query(&connection, &statement).await.map_err(failed)?;
         let mut rows = pin!(rows);
@@ -145,82 +193,186 @@ impl PostgresConnector {
                 page(std::mem::take(&mut waiting))?;
             }
         }
-        if waiting.is_empty() { Ok(()) } else { page(waiting) }
+        if waiting.is_empty() {
+            Ok(())
+        } else {
+            page(waiting)
+        }
     }
 
-    fn commit_error(&self, tables: &Tables, collection: Option<&CollectionKey>, error: &tokio_postgres::Error) -> ConnectorError {
-        let known = |table: &str| self.places.is_empty() || tables.has(table) || self.places.values().any(|(_, known)| known == table);
-        failure::of_foreign_key(collection, error, known).unwrap_or_else(|| self.error("erasing", collection, error))
+    fn commit_error(
+        &self,
+        tables: &Tables,
+        collection: Option<&CollectionKey>,
+        error: &tokio_postgres::Error,
+    ) -> ConnectorError {
+        let known = |table: &str| {
+            self.places.is_empty()
+                || tables.has(table)
+                || self.places.values().any(|(_, known)| known == table)
+        };
+        failure::of_foreign_key(collection, error, known)
+            .unwrap_or_else(|| self.error("erasing", collection, error))
     }
 }
 
 fn parameters(statement: &Statement) -> Vec<&(dyn ToSql + Sync)> {
-    statement.parameters.expose().iter().map(|parameter| parameter as &(dyn ToSql + Sync)).collect()
+    statement
+        .parameters
+        .expose()
+        .iter()
+        .map(|parameter| parameter as &(dyn ToSql + Sync))
+        .collect()
 }
 
-async fn query(connection: &Object, statement: &Statement) -> Result<tokio_postgres::RowStream, tokio_postgres::Error> {
+async fn query(
+    connection: &Object,
+    statement: &Statement,
+) -> Result<tokio_postgres::RowStream, tokio_postgres::Error> {
     let prepared = connection.prepare_cached(&statement.text).await?;
     connection.query_raw(&prepared, parameters(statement)).await
 }
 
-async fn execute(connection: &Object, prepared: &tokio_postgres::Statement, statement: &Statement) -> Result<u64, tokio_postgres::Error> {
-    connection.execute_raw(prepared, parameters(statement)).await
+async fn execute(
+    connection: &Object,
+    prepared: &tokio_postgres::Statement,
+    statement: &Statement,
+) -> Result<u64, tokio_postgres::Error> {
+    connection
+        .execute_raw(prepared, parameters(statement))
+        .await
 }
 
 /// All columns come as text, so that no type needs code of its own.
 fn cells(row: &Row) -> Vec<Option<Cell>> {
-    (0..row.len()).map(|place| row.try_get::<_, Option<String>>(place).ok().flatten().map(Cell::Text)).collect()
+    (0..row.len())
+        .map(|place| {
+            row.try_get::<_, Option<String>>(place)
+                .ok()
+                .flatten()
+                .map(Cell::Text)
+        })
+        .collect()
 }
 
 #[async_trait]
 impl Connector for PostgresConnector {
     async fn describe(&self) -> Result<Description, ConnectorError> {
         let connection = self.connection().await?;
-        describe::describe(&connection, self.schema.as_deref(), self.with_samples).await.map_err(|error| self.error("describing the schema", None, &error))
+        describe::describe(&connection, self.schema.as_deref(), self.with_samples)
+            .await
+            .map_err(|error| self.error("describing the schema", None, &error))
     }
 
-    async fn locate(&self, search: &Search, page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
-        self.stream(search, statement::locate, |layout, _, cells| layout.located(cells), page).await
+    async fn locate(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
+        self.stream(
+            search,
+            statement::locate,
+            |layout, _, cells| layout.located(cells),
+            page,
+        )
+        .await
     }
 
-    async fn export(&self, search: &Search, page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError> {
-        self.stream(search, statement::export, |layout, search, cells| Some(layout.found(&search.collection, cells)), page).await
+    async fn export(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError> {
+        self.stream(
+            search,
+            statement::export,
+            |layout, search, cells| Some(layout.found(&search.collection, cells)),
+            page,
+        )
+        .await
     }
 
-    async fn correct(&self, search: &Search, values: &[(FieldName, Sensitive<JsonValue>)]) -> Result<u64, ConnectorError> {
+    async fn correct(
+        &self,
+        search: &Search,
+        values: &[(FieldName, Sensitive<JsonValue>)],
+    ) -> Result<u64, ConnectorError> {
         let connection = self.connection().await?;
         let tables = self.tables(&connection, places_of_search(search)).await?;
-        let Some(statement) = statement::correct(Dialect::Postgres, &tables, search, values)? else { return Ok(0) };
+        let Some(statement) = statement::correct(Dialect::Postgres, &tables, search, values)?
+        else {
+            return Ok(0);
+        };
         let failed = |error| self.error("correcting", Some(&search.collection.key), &error);
-        let prepared = connection.prepare_cached(&statement.text).await.map_err(failed)?;
-        execute(&connection, &prepared, &statement).await.map_err(failed)
+        let prepared = connection
+            .prepare_cached(&statement.text)
+            .await
+            .map_err(failed)?;
+        execute(&connection, &prepared, &statement)
+            .await
+            .map_err(failed)
     }
 
-    async fn erase(&self, erasure: &Erasure) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
+    async fn erase(
+        &self,
+        erasure: &Erasure,
+    ) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
         let connection = self.connection().await?;
-        let tables = self.tables(&connection, places_of_steps(erasure.groups.iter().flatten(), &self.places)).await?;
-        let mut session = PostgresSession { connector: self, connection: Some(connection), tables: &tables, last: None, open: false };
-        Eraser::new(&mut session, &tables, erasure, Dialect::Postgres).erase().await
+        let tables = self
+            .tables(
+                &connection,
+                places_of_steps(erasure.groups.iter().flatten(), &self.places),
+            )
+            .await?;
+        let mut session = PostgresSession {
+            connector: self,
+            connection: Some(connection),
+            tables: &tables,
+            last: None,
+            open: false,
+        };
+        Eraser::new(&mut session, &tables, erasure, Dialect::Postgres)
+            .erase()
+            .await
     }
 
     async fn confirm_absent(&self, steps: &[EraseStep]) -> Result<Vec<Remaining>, ConnectorError> {
         let connection = self.connection().await?;
-        let tables = self.tables(&connection, places_of_steps(steps.iter(), &self.places)).await?;
+        let tables = self
+            .tables(&connection, places_of_steps(steps.iter(), &self.places))
+            .await?;
         let none = Doomed::new();
         let mut asked = Vec::new();
         for step in steps {
             for ways in chunks(&step.ways, values_at_once(Dialect::Postgres, &step.ways)) {
-                let scope = Scope { tables: &tables, step, ways: &ways, hash_key: &[], doomed: &none };
+                let scope = Scope {
+                    tables: &tables,
+                    step,
+                    ways: &ways,
+                    hash_key: &[],
+                    doomed: &none,
+                };
                 for way in &ways {
-                    asked.extend(scope.remaining(way)?.map(|(statement, layout)| (step, way.clone(), statement, layout)));
+                    asked.extend(
+                        scope
+                            .remaining(way)?
+                            .map(|(statement, layout)| (step, way.clone(), statement, layout)),
+                    );
                 }
             }
         }
         let mut remainder = Remainder::default();
         for batch in asked.chunks(PIPELINE) {
-            let answers = batch.iter().map(|(step, _, statement, _)| self.rows(&connection, &step.collection.key, statement));
-            for ((step, way, _, layout), rows) in batch.iter().zip(futures_util::future::join_all(answers).await) {
-                rows?.iter().for_each(|row| remainder.add(step, way, layout.located(cells(row))));
+            let answers = batch.iter().map(|(step, _, statement, _)| {
+                self.rows(&connection, &step.collection.key, statement)
+            });
+            for ((step, way, _, layout), rows) in batch
+                .iter()
+                .zip(futures_util::future::join_all(answers).await)
+            {
+                rows?
+                    .iter()
+                    .for_each(|row| remainder.add(step, way, layout.located(cells(row))));
             }
         }
         Ok(remainder.finish())
@@ -228,15 +380,27 @@ impl Connector for PostgresConnector {
 
     async fn check(&self) -> Result<String, ConnectorError> {
         let connection = self.connection().await?;
-        describe::check(&connection, self.schema.as_deref()).await.map_err(|error| self.error("asking for privileges", None, &error))
+        describe::check(&connection, self.schema.as_deref())
+            .await
+            .map_err(|error| self.error("asking for privileges", None, &error))
     }
 }
 
 impl PostgresConnector {
-    async fn rows(&self, connection: &Object, key: &CollectionKey, statement: &Statement) -> Result<Vec<Row>, ConnectorError> {
+    async fn rows(
+        &self,
+        connection: &Object,
+        key: &CollectionKey,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, ConnectorError> {
         let failed = |error| self.error("reading again", Some(key), &error);
         let rows = query(connection, statement).await.map_err(failed)?;
-        pin!(rows).collect::<Vec<_>>().await.into_iter().collect::<Result<_, _>>().map_err(failed)
+        pin!(rows)
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(failed)
     }
 }
 
@@ -260,31 +424,53 @@ impl Drop for PostgresSession<'_> {
 
 impl PostgresSession<'_> {
     fn connection(&self) -> Result<&Object, ConnectorError> {
-        let gone = || ConnectorError::Failed { system: self.connector.system.clone(), doing: "erasing", reason: "the connection is gone".to_owned() };
+        let gone = || ConnectorError::Failed {
+            system: self.connector.system.clone(),
+            doing: "erasing",
+            reason: "the connection is gone".to_owned(),
+        };
         self.connection.as_ref().ok_or_else(gone)
     }
 
     fn error(&self, collection: &CollectionKey, error: &tokio_postgres::Error) -> ConnectorError {
-        self.connector.commit_error(self.tables, Some(collection), error)
+        self.connector
+            .commit_error(self.tables, Some(collection), error)
     }
 
     async fn batch(&self, changes: &[Change]) -> Result<Vec<u64>, ConnectorError> {
         let connection = self.connection()?;
         let mut prepared = Vec::with_capacity(changes.len());
         for change in changes {
-            prepared.push(connection.prepare_cached(&change.statement.text).await.map_err(|error| self.error(&change.collection, &error))?);
+            prepared.push(
+                connection
+                    .prepare_cached(&change.statement.text)
+                    .await
+                    .map_err(|error| self.error(&change.collection, &error))?,
+            );
         }
-        let running = prepared.iter().zip(changes).map(|(prepared, change)| execute(connection, prepared, &change.statement));
+        let running = prepared
+            .iter()
+            .zip(changes)
+            .map(|(prepared, change)| execute(connection, prepared, &change.statement));
         // After one has failed all others do; the first tells why.
         let outcomes = futures_util::future::join_all(running).await;
-        outcomes.into_iter().zip(changes).map(|(outcome, change)| outcome.map_err(|error| self.error(&change.collection, &error))).collect()
+        outcomes
+            .into_iter()
+            .zip(changes)
+            .map(|(outcome, change)| {
+                outcome.map_err(|error| self.error(&change.collection, &error))
+            })
+            .collect()
     }
 }
 
 #[async_trait]
 impl Session for PostgresSession<'_> {
     async fn begin(&mut self) -> Result<(), ConnectorError> {
-        let text = format!("BEGIN; SET LOCAL lock_timeout = '{}s'; SET CONSTRAINTS ALL DEFERRED", self.connector.lock_timeout_seconds);
+        let text = format!(
+            "BEGIN; SET LOCAL lock_timeout = '{}s'; SET CONSTRAINTS ALL DEFERRED",
+            self.connector.lock_timeout_seconds
+        );
         self.open = true;
         let begun = self.connection()?.batch_execute(&text).await;
         begun.map_err(|error| self.connector.error("beginning", None, &error))
@@ -292,7 +478,10 @@ impl Session for PostgresSession<'_> {
 
     async fn commit(&mut self) -> Result<(), ConnectorError> {
         let committed = self.connection()?.batch_execute("COMMIT").await;
-        committed.map_err(|error| self.connector.commit_error(self.tables, self.last.as_ref(), &error))?;
+        committed.map_err(|error| {
+            self.connector
+                .commit_error(self.tables, self.last.as_ref(), &error)
+        })?;
         self.open = false;
         Ok(())
     }
@@ -302,22 +491,55 @@ impl Session for PostgresSession<'_> {
         for batch in changes.chunks(PIPELINE) {
             counts.extend(self.batch(batch).await?);
         }
-        self.last = changes.last().map(|change| change.collection.clone()).or_else(|| self.last.take());
+        self.last = changes
+            .last()
+            .map(|change| change.collection.clone())
+            .or_else(|| self.last.take());
         Ok(counts)
     }
 
     async fn row_ids(&mut self, change: Change) -> Result<RowIds, ConnectorError> {
-        let rows = self.connector.rows(self.connection()?, &change.collection, &change.statement).await?;
-        let id = |cell| if let Some(Cell::Text(text)) = cell { Some(Parameter::Text(text)) } else { None };
-        Ok(rows.iter().map(|row| cells(row).into_iter().filter_map(id).collect()).collect())
+        let rows = self
+            .connector
+            .rows(self.connection()?, &change.collection, &change.statement)
+            .await?;
+        let id = |cell| {
+            if let Some(Cell::Text(text)) = cell {
+                Some(Parameter::Text(text))
+            } else {
+                None
+            }
+        };
+        Ok(rows
+            .iter()
+            .map(|row| cells(row).into_iter().filter_map(id).collect())
+            .collect())
     }
 
     async fn delete_together(&mut self, doomed: &Doomed) -> Result<Vec<u64>, ConnectorError> {
         let statement = statement::delete_together(self.tables, doomed)?;
         let collection = doomed.keys().next().cloned();
-        let failed = |error| self.connector.commit_error(self.tables, collection.as_ref(), &error);
-        let rows = query(self.connection()?, &statement).await.map_err(failed)?;
-        let rows: Vec<Row> = pin!(rows).collect::<Vec<_>>().await.into_iter().collect::<Result<_, _>>().map_err(failed)?;
-        Ok(rows.first().map(|row| cells(row).iter().map(|cell| cell.as_ref().map_or(0, Cell::number)).collect()).unwrap_or_default())
+        let failed = |error| {
+            self.connector
+                .commit_error(self.tables, collection.as_ref(), &error)
+        };
+        let rows = query(self.connection()?, &statement)
+            .await
+            .map_err(failed)?;
+        let rows: Vec<Row> = pin!(rows)
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
+        Ok(rows
+            .first()
+            .map(|row| {
+                cells(row)
+                    .iter()
+                    .map(|cell| cell.as_ref().map_or(0, Cell::number))
+                    .collect()
+            })
+            .unwrap_or_default())
     }
 }

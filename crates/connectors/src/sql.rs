@@ -45,7 +45,11 @@ impl Dialect {
 
     /// A text constant of our own, never a value of a source system.
     pub(crate) fn constant(self, text: &str) -> String {
-        let text = if self == Self::Mysql { text.replace('\\', "\\\\") } else { text.to_owned() };
+        let text = if self == Self::Mysql {
+            text.replace('\\', "\\\\")
+        } else {
+            text.to_owned()
+        };
         format!("'{}'", text.replace('\'', "''"))
     }
 }
@@ -93,7 +97,11 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::with_capacity(512), parameters: Vec::new() }
+        Self {
+            dialect,
+            text: String::with_capacity(512),
+            parameters: Vec::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, text: &str) -> &mut Self {
@@ -122,7 +130,12 @@ impl Sql {
     }
 
     /// Writes each item with `write`, and `separator` between them.
-    pub(crate) fn list<T, E>(&mut self, items: impl IntoIterator<Item = T>, separator: &str, mut write: impl FnMut(&mut Self, T) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn list<T, E>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        separator: &str,
+        mut write: impl FnMut(&mut Self, T) -> Result<(), E>,
+    ) -> Result<(), E> {
         for (number, item) in items.into_iter().enumerate() {
             if number > 0 {
                 self.push(separator);
@@ -133,7 +146,10 @@ impl Sql {
     }
 
     pub(crate) fn finish(self) -> Statement {
-        Statement { text: self.text, parameters: Sensitive::new(self.parameters) }
+        Statement {
+            text: self.text,
+            parameters: Sensitive::new(self.parameters),
+        }
     }
 }
 
@@ -169,7 +185,10 @@ mod tests {
     fn placeholders_count_up_where_the_engine_wants_numbers() {
         let written = |dialect| {
             let mut sql = Sql::new(dialect);
-            sql.push("a = ").bind(Parameter::Integer(1)).push(" AND b = ").bind(Parameter::Bytes(vec![10]));
+            sql.push("a = ")
+                .bind(Parameter::Integer(1))
+                .push(" AND b = ")
+                .bind(Parameter::Bytes(vec![10]));
             sql.finish().text
         };
         assert_eq!(written(Dialect::Postgres), "a = $1 AND b = $2");

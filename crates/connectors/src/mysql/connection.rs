@@ -27,7 +27,11 @@ pub(super) fn options(config: &MysqlConfig) -> Result<Opts, String> {
         .client_found_rows(true)
         .stmt_cache_size(128_usize)
         .setup(vec![hello])
-        .pool_opts(PoolOpts::default().with_constraints(most).with_reset_connection(true));
+        .pool_opts(
+            PoolOpts::default()
+                .with_constraints(most)
+                .with_reset_connection(true),
+        );
     Ok(match tls {
         Some(tls) => builder.ssl_opts(tls).into(),
         None => builder.into(),
@@ -36,7 +40,9 @@ pub(super) fn options(config: &MysqlConfig) -> Result<Opts, String> {
 
 /// Takes out of the URL what the driver doesn't know.
 fn split(url: &str) -> (String, Option<String>, Option<PathBuf>) {
-    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None, None) };
+    let Some((base, query)) = url.split_once('?') else {
+        return (url.to_owned(), None, None);
+    };
     let (mut mode, mut root, mut rest) = (None, None, Vec::new());
     for pair in query.split('&') {
         match pair.split_once('=') {
@@ -45,7 +51,15 @@ fn split(url: &str) -> (String, Option<String>, Option<PathBuf>) {
             _ => rest.push(pair),
         }
     }
-    (if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) }, mode, root)
+    (
+        if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        },
+        mode,
+        root,
+    )
 }
 
 fn tls(mode: Option<&str>, root: Option<PathBuf>) -> Result<Option<SslOpts>, String> {
@@ -56,7 +70,10 @@ fn tls(mode: Option<&str>, root: Option<PathBuf>) -> Result<Option<SslOpts>, Str
         Some("require" | "required") => Ok(Some(tls.with_danger_accept_invalid_certs(true))),
         Some("verify-ca" | "verify_ca") => Ok(Some(tls.with_danger_skip_domain_validation(true))),
         Some("verify-full" | "verify_identity") => Ok(Some(tls)),
-        Some(_) => Err("its URL's `sslmode` is none of `disable`, `require`, `verify-ca`, `verify-full`".to_owned()),
+        Some(_) => Err(
+            "its URL's `sslmode` is none of `disable`, `require`, `verify-ca`, `verify-full`"
+                .to_owned(),
+        ),
     }
 }
 
@@ -66,9 +83,13 @@ mod tests {
 
     #[test]
     fn a_url_keeps_what_the_driver_knows() {
-        let (url, mode, root) = split("mysql://a:b@h/d?sslmode=VERIFY-CA&tcp_keepalive=1&sslrootcert=%2Fa%20b");
+        let (url, mode, root) =
+            split("mysql://a:b@h/d?sslmode=VERIFY-CA&tcp_keepalive=1&sslrootcert=%2Fa%20b");
         assert_eq!(url, "mysql://a:b@h/d?tcp_keepalive=1");
-        assert_eq!((mode.as_deref(), root), (Some("verify-ca"), Some(PathBuf::from("/a b"))));
+        assert_eq!(
+            (mode.as_deref(), root),
+            (Some("verify-ca"), Some(PathBuf::from("/a b")))
+        );
         assert!(tls(Some("sometimes"), None).is_err());
     }
 }

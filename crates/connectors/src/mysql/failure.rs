@@ -6,13 +6,34 @@ use mysql_async::{Error, ServerError};
 use crate::ConnectorError;
 
 /// An error of a statement.
-pub(super) fn of_statement(system: &SystemKey, doing: &'static str, collection: Option<&CollectionKey>, error: &Error) -> ConnectorError {
+pub(super) fn of_statement(
+    system: &SystemKey,
+    doing: &'static str,
+    collection: Option<&CollectionKey>,
+    error: &Error,
+) -> ConnectorError {
     let system = system.clone();
     let answer = match error {
         Error::Server(answer) => answer,
-        Error::Io(error) => return ConnectorError::Unreachable { system, reason: format!("{error}; check host, port, firewall and `sslmode`") },
-        Error::Driver(error) => return ConnectorError::Unreachable { system, reason: format!("the connection broke ({})", of_driver(error)) },
-        _ => return ConnectorError::Failed { system, doing, reason: "the driver refused".to_owned() },
+        Error::Io(error) => {
+            return ConnectorError::Unreachable {
+                system,
+                reason: format!("{error}; check host, port, firewall and `sslmode`"),
+            };
+        }
+        Error::Driver(error) => {
+            return ConnectorError::Unreachable {
+                system,
+                reason: format!("the connection broke ({})", of_driver(error)),
+            };
+        }
+        _ => {
+            return ConnectorError::Failed {
+                system,
+                doing,
+                reason: "the driver refused".to_owned(),
+            };
+        }
     };
     let message = &answer.message;
     match (answer.code, collection) {
@@ -31,8 +52,12 @@ pub(super) fn of_statement(system: &SystemKey, doing: &'static str, collection: 
 
 fn of_driver(error: &mysql_async::DriverError) -> &'static str {
     match error {
-        mysql_async::DriverError::ConnectionClosed | mysql_async::DriverError::PoolDisconnected => "the server closed it",
-        mysql_async::DriverError::NoClientSslFlagFromServer => "the server offers no TLS; change `sslmode`",
+        mysql_async::DriverError::ConnectionClosed | mysql_async::DriverError::PoolDisconnected => {
+            "the server closed it"
+        }
+        mysql_async::DriverError::NoClientSslFlagFromServer => {
+            "the server offers no TLS; change `sslmode`"
+        }
         mysql_async::DriverError::PacketOutOfOrder => "its packets came in the wrong order",
         _ => "the driver gave up",
     }
@@ -41,9 +66,16 @@ fn of_driver(error: &mysql_async::DriverError) -> &'static str {
 fn in_words(answer: &ServerError) -> String {
     let code = answer.code;
     match code {
-        1062 => format!("the key {} forbids it ({code}); say in the data map how the field is to be overwritten", answer.message.rsplit("for key ").next().unwrap_or_default()),
-        1048 | 1364 | 3819 | 4025 | 1452 => format!("a constraint forbids it ({code}); say in the data map how the field is to be overwritten"),
-        1264 | 1265 | 1292 | 1366 | 1406 => format!("a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"),
+        1062 => format!(
+            "the key {} forbids it ({code}); say in the data map how the field is to be overwritten",
+            answer.message.rsplit("for key ").next().unwrap_or_default()
+        ),
+        1048 | 1364 | 3819 | 4025 | 1452 => format!(
+            "a constraint forbids it ({code}); say in the data map how the field is to be overwritten"
+        ),
+        1264 | 1265 | 1292 | 1366 | 1406 => format!(
+            "a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"
+        ),
         // These name columns, tables and collations, never values.
         1064 | 1093 | 1267 | 1271 | 1305 | 1436 => format!("{code}: {}", answer.message),
         _ => format!("code {code}, state {}", answer.state),
@@ -52,18 +84,32 @@ fn in_words(answer: &ServerError) -> String {
 
 /// Whether rows that point at it forbid a deletion.
 pub(super) fn is_foreign_key(error: &Error) -> bool {
-    matches!(error, Error::Server(ServerError { code: 1217 | 1451, .. }))
+    matches!(
+        error,
+        Error::Server(ServerError {
+            code: 1217 | 1451,
+            ..
+        })
+    )
 }
 
 /// A foreign key that forbids a deletion: by rows of a table that the map knows, which have come up since, or by a table
 /// that the map should name.
-pub(super) fn of_foreign_key(collection: Option<&CollectionKey>, error: &Error, known: impl Fn(&str) -> bool) -> Option<ConnectorError> {
-    let Error::Server(answer) = error else { return None };
+pub(super) fn of_foreign_key(
+    collection: Option<&CollectionKey>,
+    error: &Error,
+    known: impl Fn(&str) -> bool,
+) -> Option<ConnectorError> {
+    let Error::Server(answer) = error else {
+        return None;
+    };
     let collection = collection.filter(|_| is_foreign_key(error))?.clone();
     match pointing_table(&answer.message).filter(|table| !known(table)) {
         None => Some(ConnectorError::Moved { collection }),
         Some(table) => {
-            let reason = format!("rows of the table `{table}`, which isn't in the map, point at rows that are to be erased");
+            let reason = format!(
+                "rows of the table `{table}`, which isn't in the map, point at rows that are to be erased"
+            );
             Some(ConnectorError::Drift { collection, reason })
         }
     }

@@ -27,16 +27,41 @@ const POINTERS: &str = "
     ORDER BY table_schema, table_name, constraint_name, ordinal_position";
 
 /// Reads a table's columns; `None` where there is no such table, or none that we may see.
-pub(super) async fn table(connection: &mut Conn, key: &CollectionKey, schema: Option<&str>, table: &str) -> Result<Option<Table>, Error> {
-    let rows: Vec<(String, String, String, Option<String>)> = connection.exec(COLUMNS, (schema, table)).await?;
+pub(super) async fn table(
+    connection: &mut Conn,
+    key: &CollectionKey,
+    schema: Option<&str>,
+    table: &str,
+) -> Result<Option<Table>, Error> {
+    let rows: Vec<(String, String, String, Option<String>)> =
+        connection.exec(COLUMNS, (schema, table)).await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    let columns = rows.into_iter().map(|(name, data_type, column_type, collation)| (name.clone(), column(&name, &data_type, column_type, collation))).collect::<HashMap<_, _>>();
+    let columns = rows
+        .into_iter()
+        .map(|(name, data_type, column_type, collation)| {
+            (
+                name.clone(),
+                column(&name, &data_type, column_type, collation),
+            )
+        })
+        .collect::<HashMap<_, _>>();
     let primary_key: Vec<String> = connection.exec(KEY, (schema, table)).await?;
-    let row_id = primary_key.iter().map(|name| Dialect::Mysql.quote(name)).collect();
+    let row_id = primary_key
+        .iter()
+        .map(|name| Dialect::Mysql.quote(name))
+        .collect();
     let name = Dialect::Mysql.table(schema, table);
-    Ok(Some(Table { key: key.clone(), dialect: Dialect::Mysql, table: table.to_owned(), schema: schema.map(str::to_owned), name, columns, row_id }))
+    Ok(Some(Table {
+        key: key.clone(),
+        dialect: Dialect::Mysql,
+        table: table.to_owned(),
+        schema: schema.map(str::to_owned),
+        name,
+        columns,
+        row_id,
+    }))
 }
 
 fn column(name: &str, data_type: &str, column_type: String, collation: Option<String>) -> Column {
@@ -48,7 +73,9 @@ fn column(name: &str, data_type: &str, column_type: String, collation: Option<St
         element: None,
         // Most collations take upper and lower case, accents and spaces at the end for the same.
         folds: class == Class::Text,
-        folds_case: collation.as_deref().is_some_and(|collation| collation.ends_with("_ci")),
+        folds_case: collation
+            .as_deref()
+            .is_some_and(|collation| collation.ends_with("_ci")),
         collation,
     }
 }
@@ -56,7 +83,13 @@ fn column(name: &str, data_type: &str, column_type: String, collation: Option<St
 /// What a type is for us.
 pub(super) fn class(data_type: &str, column_type: &str, collation: Option<&str>) -> Class {
     let unsigned = column_type.contains("unsigned");
-    let integer = |bits: u32| if unsigned { Class::Integer(0, u64::MAX >> (64 - bits)) } else { Class::Integer(i64::MIN >> (64 - bits), u64::MAX >> (65 - bits)) };
+    let integer = |bits: u32| {
+        if unsigned {
+            Class::Integer(0, u64::MAX >> (64 - bits))
+        } else {
+            Class::Integer(i64::MIN >> (64 - bits), u64::MAX >> (65 - bits))
+        }
+    };
     match data_type.to_ascii_lowercase().as_str() {
         "tinyint" if column_type.starts_with("tinyint(1)") => Class::Boolean,
         "tinyint" => integer(8),
@@ -72,23 +105,44 @@ pub(super) fn class(data_type: &str, column_type: &str, collation: Option<&str>)
         "timestamp" => Class::TimestampZoned,
         "uuid" => Class::Uuid,
         "json" => Class::Json,
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" if collation.is_some() => Class::Text,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set"
+            if collation.is_some() =>
+        {
+            Class::Text
+        }
         "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Class::Bytes,
         _ => Class::Other,
     }
 }
 
 /// Foreign keys that point at a table, as far as our account sees the tables that they are of.
-pub(super) async fn pointers(connection: &mut Conn, table: &Table) -> Result<Vec<PointerFromOutside>, Error> {
-    let rows: Vec<(String, String, String, String, String)> = connection.exec(POINTERS, (&table.schema, &table.table)).await?;
+pub(super) async fn pointers(
+    connection: &mut Conn,
+    table: &Table,
+) -> Result<Vec<PointerFromOutside>, Error> {
+    let rows: Vec<(String, String, String, String, String)> = connection
+        .exec(POINTERS, (&table.schema, &table.table))
+        .await?;
     let mut pointers: Vec<(String, PointerFromOutside)> = Vec::new();
     for (constraint, schema, from, there, here) in rows {
         let name = Dialect::Mysql.table(Some(&schema), &from);
-        if pointers.last().is_none_or(|(last, pointer)| *last != constraint || pointer.name != name) {
-            pointers.push((constraint, PointerFromOutside { table: from, name, pairs: Vec::new() }));
+        if pointers
+            .last()
+            .is_none_or(|(last, pointer)| *last != constraint || pointer.name != name)
+        {
+            pointers.push((
+                constraint,
+                PointerFromOutside {
+                    table: from,
+                    name,
+                    pairs: Vec::new(),
+                },
+            ));
         }
         if let Some((_, pointer)) = pointers.last_mut() {
-            pointer.pairs.push((Dialect::Mysql.quote(&there), Dialect::Mysql.quote(&here)));
+            pointer
+                .pairs
+                .push((Dialect::Mysql.quote(&there), Dialect::Mysql.quote(&here)));
         }
     }
     Ok(pointers.into_iter().map(|(_, pointer)| pointer).collect())
@@ -97,7 +151,11 @@ pub(super) async fn pointers(connection: &mut Conn, table: &Table) -> Result<Vec
 /// The values of a row, whose first columns are of these classes.
 pub(super) fn cells(row: Row, classes: impl Iterator<Item = Class>) -> Vec<Option<Cell>> {
     let classes = classes.map(Some).chain(std::iter::repeat(None));
-    row.unwrap_raw().into_iter().zip(classes).map(|(value, class)| cell(value.unwrap_or(Value::NULL), class)).collect()
+    row.unwrap_raw()
+        .into_iter()
+        .zip(classes)
+        .map(|(value, class)| cell(value.unwrap_or(Value::NULL), class))
+        .collect()
 }
 
 fn cell(value: Value, class: Option<Class>) -> Option<Cell> {
@@ -106,19 +164,42 @@ fn cell(value: Value, class: Option<Class>) -> Option<Cell> {
         Value::Int(number) => Some(Cell::Integer(number)),
         Value::UInt(number) => Some(Cell::Unsigned(number)),
         // The shortest text of the small float, not the digits that it gets as a large one.
-        Value::Float(number) => Some(Cell::Float(number.to_string().parse().unwrap_or_else(|_| f64::from(number)))),
+        Value::Float(number) => Some(Cell::Float(
+            number
+                .to_string()
+                .parse()
+                .unwrap_or_else(|_| f64::from(number)),
+        )),
         Value::Double(number) => Some(Cell::Float(number)),
         Value::Bytes(bytes) if class == Some(Class::Bytes) => Some(Cell::Bytes(bytes)),
-        Value::Bytes(bytes) => Some(String::from_utf8(bytes).map_or_else(|error| Cell::Bytes(error.into_bytes()), Cell::Text)),
-        Value::Date(year, month, day, ..) if class == Some(Class::Date) => Some(Cell::Text(format!("{year:04}-{month:02}-{day:02}"))),
+        Value::Bytes(bytes) => Some(
+            String::from_utf8(bytes)
+                .map_or_else(|error| Cell::Bytes(error.into_bytes()), Cell::Text),
+        ),
+        Value::Date(year, month, day, ..) if class == Some(Class::Date) => {
+            Some(Cell::Text(format!("{year:04}-{month:02}-{day:02}")))
+        }
         Value::Date(year, month, day, hour, minute, second, micros) => {
-            let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
-            Some(Cell::Text(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}")))
+            let fraction = if micros == 0 {
+                String::new()
+            } else {
+                format!(".{micros:06}")
+            };
+            Some(Cell::Text(format!(
+                "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}"
+            )))
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
             let sign = if negative { "-" } else { "" };
-            let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
-            Some(Cell::Text(format!("{sign}{:02}:{minutes:02}:{seconds:02}{fraction}", days * 24 + u32::from(hours))))
+            let fraction = if micros == 0 {
+                String::new()
+            } else {
+                format!(".{micros:06}")
+            };
+            Some(Cell::Text(format!(
+                "{sign}{:02}:{minutes:02}:{seconds:02}{fraction}",
+                days * 24 + u32::from(hours)
+            )))
         }
     }
 }

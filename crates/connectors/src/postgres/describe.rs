@@ -57,7 +57,11 @@ const STATISTICS: &str = "
     WHERE schemaname = $1 AND tablename = $2 AND attname = $3";
 
 /// Describes the tables of one schema, or of all that aren't the system's.
-pub(super) async fn describe(connection: &Object, only: Option<&str>, with_samples: bool) -> Result<Description, Error> {
+pub(super) async fn describe(
+    connection: &Object,
+    only: Option<&str>,
+    with_samples: bool,
+) -> Result<Description, Error> {
     let tables = connection.query(TABLES, &[&only]).await?;
     let oids: Vec<u32> = tables.iter().map(|row| row.get(0)).collect();
     let mut fields = by_table(connection.query(FIELDS, &[&oids]).await?);
@@ -66,11 +70,28 @@ pub(super) async fn describe(connection: &Object, only: Option<&str>, with_sampl
     let mut description = Description::default();
     for row in tables {
         let table = LiveTable::of(&row);
-        let fields = fields.remove(&table.oid).unwrap_or_default().iter().map(field).collect();
-        let primary_key = keys.remove(&table.oid).and_then(|rows| rows.first().map(|row| row.get(1))).unwrap_or_default();
-        let mut collection = DescribedCollection { schema: table.shown_schema(), table: table.name.clone(), fields, primary_key, references: Vec::new(), rows: table.rows(connection).await? };
+        let fields = fields
+            .remove(&table.oid)
+            .unwrap_or_default()
+            .iter()
+            .map(field)
+            .collect();
+        let primary_key = keys
+            .remove(&table.oid)
+            .and_then(|rows| rows.first().map(|row| row.get(1)))
+            .unwrap_or_default();
+        let mut collection = DescribedCollection {
+            schema: table.shown_schema(),
+            table: table.name.clone(),
+            fields,
+            primary_key,
+            references: Vec::new(),
+            rows: table.rows(connection).await?,
+        };
         for row in references.remove(&table.oid).unwrap_or_default() {
-            collection.references.push(reference(connection, &table, collection.rows, &row).await?);
+            collection
+                .references
+                .push(reference(connection, &table, collection.rows, &row).await?);
         }
         if with_samples && table.readable {
             take_samples(connection, &table, &mut collection).await?;
@@ -99,7 +120,14 @@ struct LiveTable {
 
 impl LiveTable {
     fn of(row: &Row) -> Self {
-        Self { oid: row.get(0), schema: row.get(1), name: row.get(2), visible: row.get(3), estimated: row.get(4), readable: row.get::<_, i32>(5) == 1 }
+        Self {
+            oid: row.get(0),
+            schema: row.get(1),
+            name: row.get(2),
+            visible: row.get(3),
+            estimated: row.get(4),
+            readable: row.get::<_, i32>(5) == 1,
+        }
     }
 
     /// The schema, where the table isn't found without naming it.
@@ -116,20 +144,33 @@ impl LiveTable {
         if !self.readable {
             return Ok(whole(self.estimated));
         }
-        let counted = connection.query_one(&schema::count_rows(&self.quoted()), &[]).await?.get::<_, i64>(0);
+        let counted = connection
+            .query_one(&schema::count_rows(&self.quoted()), &[])
+            .await?
+            .get::<_, i64>(0);
         let counted = u64::try_from(counted).unwrap_or(0);
-        Ok(if counted > schema::EXACT { counted.max(whole(self.estimated)) } else { counted })
+        Ok(if counted > schema::EXACT {
+            counted.max(whole(self.estimated))
+        } else {
+            counted
+        })
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate; a float saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate; a float saturates"
+)]
 fn whole(estimate: f64) -> u64 {
     estimate.max(0.0).round() as u64
 }
 
 fn field(row: &Row) -> DescribedField {
     let class = class(row.get(3));
-    let max_length = row.get::<_, Option<i32>>(5).and_then(|length| u32::try_from(length).ok());
+    let max_length = row
+        .get::<_, Option<i32>>(5)
+        .and_then(|length| u32::try_from(length).ok());
     DescribedField {
         name: row.get(1),
         declared_type: row.get(2),
@@ -142,8 +183,14 @@ fn field(row: &Row) -> DescribedField {
     }
 }
 
-async fn reference(connection: &Object, table: &LiveTable, rows: u64, row: &Row) -> Result<DescribedReference, Error> {
-    let (to_schema, to_table, visible): (String, String, bool) = (row.get(1), row.get(2), row.get(3));
+async fn reference(
+    connection: &Object,
+    table: &LiveTable,
+    rows: u64,
+    row: &Row,
+) -> Result<DescribedReference, Error> {
+    let (to_schema, to_table, visible): (String, String, bool) =
+        (row.get(1), row.get(2), row.get(3));
     let fields: Vec<String> = row.get(4);
     let (pointing_rows, distinct_targets) = match (table.readable, rows > schema::EXACT) {
         (false, _) => (0, 0),
@@ -151,32 +198,75 @@ async fn reference(connection: &Object, table: &LiveTable, rows: u64, row: &Row)
         (true, true) => estimated(connection, table, rows, &fields).await?,
     };
     let to_schema = (!visible).then_some(to_schema);
-    Ok(DescribedReference { fields, to_schema, to_table, to_fields: row.get(5), pointing_rows, distinct_targets })
+    Ok(DescribedReference {
+        fields,
+        to_schema,
+        to_table,
+        to_fields: row.get(5),
+        pointing_rows,
+        distinct_targets,
+    })
 }
 
-async fn counted(connection: &Object, table: &LiveTable, fields: &[String]) -> Result<(u64, u64), Error> {
-    let row = connection.query_one(&schema::count_pointing(Dialect::Postgres, &table.quoted(), fields), &[]).await?;
+async fn counted(
+    connection: &Object,
+    table: &LiveTable,
+    fields: &[String],
+) -> Result<(u64, u64), Error> {
+    let row = connection
+        .query_one(
+            &schema::count_pointing(Dialect::Postgres, &table.quoted(), fields),
+            &[],
+        )
+        .await?;
     let number = |place: usize| u64::try_from(row.get::<_, i64>(place)).unwrap_or(0);
     Ok((number(0), number(1)))
 }
 
 /// From the planner's statistics: of several columns the emptiest and the one with most values decide.
-async fn estimated(connection: &Object, table: &LiveTable, rows: u64, fields: &[String]) -> Result<(u64, u64), Error> {
+async fn estimated(
+    connection: &Object,
+    table: &LiveTable,
+    rows: u64,
+    fields: &[String],
+) -> Result<(u64, u64), Error> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let all = rows as f64;
     let (mut pointing, mut targets) = (all, 0.0_f64);
     for field in fields {
-        let Some(row) = connection.query_opt(STATISTICS, &[&table.schema, &table.name, field]).await? else { return counted(connection, table, fields).await };
+        let Some(row) = connection
+            .query_opt(STATISTICS, &[&table.schema, &table.name, field])
+            .await?
+        else {
+            return counted(connection, table, fields).await;
+        };
         let (empty, distinct): (f64, f64) = (row.get(0), row.get(1));
         pointing = pointing.min(all * (1.0 - empty));
-        targets = targets.max(if distinct < 0.0 { -distinct * all } else { distinct });
+        targets = targets.max(if distinct < 0.0 {
+            -distinct * all
+        } else {
+            distinct
+        });
     }
     Ok((whole(pointing), whole(targets.min(pointing))))
 }
 
-async fn take_samples(connection: &Object, table: &LiveTable, collection: &mut DescribedCollection) -> Result<(), Error> {
-    for field in collection.fields.iter_mut().filter(|field| field.kind == ValueKind::Text) {
-        let rows = connection.query(&schema::samples(Dialect::Postgres, &table.quoted(), &field.name), &[]).await?;
+async fn take_samples(
+    connection: &Object,
+    table: &LiveTable,
+    collection: &mut DescribedCollection,
+) -> Result<(), Error> {
+    for field in collection
+        .fields
+        .iter_mut()
+        .filter(|field| field.kind == ValueKind::Text)
+    {
+        let rows = connection
+            .query(
+                &schema::samples(Dialect::Postgres, &table.quoted(), &field.name),
+                &[],
+            )
+            .await?;
         field.samples = rows.iter().map(|row| Sensitive::new(row.get(0))).collect();
     }
     Ok(())
@@ -191,9 +281,14 @@ const PRIVILEGES: &str = "
 
 /// The version, and what our role may do, in words.
 pub(super) async fn check(connection: &Object, only: Option<&str>) -> Result<String, Error> {
-    let version: String = connection.query_one("SELECT current_setting('server_version')", &[]).await?.get(0);
+    let version: String = connection
+        .query_one("SELECT current_setting('server_version')", &[])
+        .await?
+        .get(0);
     let row = connection.query_one(PRIVILEGES, &[&only]).await?;
     let count = |place: usize| row.get::<_, i64>(place);
     let (all, select, update, delete) = (count(0), count(1), count(2), count(3));
-    Ok(format!("PostgreSQL {version}, {all} tables; this role may read {select}, change {update} and delete from {delete} of them"))
+    Ok(format!(
+        "PostgreSQL {version}, {all} tables; this role may read {select}, change {update} and delete from {delete} of them"
+    ))
 }

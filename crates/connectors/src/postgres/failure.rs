@@ -21,10 +21,18 @@ pub(super) fn of_pool(system: &SystemKey, error: PoolError) -> ConnectorError {
 }
 
 /// An error of a statement.
-pub(super) fn of_statement(system: &SystemKey, doing: &'static str, collection: Option<&CollectionKey>, error: &Error) -> ConnectorError {
+pub(super) fn of_statement(
+    system: &SystemKey,
+    doing: &'static str,
+    collection: Option<&CollectionKey>,
+    error: &Error,
+) -> ConnectorError {
     let system = system.clone();
     let Some(answer) = error.as_db_error() else {
-        return ConnectorError::Unreachable { system, reason: of_connection(error) };
+        return ConnectorError::Unreachable {
+            system,
+            reason: of_connection(error),
+        };
     };
     let (code, message) = (answer.code().code(), answer.message());
     match (code, collection) {
@@ -44,12 +52,23 @@ pub(super) fn of_statement(system: &SystemKey, doing: &'static str, collection: 
 
 fn in_words(answer: &tokio_postgres::error::DbError) -> String {
     let code = answer.code().code();
-    let place = [answer.table(), answer.column(), answer.constraint()].into_iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let place = [answer.table(), answer.column(), answer.constraint()]
+        .into_iter()
+        .flatten()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     match code.get(..2) {
-        Some("23") => format!("the constraint {place} forbids it ({code}); say in the data map how the field is to be overwritten"),
-        Some("22") => format!("a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"),
+        Some("23") => format!(
+            "the constraint {place} forbids it ({code}); say in the data map how the field is to be overwritten"
+        ),
+        Some("22") => format!(
+            "a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"
+        ),
         // These name relations, settings and conditions, never values.
-        Some("42" | "0A" | "54" | "55" | "25" | "28" | "3D" | "3F") => format!("{code}: {}", answer.message()),
+        Some("42" | "0A" | "54" | "55" | "25" | "28" | "3D" | "3F") => {
+            format!("{code}: {}", answer.message())
+        }
         _ => format!("{code} {place}"),
     }
 }
@@ -67,7 +86,11 @@ fn of_connection(error: &Error) -> String {
 
 /// A foreign key that forbids a deletion: by rows of a table that the map knows, which have come up since, or by a table
 /// that the map should name.
-pub(super) fn of_foreign_key(collection: Option<&CollectionKey>, error: &Error, known: impl Fn(&str) -> bool) -> Option<ConnectorError> {
+pub(super) fn of_foreign_key(
+    collection: Option<&CollectionKey>,
+    error: &Error,
+    known: impl Fn(&str) -> bool,
+) -> Option<ConnectorError> {
     let answer = error.as_db_error()?;
     if !matches!(answer.code().code(), "23503" | "23001") {
         return None;
@@ -78,6 +101,8 @@ pub(super) fn of_foreign_key(collection: Option<&CollectionKey>, error: &Error, 
         return Some(ConnectorError::Moved { collection });
     }
     let constraint = answer.constraint().unwrap_or_default();
-    let reason = format!("rows of the table `{table}`, which isn't in the map, point at rows that are to be erased (`{constraint}`)");
+    let reason = format!(
+        "rows of the table `{table}`, which isn't in the map, point at rows that are to be erased (`{constraint}`)"
+    );
     Some(ConnectorError::Drift { collection, reason })
 }

@@ -14,7 +14,7 @@ const COLUMNS: &str = "
            coalesce(b.typname, y.typname)::text,
            format_type(a.atttypid, a.atttypmod),
            coalesce(l.collisdeterministic, true),
-           coalesce(nullif(l.collcollate, ''), d.datcollate, '') ~* '^(C|POSIX)(\\.|$)' AND coalesce(l.collprovider, d.datlocprovider) <> 'i',
+           coalesce(nullif(l.collctype, ''), d.datctype, '') IN ('C', 'POSIX') AND coalesce(l.collprovider, d.datlocprovider) <> 'i',
            c.relkind IN ('p') OR c.relhassubclass
     FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -27,34 +27,78 @@ const COLUMNS: &str = "
 const ICU: &str = "SELECT count(*)::text FROM pg_collation WHERE collname = 'und-x-icu'";
 
 /// Reads a table's columns; `None` where there is no such table.
-pub(super) async fn table(connection: &Object, key: &CollectionKey, schema: Option<&str>, table: &str) -> Result<Option<Table>, Error> {
+pub(super) async fn table(
+    connection: &Object,
+    key: &CollectionKey,
+    schema: Option<&str>,
+    table: &str,
+) -> Result<Option<Table>, Error> {
     let name = Dialect::Postgres.table(schema, table);
-    let statement = connection.prepare_cached(&columns_text(connection).await?).await?;
+    let statement = connection
+        .prepare_cached(&columns_text(connection).await?)
+        .await?;
     let rows = connection.query(&statement, &[&name]).await?;
     if rows.is_empty() {
         return Ok(None);
     }
-    let icu = connection.query_one(&connection.prepare_cached(ICU).await?, &[]).await?.get::<_, String>(0) != "0";
+    let icu = connection
+        .query_one(&connection.prepare_cached(ICU).await?, &[])
+        .await?
+        .get::<_, String>(0)
+        != "0";
     let mut columns = HashMap::new();
     let mut parts = false;
     for row in rows {
-        let (field, base, declared): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (field, base, declared): (String, String, String) =
+            (row.get(0), row.get(1), row.get(2));
         let (deterministic, ascii_only): (bool, bool) = (row.get(3), row.get(4));
         parts = row.get(5);
-        columns.insert(field.clone(), column(&field, &base, declared, deterministic, ascii_only && icu));
+        columns.insert(
+            field.clone(),
+            column(&field, &base, declared, deterministic, ascii_only && icu),
+        );
     }
-    let row_id = if parts { vec!["tableoid".to_owned(), "ctid".to_owned()] } else { vec!["ctid".to_owned()] };
-    Ok(Some(Table { key: key.clone(), dialect: Dialect::Postgres, table: table.to_owned(), schema: schema.map(str::to_owned), name, columns, row_id }))
+    let row_id = if parts {
+        vec!["tableoid".to_owned(), "ctid".to_owned()]
+    } else {
+        vec!["ctid".to_owned()]
+    };
+    Ok(Some(Table {
+        key: key.clone(),
+        dialect: Dialect::Postgres,
+        table: table.to_owned(),
+        schema: schema.map(str::to_owned),
+        name,
+        columns,
+        row_id,
+    }))
 }
 
 /// Servers before version 15 have no locale provider of the database.
 async fn columns_text(connection: &Object) -> Result<String, Error> {
-    let version = connection.prepare_cached("SELECT current_setting('server_version_num')").await?;
-    let version: u32 = connection.query_one(&version, &[]).await?.get::<_, String>(0).parse().unwrap_or(150_000);
-    Ok(if version < 150_000 { COLUMNS.replace("d.datlocprovider", "'c'") } else { COLUMNS.to_owned() })
+    let version = connection
+        .prepare_cached("SELECT current_setting('server_version_num')")
+        .await?;
+    let version: u32 = connection
+        .query_one(&version, &[])
+        .await?
+        .get::<_, String>(0)
+        .parse()
+        .unwrap_or(150_000);
+    Ok(if version < 150_000 {
+        COLUMNS.replace("d.datlocprovider", "'c'")
+    } else {
+        COLUMNS.to_owned()
+    })
 }
 
-fn column(name: &str, base: &str, declared: String, deterministic: bool, ascii_only: bool) -> Column {
+fn column(
+    name: &str,
+    base: &str,
+    declared: String,
+    deterministic: bool,
+    ascii_only: bool,
+) -> Column {
     let class = class(base);
     Column {
         name: Dialect::Postgres.quote(name),
@@ -91,6 +135,16 @@ pub(super) fn class(base: &str) -> Class {
 
 /// The type to which a look-up's texts are cast, without length: a cast with length would cut values and find others.
 fn element(base: &str) -> Option<String> {
-    let cast = matches!(class(base), Class::Integer(..) | Class::Decimal | Class::Float | Class::Boolean | Class::Date | Class::Timestamp | Class::TimestampZoned | Class::Uuid);
+    let cast = matches!(
+        class(base),
+        Class::Integer(..)
+            | Class::Decimal
+            | Class::Float
+            | Class::Boolean
+            | Class::Date
+            | Class::Timestamp
+            | Class::TimestampZoned
+            | Class::Uuid
+    );
     (cast || matches!(base, "bpchar" | "citext" | "name")).then(|| base.to_owned())
 }

@@ -35,13 +35,23 @@ pub(crate) trait Session: Send {
 }
 
 /// The tables that an erasure's steps speak of; `known` says where those are that have no step.
-pub(crate) fn places_of_steps<'a>(steps: impl Iterator<Item = &'a EraseStep>, known: &Places) -> Places {
+pub(crate) fn places_of_steps<'a>(
+    steps: impl Iterator<Item = &'a EraseStep>,
+    known: &Places,
+) -> Places {
     let mut places = Places::new();
     for step in steps {
         places.insert(step.collection.key.clone(), place(&step.collection));
         for pointer in step.guards.iter().chain(&step.blockers) {
-            let guess = || (step.collection.schema.clone(), pointer.from.collection().to_owned());
-            places.entry(pointer.from.clone()).or_insert_with(|| known.get(&pointer.from).cloned().unwrap_or_else(guess));
+            let guess = || {
+                (
+                    step.collection.schema.clone(),
+                    pointer.from.collection().to_owned(),
+                )
+            };
+            places
+                .entry(pointer.from.clone())
+                .or_insert_with(|| known.get(&pointer.from).cloned().unwrap_or_else(guess));
         }
     }
     places
@@ -58,15 +68,33 @@ pub(crate) struct Eraser<'a, S> {
 }
 
 impl<'a, S: Session> Eraser<'a, S> {
-    pub(crate) fn new(session: &'a mut S, tables: &'a Tables, erasure: &'a Erasure, dialect: Dialect) -> Self {
+    pub(crate) fn new(
+        session: &'a mut S,
+        tables: &'a Tables,
+        erasure: &'a Erasure,
+        dialect: Dialect,
+    ) -> Self {
         let steps = erasure.groups.iter().flatten();
-        let done = steps.map(|step| (step.collection.key.clone(), Erased::default())).collect();
-        Self { session, tables, erasure, dialect, done, waiting: Vec::new() }
+        let done = steps
+            .map(|step| (step.collection.key.clone(), Erased::default()))
+            .collect();
+        Self {
+            session,
+            tables,
+            erasure,
+            dialect,
+            done,
+            waiting: Vec::new(),
+        }
     }
 
     /// Everything in one transaction when the rows are few, else in pieces.
     pub(crate) async fn erase(mut self) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError> {
-        if usize::try_from(self.erasure.rows).is_ok_and(|rows| rows <= PIECE) { self.at_once().await? } else { self.in_pieces().await? }
+        if usize::try_from(self.erasure.rows).is_ok_and(|rows| rows <= PIECE) {
+            self.at_once().await?
+        } else {
+            self.in_pieces().await?
+        }
         Ok(self.done)
     }
 
@@ -90,7 +118,13 @@ impl<'a, S: Session> Eraser<'a, S> {
         for part in parts(step) {
             for ways in self.chunks(step) {
                 if let Some(statement) = self.scope(step, &ways, &none).change(part, None)? {
-                    self.waiting.push((part, Change { collection: step.collection.key.clone(), statement }));
+                    self.waiting.push((
+                        part,
+                        Change {
+                            collection: step.collection.key.clone(),
+                            statement,
+                        },
+                    ));
                 }
             }
         }
@@ -98,11 +132,15 @@ impl<'a, S: Session> Eraser<'a, S> {
     }
 
     async fn flush(&mut self) -> Result<(), ConnectorError> {
-        let (parts, changes): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().unzip();
+        let (parts, changes): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().unzip();
         if changes.is_empty() {
             return Ok(());
         }
-        let keys: Vec<_> = changes.iter().map(|change| change.collection.clone()).collect();
+        let keys: Vec<_> = changes
+            .iter()
+            .map(|change| change.collection.clone())
+            .collect();
         let counts = self.session.run(changes).await?;
         for ((part, key), rows) in parts.into_iter().zip(keys).zip(counts) {
             self.count(&key, part, rows);
@@ -111,7 +149,9 @@ impl<'a, S: Session> Eraser<'a, S> {
     }
 
     fn count(&mut self, key: &CollectionKey, part: Part, rows: u64) {
-        let Some((_, erased)) = self.done.iter_mut().find(|(known, _)| known == key) else { return };
+        let Some((_, erased)) = self.done.iter_mut().find(|(known, _)| known == key) else {
+            return;
+        };
         match part {
             Part::Retained | Part::Redacted => erased.redacted += rows,
             Part::Deleted | Part::Candidates | Part::Leaves => erased.deleted += rows,
@@ -123,8 +163,19 @@ impl<'a, S: Session> Eraser<'a, S> {
         chunks(&step.ways, values_at_once(self.dialect, &step.ways))
     }
 
-    fn scope<'s>(&'s self, step: &'s EraseStep, ways: &'s [domain::plan::WaySearch], doomed: &'s Doomed) -> Scope<'s> {
-        Scope { tables: self.tables, step, ways, hash_key: self.erasure.hash_key.expose(), doomed }
+    fn scope<'s>(
+        &'s self,
+        step: &'s EraseStep,
+        ways: &'s [domain::plan::WaySearch],
+        doomed: &'s Doomed,
+    ) -> Scope<'s> {
+        Scope {
+            tables: self.tables,
+            step,
+            ways,
+            hash_key: self.erasure.hash_key.expose(),
+            doomed,
+        }
     }
 
     async fn in_pieces(&mut self) -> Result<(), ConnectorError> {
@@ -150,9 +201,15 @@ impl<'a, S: Session> Eraser<'a, S> {
         let none = Doomed::new();
         for ways in self.chunks(step) {
             for _ in 0..self.most_pieces() {
-                let Some(statement) = self.scope(step, &ways, &none).change(part, Some(PIECE))? else { break };
+                let Some(statement) = self.scope(step, &ways, &none).change(part, Some(PIECE))?
+                else {
+                    break;
+                };
                 self.session.begin().await?;
-                let change = Change { collection: step.collection.key.clone(), statement };
+                let change = Change {
+                    collection: step.collection.key.clone(),
+                    statement,
+                };
                 let rows = self.session.run(vec![change]).await?.into_iter().sum();
                 self.session.commit().await?;
                 self.count(&step.collection.key, part, rows);
@@ -171,7 +228,11 @@ impl<'a, S: Session> Eraser<'a, S> {
 
     /// Takes from a circle, piece by piece, the rows that nothing in it points at, so that only its core is left.
     async fn leaves(&mut self, group: &[EraseStep]) -> Result<(), ConnectorError> {
-        let steps: Vec<EraseStep> = group.iter().filter(|step| step.delete).map(|step| leaf_step(step, group)).collect();
+        let steps: Vec<EraseStep> = group
+            .iter()
+            .filter(|step| step.delete)
+            .map(|step| leaf_step(step, group))
+            .collect();
         for _ in 0..self.most_pieces() {
             let mut gone = 0;
             for step in &steps {
@@ -186,16 +247,41 @@ impl<'a, S: Session> Eraser<'a, S> {
         Ok(())
     }
 
-    async fn leaf_piece(&mut self, step: &EraseStep, ways: &[domain::plan::WaySearch]) -> Result<u64, ConnectorError> {
+    async fn leaf_piece(
+        &mut self,
+        step: &EraseStep,
+        ways: &[domain::plan::WaySearch],
+    ) -> Result<u64, ConnectorError> {
         let none = Doomed::new();
         let key = step.collection.key.clone();
-        let Some(statement) = self.scope(step, ways, &none).row_ids(Part::Leaves, Some(PIECE))? else { return Ok(0) };
+        let Some(statement) = self
+            .scope(step, ways, &none)
+            .row_ids(Part::Leaves, Some(PIECE))?
+        else {
+            return Ok(0);
+        };
         self.session.begin().await?;
-        let rows = self.session.row_ids(Change { collection: key.clone(), statement }).await?;
+        let rows = self
+            .session
+            .row_ids(Change {
+                collection: key.clone(),
+                statement,
+            })
+            .await?;
         let mut gone = 0;
         if !rows.is_empty() {
-            let statement = self.scope(step, ways, &none).change_rows(Part::Leaves, &rows)?;
-            gone = self.session.run(vec![Change { collection: key.clone(), statement }]).await?.into_iter().sum();
+            let statement = self
+                .scope(step, ways, &none)
+                .change_rows(Part::Leaves, &rows)?;
+            gone = self
+                .session
+                .run(vec![Change {
+                    collection: key.clone(),
+                    statement,
+                }])
+                .await?
+                .into_iter()
+                .sum();
         }
         self.session.commit().await?;
         self.count(&key, Part::Leaves, gone);
@@ -208,10 +294,16 @@ impl<'a, S: Session> Eraser<'a, S> {
         let candidates = self.candidates(group).await?;
         let doomed = self.doomed(group, candidates.clone()).await?;
         for step in group {
-            let stay = without(candidates.get(&step.collection.key), doomed.get(&step.collection.key));
+            let stay = without(
+                candidates.get(&step.collection.key),
+                doomed.get(&step.collection.key),
+            );
             self.redact_in_circle(step, &doomed, &stay).await?;
         }
-        let going: Doomed = doomed.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        let going: Doomed = doomed
+            .into_iter()
+            .filter(|(_, rows)| !rows.is_empty())
+            .collect();
         if going.is_empty() {
             return Ok(());
         }
@@ -232,26 +324,58 @@ impl<'a, S: Session> Eraser<'a, S> {
         Ok(candidates)
     }
 
-    async fn named(&mut self, step: &EraseStep, part: Part, doomed: &Doomed) -> Result<RowIds, ConnectorError> {
+    async fn named(
+        &mut self,
+        step: &EraseStep,
+        part: Part,
+        doomed: &Doomed,
+    ) -> Result<RowIds, ConnectorError> {
         let mut rows = RowIds::new();
         let mut seen = BTreeSet::new();
         for ways in self.chunks(step) {
-            let Some(statement) = self.scope(step, &ways, doomed).row_ids(part, None)? else { continue };
-            let found = self.session.row_ids(Change { collection: step.collection.key.clone(), statement }).await?;
-            rows.extend(found.into_iter().filter(|row| seen.insert(fingerprint(row))));
+            let Some(statement) = self.scope(step, &ways, doomed).row_ids(part, None)? else {
+                continue;
+            };
+            let found = self
+                .session
+                .row_ids(Change {
+                    collection: step.collection.key.clone(),
+                    statement,
+                })
+                .await?;
+            rows.extend(
+                found
+                    .into_iter()
+                    .filter(|row| seen.insert(fingerprint(row))),
+            );
         }
         Ok(rows)
     }
 
-    async fn doomed(&mut self, group: &[EraseStep], mut doomed: Doomed) -> Result<Doomed, ConnectorError> {
+    async fn doomed(
+        &mut self,
+        group: &[EraseStep],
+        mut doomed: Doomed,
+    ) -> Result<Doomed, ConnectorError> {
         loop {
             let mut changed = false;
-            for step in group.iter().filter(|step| step.delete && !(step.guards.is_empty() && step.blockers.is_empty())) {
+            for step in group
+                .iter()
+                .filter(|step| step.delete && !(step.guards.is_empty() && step.blockers.is_empty()))
+            {
                 let key = &step.collection.key;
-                let Some(rows) = doomed.get(key).filter(|rows| !rows.is_empty()) else { continue };
+                let Some(rows) = doomed.get(key).filter(|rows| !rows.is_empty()) else {
+                    continue;
+                };
                 let before = rows.len();
                 let statement = self.scope(step, &step.ways, &doomed).unpointed(rows)?;
-                let rows = self.session.row_ids(Change { collection: key.clone(), statement }).await?;
+                let rows = self
+                    .session
+                    .row_ids(Change {
+                        collection: key.clone(),
+                        statement,
+                    })
+                    .await?;
                 changed |= rows.len() != before;
                 doomed.insert(key.clone(), rows);
             }
@@ -261,8 +385,16 @@ impl<'a, S: Session> Eraser<'a, S> {
         }
     }
 
-    async fn redact_in_circle(&mut self, step: &EraseStep, doomed: &Doomed, stay: &RowIds) -> Result<(), ConnectorError> {
-        for part in parts(step).into_iter().filter(|part| *part != Part::Deleted) {
+    async fn redact_in_circle(
+        &mut self,
+        step: &EraseStep,
+        doomed: &Doomed,
+        stay: &RowIds,
+    ) -> Result<(), ConnectorError> {
+        for part in parts(step)
+            .into_iter()
+            .filter(|part| *part != Part::Deleted)
+        {
             if part == Part::Redacted && step.delete && stay.is_empty() {
                 continue;
             }
@@ -270,8 +402,16 @@ impl<'a, S: Session> Eraser<'a, S> {
             if rows.is_empty() {
                 continue;
             }
-            let statement = self.scope(step, &step.ways, doomed).change_rows(part, &rows)?;
-            let counts = self.session.run(vec![Change { collection: step.collection.key.clone(), statement }]).await?;
+            let statement = self
+                .scope(step, &step.ways, doomed)
+                .change_rows(part, &rows)?;
+            let counts = self
+                .session
+                .run(vec![Change {
+                    collection: step.collection.key.clone(),
+                    statement,
+                }])
+                .await?;
             self.count(&step.collection.key, part, counts.into_iter().sum());
         }
         Ok(())
@@ -280,7 +420,12 @@ impl<'a, S: Session> Eraser<'a, S> {
 
 /// How many values one statement takes.
 pub(crate) fn values_at_once(dialect: Dialect, ways: &[domain::plan::WaySearch]) -> usize {
-    let fields = ways.iter().map(|way| way.way.fields.len()).max().unwrap_or(1).max(1);
+    let fields = ways
+        .iter()
+        .map(|way| way.way.fields.len())
+        .max()
+        .unwrap_or(1)
+        .max(1);
     match dialect {
         Dialect::Mysql => (4_096 / fields).max(1),
         Dialect::Postgres | Dialect::Sqlite => 200_000,
@@ -291,7 +436,15 @@ pub(crate) fn values_at_once(dialect: Dialect, ways: &[domain::plan::WaySearch])
 fn is_circle(group: &[EraseStep]) -> bool {
     let points_at_itself = |step: &EraseStep| {
         let key = &step.collection.key;
-        step.collection.references.iter().any(|reference| reference.to == *key) || step.guards.iter().chain(&step.blockers).any(|pointer| pointer.from == *key)
+        step.collection
+            .references
+            .iter()
+            .any(|reference| reference.to == *key)
+            || step
+                .guards
+                .iter()
+                .chain(&step.blockers)
+                .any(|pointer| pointer.from == *key)
     };
     group.len() > 1 || group.iter().any(points_at_itself)
 }
@@ -300,17 +453,38 @@ fn is_circle(group: &[EraseStep]) -> bool {
 fn leaf_step(step: &EraseStep, group: &[EraseStep]) -> EraseStep {
     let mut leaf = step.clone();
     for other in group {
-        for reference in other.collection.references.iter().filter(|reference| reference.to == step.collection.key) {
-            let pairs = reference.fields.iter().cloned().zip(reference.to_fields.iter().cloned()).collect();
-            leaf.blockers.push(domain::data_map::graph::Pointer { from: other.collection.key.clone(), pairs });
+        for reference in other
+            .collection
+            .references
+            .iter()
+            .filter(|reference| reference.to == step.collection.key)
+        {
+            let pairs = reference
+                .fields
+                .iter()
+                .cloned()
+                .zip(reference.to_fields.iter().cloned())
+                .collect();
+            leaf.blockers.push(domain::data_map::graph::Pointer {
+                from: other.collection.key.clone(),
+                pairs,
+            });
         }
     }
     leaf
 }
 
 fn without(rows: Option<&RowIds>, gone: Option<&RowIds>) -> RowIds {
-    let gone: BTreeSet<_> = gone.into_iter().flatten().map(|row| fingerprint(row)).collect();
-    rows.into_iter().flatten().filter(|row| !gone.contains(&fingerprint(row))).cloned().collect()
+    let gone: BTreeSet<_> = gone
+        .into_iter()
+        .flatten()
+        .map(|row| fingerprint(row))
+        .collect();
+    rows.into_iter()
+        .flatten()
+        .filter(|row| !gone.contains(&fingerprint(row)))
+        .cloned()
+        .collect()
 }
 
 fn fingerprint(row: &[super::Parameter]) -> Vec<(u8, Vec<u8>)> {

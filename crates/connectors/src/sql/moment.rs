@@ -5,7 +5,11 @@ use jiff::civil::{Date, DateTime};
 
 /// A moment as a timestamp without zone, in UTC.
 pub(crate) fn civil(moment: Timestamp) -> String {
-    moment.to_zoned(jiff::tz::TimeZone::UTC).datetime().strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
+    moment
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .datetime()
+        .strftime("%Y-%m-%d %H:%M:%S%.6f")
+        .to_string()
 }
 
 /// A moment's day, in UTC.
@@ -28,7 +32,10 @@ pub(crate) fn read(text: &str) -> Option<(Timestamp, bool)> {
 }
 
 fn utc(moment: DateTime) -> Option<Timestamp> {
-    moment.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    moment
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp())
 }
 
 /// Reads a moment from a number: seconds, milliseconds or microseconds since 1970, told apart by their size.
@@ -38,7 +45,10 @@ pub(crate) fn from_number(number: f64) -> Option<Timestamp> {
         size if size >= 1e11 => number / 1e3,
         _ => number,
     };
-    #[expect(clippy::cast_possible_truncation, reason = "a cut-off doesn't depend on parts of a second, and a float saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cut-off doesn't depend on parts of a second, and a float saturates"
+    )]
     let whole = seconds as i64;
     Timestamp::from_second(whole).ok()
 }

@@ -8,7 +8,13 @@ use super::{Dialect, Parameter, Sql, hash, lookup};
 use crate::ConnectorError;
 
 /// Writes `field = …, field = …`.
-pub(crate) fn write_set(sql: &mut Sql, table: &Table, alias: &str, redactions: &[(FieldName, Redaction)], hash_key: &[u8]) -> Result<(), ConnectorError> {
+pub(crate) fn write_set(
+    sql: &mut Sql,
+    table: &Table,
+    alias: &str,
+    redactions: &[(FieldName, Redaction)],
+    hash_key: &[u8],
+) -> Result<(), ConnectorError> {
     sql.list(redactions, ", ", |sql, (field, redaction)| {
         let column = table.column(field)?;
         sql.push(&format!("{} = ", column.name));
@@ -17,14 +23,25 @@ pub(crate) fn write_set(sql: &mut Sql, table: &Table, alias: &str, redactions: &
                 sql.push("NULL");
             }
             Redaction::Fixed(text) => write_fixed(sql, column, text),
-            Redaction::Hash(length) => write_hash(sql, column, &format!("{alias}.{}", column.name), hash::shape(*length), hash_key),
+            Redaction::Hash(length) => write_hash(
+                sql,
+                column,
+                &format!("{alias}.{}", column.name),
+                hash::shape(*length),
+                hash_key,
+            ),
         }
         Ok(())
     })
 }
 
 /// Writes whether all fields are as the redactions leave them.
-pub(crate) fn write_done(sql: &mut Sql, table: &Table, alias: &str, redactions: &[(FieldName, Redaction)]) -> Result<(), ConnectorError> {
+pub(crate) fn write_done(
+    sql: &mut Sql,
+    table: &Table,
+    alias: &str,
+    redactions: &[(FieldName, Redaction)],
+) -> Result<(), ConnectorError> {
     if redactions.is_empty() {
         sql.push("1 = 1");
         return Ok(());
@@ -52,7 +69,10 @@ pub(crate) fn write_done(sql: &mut Sql, table: &Table, alias: &str, redactions: 
 
 fn write_fixed(sql: &mut Sql, column: &Column, text: &str) {
     match sql.dialect {
-        Dialect::Postgres => sql.push("CAST(").bind(Parameter::Text(text.to_owned())).push(&format!("::text AS {})", column.declared)),
+        Dialect::Postgres => sql
+            .push("CAST(")
+            .bind(Parameter::Text(text.to_owned()))
+            .push(&format!("::text AS {})", column.declared)),
         Dialect::Sqlite => sql.bind(fixed(column, text)),
         Dialect::Mysql => sql.bind(fixed(column, text)),
     };
@@ -71,7 +91,13 @@ fn write_is_fixed(sql: &mut Sql, column: &Column, name: &str, text: &str) {
             write_fixed(sql, column, text);
         }
         Dialect::Mysql => {
-            let name = if column.class == Class::Text { lookup::binary(name) } else if column.class == Class::Json { format!("CAST({name} AS CHAR)") } else { name.to_owned() };
+            let name = if column.class == Class::Text {
+                lookup::binary(name)
+            } else if column.class == Class::Json {
+                format!("CAST({name} AS CHAR)")
+            } else {
+                name.to_owned()
+            };
             sql.push(&format!("{name} <=> "));
             write_fixed(sql, column, text);
         }
@@ -85,7 +111,9 @@ fn fixed(column: &Column, text: &str) -> Parameter {
         (Class::Boolean | Class::Integer(..), "false" | "0") => Parameter::Integer(0),
         (Class::Bytes, _) => Parameter::Bytes(text.as_bytes().to_vec()),
         // MySQL's TIMESTAMP begins with 1970.
-        (Class::TimestampZoned, moment) if moment < "1970-01-02" => Parameter::Text("1970-01-02 00:00:00".to_owned()),
+        (Class::TimestampZoned, moment) if moment < "1970-01-02" => {
+            Parameter::Text("1970-01-02 00:00:00".to_owned())
+        }
         _ => Parameter::Text(text.to_owned()),
     }
 }
@@ -99,15 +127,29 @@ fn write_hash(sql: &mut Sql, column: &Column, name: &str, shape: hash::Shape, ke
     let (inner, outer) = hash::blocks(key);
     match sql.dialect {
         Dialect::Postgres => {
-            sql.push(&format!("CAST({prefix} || left(encode(sha256(")).bind(Parameter::Bytes(outer)).push("::bytea || sha256(").bind(Parameter::Bytes(inner));
-            sql.push(&format!("::bytea || convert_to({name}::text, 'UTF8'))), 'hex'), {digits}) AS {})", column.declared));
+            sql.push(&format!("CAST({prefix} || left(encode(sha256("))
+                .bind(Parameter::Bytes(outer))
+                .push("::bytea || sha256(")
+                .bind(Parameter::Bytes(inner));
+            sql.push(&format!(
+                "::bytea || convert_to({name}::text, 'UTF8'))), 'hex'), {digits}) AS {})",
+                column.declared
+            ));
         }
         Dialect::Sqlite => {
-            sql.push(&format!("privity_hash({name}, ")).bind(Parameter::Bytes(key.to_vec())).push(&format!(", {prefix}, {digits})"));
+            sql.push(&format!("privity_hash({name}, "))
+                .bind(Parameter::Bytes(key.to_vec()))
+                .push(&format!(", {prefix}, {digits})"));
         }
         Dialect::Mysql => {
-            sql.push(&format!("CONCAT({prefix}, LEFT(SHA2(CONCAT(")).bind(Parameter::Bytes(outer)).push(", UNHEX(SHA2(CONCAT(").bind(Parameter::Bytes(inner));
-            sql.push(&format!(", {}), 256))), 256), {digits}))", lookup::binary(name)));
+            sql.push(&format!("CONCAT({prefix}, LEFT(SHA2(CONCAT("))
+                .bind(Parameter::Bytes(outer))
+                .push(", UNHEX(SHA2(CONCAT(")
+                .bind(Parameter::Bytes(inner));
+            sql.push(&format!(
+                ", {}), 256))), 256), {digits}))",
+                lookup::binary(name)
+            ));
         }
     }
     sql.push(" END");
@@ -118,7 +160,12 @@ fn write_is_hashed(sql: &mut Sql, name: &str, shape: hash::Shape) {
     let prefix = sql.dialect.constant(shape.prefix);
     match sql.dialect {
         Dialect::Postgres => sql.push(&format!("{name}::text ~ {pattern}")),
-        Dialect::Sqlite => sql.push(&format!("privity_is_hashed({name}, {prefix}, {})", shape.digits)),
-        Dialect::Mysql => sql.push(&format!("CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin REGEXP {pattern}")),
+        Dialect::Sqlite => sql.push(&format!(
+            "privity_is_hashed({name}, {prefix}, {})",
+            shape.digits
+        )),
+        Dialect::Mysql => sql.push(&format!(
+            "CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin REGEXP {pattern}"
+        )),
     };
 }

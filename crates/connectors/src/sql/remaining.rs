@@ -18,12 +18,30 @@ impl Remainder {
     pub(crate) fn add(&mut self, step: &EraseStep, way: &WaySearch, group: Option<LocatedRow>) {
         let Some(group) = group else { return };
         let values = group.values.into_iter().flatten().map(|value| {
-            if way.way.ignore_case { value.expose().to_lowercase() } else { value.expose().clone() }
+            if way.way.ignore_case {
+                value.expose().to_lowercase()
+            } else {
+                value.expose().clone()
+            }
         });
-        *self.0.entry((step.collection.key.clone(), way.way.clone(), Sensitive::new(values.collect()))).or_default() += group.rows;
+        *self
+            .0
+            .entry((
+                step.collection.key.clone(),
+                way.way.clone(),
+                Sensitive::new(values.collect()),
+            ))
+            .or_default() += group.rows;
     }
 
     pub(crate) fn finish(self) -> Vec<Remaining> {
-        self.0.into_iter().map(|((collection, way, values), rows)| Remaining { collection, found_by: (way, values), rows }).collect()
+        self.0
+            .into_iter()
+            .map(|((collection, way, values), rows)| Remaining {
+                collection,
+                found_by: (way, values),
+                rows,
+            })
+            .collect()
     }
 }

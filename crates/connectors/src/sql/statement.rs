@@ -9,7 +9,9 @@ use domain::sensitive::Sensitive;
 
 use super::cell::Cell;
 use super::lookup::{self, Fitted, binary};
-use super::predicate::{Doomed, RowIds, write_pointed_at, write_retained, write_rows, write_shared};
+use super::predicate::{
+    Doomed, RowIds, write_pointed_at, write_retained, write_rows, write_shared,
+};
 use super::redaction::{write_done, write_set};
 use super::table::{Class, Column, Places, Table, Tables, place};
 use super::{Dialect, Parameter, Sql, Statement};
@@ -17,9 +19,20 @@ use crate::ConnectorError;
 
 /// The tables that a search speaks of.
 pub(crate) fn places_of_search(search: &Search) -> Places {
-    let guards = search.guards.iter().map(|guard| (guard.pointer.from.clone(), place(&guard.collection)));
-    guards.chain([(search.collection.key.clone(), place(&search.collection))]).collect()
+    let guards = search
+        .guards
+        .iter()
+        .map(|guard| (guard.pointer.from.clone(), place(&guard.collection)));
+    guards
+        .chain([(search.collection.key.clone(), place(&search.collection))])
+        .collect()
 }
+
+/// A search as a statement; `None` where no look-up can find anything.
+pub(crate) type Written = Result<Option<(Statement, Layout)>, ConnectorError>;
+
+/// What writes one.
+pub(crate) type Write = fn(Dialect, &Tables, &Search) -> Written;
 
 /// The columns that come back from a search.
 pub(crate) struct Layout {
@@ -34,21 +47,49 @@ impl Layout {
     /// Reads a row of [`locate`]; `None` for a group without rows.
     pub(crate) fn located(&self, cells: Vec<Option<Cell>>) -> Option<LocatedRow> {
         let mut cells = cells.into_iter();
-        let values = self.columns.iter().map(|(_, class, kind)| cells.next().flatten().map(|cell| cell.text(*class, *kind))).collect();
-        let mut number = |wanted: bool, otherwise: u64| if wanted { cells.next().flatten().map_or(otherwise, |cell| cell.number()) } else { otherwise };
+        let values = self
+            .columns
+            .iter()
+            .map(|(_, class, kind)| cells.next().flatten().map(|cell| cell.text(*class, *kind)))
+            .collect();
+        let mut number = |wanted: bool, otherwise: u64| {
+            if wanted {
+                cells
+                    .next()
+                    .flatten()
+                    .map_or(otherwise, |cell| cell.number())
+            } else {
+                otherwise
+            }
+        };
         let retained = number(self.retained, u64::from(self.always_retained)) > 0;
         let shared = number(self.shared, 0) > 0;
         let rows = number(self.grouped, 1);
-        (rows > 0).then_some(LocatedRow { values, rows, retained, shared })
+        (rows > 0).then_some(LocatedRow {
+            values,
+            rows,
+            retained,
+            shared,
+        })
     }
 
     /// Reads a row of [`export`].
     pub(crate) fn found(&self, collection: &Collection, cells: Vec<Option<Cell>>) -> FoundRow {
-        let values = self.columns.iter().zip(cells).map(|((name, class, _), cell)| {
-            let value = cell.map_or_else(|| Sensitive::new(JsonValue(serde_json::Value::Null)), |cell| cell.json(*class));
-            (name.clone(), value)
-        });
-        FoundRow { collection: collection.key.clone(), values: values.collect() }
+        let values = self
+            .columns
+            .iter()
+            .zip(cells)
+            .map(|((name, class, _), cell)| {
+                let value = cell.map_or_else(
+                    || Sensitive::new(JsonValue(serde_json::Value::Null)),
+                    |cell| cell.json(*class),
+                );
+                (name.clone(), value)
+            });
+        FoundRow {
+            collection: collection.key.clone(),
+            values: values.collect(),
+        }
     }
 
     /// The classes of the fields that come back, which come first.
@@ -61,20 +102,29 @@ impl Layout {
         let mut hasher = std::hash::DefaultHasher::new();
         for field in fields {
             let place = self.columns.iter().position(|(name, ..)| name == field)?;
-            cells.get(place)?.as_ref().map(Cell::print).hash(&mut hasher);
+            cells
+                .get(place)?
+                .as_ref()
+                .map(Cell::print)
+                .hash(&mut hasher);
         }
         Some(hasher.finish())
     }
 
     pub(crate) fn width(&self) -> usize {
-        self.columns.len() + usize::from(self.retained) + usize::from(self.shared) + usize::from(self.grouped)
+        self.columns.len()
+            + usize::from(self.retained)
+            + usize::from(self.shared)
+            + usize::from(self.grouped)
     }
 }
 
 fn selected(column: &Column, dialect: Dialect, alias: &str) -> String {
     let name = format!("{alias}.{}", column.name);
     match (dialect, column.class) {
-        (Dialect::Postgres, Class::Bytes) => format!("translate(encode({name}, 'base64'), E'\\n', '')"),
+        (Dialect::Postgres, Class::Bytes) => {
+            format!("translate(encode({name}, 'base64'), E'\\n', '')")
+        }
         (Dialect::Postgres, _) => format!("{name}::text"),
         (Dialect::Sqlite, _) => format!("{name} COLLATE BINARY"),
         (Dialect::Mysql, Class::Text) => binary(&name),
@@ -83,18 +133,30 @@ fn selected(column: &Column, dialect: Dialect, alias: &str) -> String {
     }
 }
 
-fn layout(table: &Table, collection: &Collection, fields: &[FieldName]) -> Result<Vec<(FieldName, Class, ValueKind)>, ConnectorError> {
+fn layout(
+    table: &Table,
+    collection: &Collection,
+    fields: &[FieldName],
+) -> Result<Vec<(FieldName, Class, ValueKind)>, ConnectorError> {
     let described = |name: &FieldName| {
         let column = table.column(name)?;
-        let kind = collection.field(name).map_or(column.class.kind(), |field| field.kind);
-        let class = if kind == ValueKind::Boolean && matches!(column.class, Class::Integer(..) | Class::Decimal) { Class::Boolean } else { column.class };
+        let kind = collection
+            .field(name)
+            .map_or(column.class.kind(), |field| field.kind);
+        let class = if kind == ValueKind::Boolean
+            && matches!(column.class, Class::Integer(..) | Class::Decimal)
+        {
+            Class::Boolean
+        } else {
+            column.class
+        };
         Ok((name.clone(), class, kind))
     };
     fields.iter().map(described).collect()
 }
 
 /// Selects what a search asks for; `None` where no look-up can find anything.
-pub(crate) fn locate(dialect: Dialect, tables: &Tables, search: &Search) -> Result<Option<(Statement, Layout)>, ConnectorError> {
+pub(crate) fn locate(dialect: Dialect, tables: &Tables, search: &Search) -> Written {
     let table = tables.get(&search.collection.key)?;
     let ways = lookup::fit(table, &search.collection, &search.ways)?;
     if ways.is_empty() {
@@ -117,7 +179,13 @@ pub(crate) fn locate(dialect: Dialect, tables: &Tables, search: &Search) -> Resu
     Ok(Some((sql.finish(), layout)))
 }
 
-fn write_columns(sql: &mut Sql, tables: &Tables, table: &Table, search: &Search, layout: &Layout) -> Result<(), ConnectorError> {
+fn write_columns(
+    sql: &mut Sql,
+    tables: &Tables,
+    table: &Table,
+    search: &Search,
+    layout: &Layout,
+) -> Result<(), ConnectorError> {
     let mut written: Vec<String> = Vec::new();
     for field in &search.select {
         written.push(selected(table.column(field)?, sql.dialect, "t"));
@@ -138,7 +206,11 @@ fn write_columns(sql: &mut Sql, tables: &Tables, table: &Table, search: &Search,
     }
     if layout.grouped {
         sql.push(comma);
-        sql.push(if sql.dialect == Dialect::Postgres { "count(*)::text" } else { "count(*)" });
+        sql.push(if sql.dialect == Dialect::Postgres {
+            "count(*)::text"
+        } else {
+            "count(*)"
+        });
     } else if layout.width() == 0 {
         sql.push("NULL");
     }
@@ -153,14 +225,30 @@ fn write_groups(sql: &mut Sql, layout: &Layout) {
 }
 
 /// Selects all mapped fields of the rows that a search finds.
-pub(crate) fn export(dialect: Dialect, tables: &Tables, search: &Search) -> Result<Option<(Statement, Layout)>, ConnectorError> {
-    let select = search.collection.fields.iter().map(|field| field.name.clone()).collect();
-    let all = Search { select, grouped: false, retained: None, guards: Vec::new(), ..search.clone() };
+pub(crate) fn export(dialect: Dialect, tables: &Tables, search: &Search) -> Written {
+    let select = search
+        .collection
+        .fields
+        .iter()
+        .map(|field| field.name.clone())
+        .collect();
+    let all = Search {
+        select,
+        grouped: false,
+        retained: None,
+        guards: Vec::new(),
+        ..search.clone()
+    };
     locate(dialect, tables, &all)
 }
 
 /// Overwrites fields of the rows that a search finds.
-pub(crate) fn correct(dialect: Dialect, tables: &Tables, search: &Search, values: &[(FieldName, Sensitive<JsonValue>)]) -> Result<Option<Statement>, ConnectorError> {
+pub(crate) fn correct(
+    dialect: Dialect,
+    tables: &Tables,
+    search: &Search,
+    values: &[(FieldName, Sensitive<JsonValue>)],
+) -> Result<Option<Statement>, ConnectorError> {
     let table = tables.get(&search.collection.key)?;
     let ways = lookup::fit(table, &search.collection, &search.ways)?;
     if ways.is_empty() || values.is_empty() {
@@ -185,14 +273,24 @@ fn write_json(sql: &mut Sql, column: &Column, value: &serde_json::Value) {
             return;
         }
         serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Bool(yes) if sql.dialect != Dialect::Postgres => u8::from(*yes).to_string(),
+        serde_json::Value::Bool(yes) if sql.dialect != Dialect::Postgres => {
+            u8::from(*yes).to_string()
+        }
         other => other.to_string(),
     };
-    match (sql.dialect, super::cell::from_base64(&text).filter(|_| column.class == Class::Bytes)) {
+    match (
+        sql.dialect,
+        super::cell::from_base64(&text).filter(|_| column.class == Class::Bytes),
+    ) {
         (Dialect::Postgres, Some(bytes)) => sql.bind(Parameter::Bytes(bytes)).push("::bytea"),
-        (Dialect::Postgres, None) => sql.push("CAST(").bind(Parameter::Text(text)).push(&format!("::text AS {})", column.declared)),
+        (Dialect::Postgres, None) => sql
+            .push("CAST(")
+            .bind(Parameter::Text(text))
+            .push(&format!("::text AS {})", column.declared)),
         (_, Some(bytes)) => sql.bind(Parameter::Bytes(bytes)),
-        (Dialect::Mysql, None) if column.class == Class::Timestamp => sql.bind(Parameter::Text(text.replacen('T', " ", 1))),
+        (Dialect::Mysql, None) if column.class == Class::Timestamp => {
+            sql.bind(Parameter::Text(text.replacen('T', " ", 1)))
+        }
         (_, None) => sql.bind(Parameter::Text(text)),
     };
 }
@@ -210,7 +308,11 @@ fn update(dialect: Dialect, table: &Table) -> (Sql, String) {
 }
 
 fn row_name(dialect: Dialect, table: &Table) -> String {
-    if dialect == Dialect::Mysql { table.name.clone() } else { "t".to_owned() }
+    if dialect == Dialect::Mysql {
+        table.name.clone()
+    } else {
+        "t".to_owned()
+    }
 }
 
 /// Which of the rows that match a step's look-ups.
@@ -259,7 +361,11 @@ impl Scope<'_> {
     }
 
     /// Overwrites or deletes a part of the step's rows, at most `limit` of them.
-    pub(crate) fn change(&self, part: Part, limit: Option<usize>) -> Result<Option<Statement>, ConnectorError> {
+    pub(crate) fn change(
+        &self,
+        part: Part,
+        limit: Option<usize>,
+    ) -> Result<Option<Statement>, ConnectorError> {
         let table = self.table()?;
         let ways = lookup::fit(table, &self.step.collection, self.ways)?;
         if ways.is_empty() {
@@ -274,8 +380,17 @@ impl Scope<'_> {
                 sql.push(&format!(" LIMIT {limit}"));
             }
             (Some(limit), dialect) => {
-                let (open, close) = if dialect == Dialect::Postgres && table.row_id.len() == 1 { ("= ANY(ARRAY(", "))") } else { ("IN (", ")") };
-                sql.push(&format!("{} {open}SELECT {} FROM {} AS p WHERE ", row_id(table, &alias), row_id_list(table, "p"), table.name));
+                let (open, close) = if dialect == Dialect::Postgres && table.row_id.len() == 1 {
+                    ("= ANY(ARRAY(", "))")
+                } else {
+                    ("IN (", ")")
+                };
+                sql.push(&format!(
+                    "{} {open}SELECT {} FROM {} AS p WHERE ",
+                    row_id(table, &alias),
+                    row_id_list(table, "p"),
+                    table.name
+                ));
                 self.write_part(&mut sql, table, "p", &ways, part)?;
                 sql.push(&format!(" LIMIT {limit}{close}"));
             }
@@ -295,7 +410,11 @@ impl Scope<'_> {
     }
 
     /// Names the rows of a part and locks them.
-    pub(crate) fn row_ids(&self, part: Part, limit: Option<usize>) -> Result<Option<Statement>, ConnectorError> {
+    pub(crate) fn row_ids(
+        &self,
+        part: Part,
+        limit: Option<usize>,
+    ) -> Result<Option<Statement>, ConnectorError> {
         let table = self.identified()?;
         let ways = lookup::fit(table, &self.step.collection, self.ways)?;
         if ways.is_empty() {
@@ -316,14 +435,32 @@ impl Scope<'_> {
         let mut sql = select_row_ids(table);
         write_rows(&mut sql, table, "t", rows);
         sql.push(" AND NOT ");
-        write_pointed_at(&mut sql, self.tables, table, "t", &self.step.guards, self.doomed)?;
+        write_pointed_at(
+            &mut sql,
+            self.tables,
+            table,
+            "t",
+            &self.step.guards,
+            self.doomed,
+        )?;
         sql.push(" AND NOT ");
-        write_pointed_at(&mut sql, self.tables, table, "t", &self.step.blockers, self.doomed)?;
+        write_pointed_at(
+            &mut sql,
+            self.tables,
+            table,
+            "t",
+            &self.step.blockers,
+            self.doomed,
+        )?;
         Ok(sql.finish())
     }
 
     /// Overwrites or deletes named rows.
-    pub(crate) fn change_rows(&self, part: Part, rows: &RowIds) -> Result<Statement, ConnectorError> {
+    pub(crate) fn change_rows(
+        &self,
+        part: Part,
+        rows: &RowIds,
+    ) -> Result<Statement, ConnectorError> {
         let table = self.identified()?;
         let (mut sql, alias) = self.verb(table, part)?;
         sql.push(" WHERE ");
@@ -335,15 +472,29 @@ impl Scope<'_> {
         let table = self.table()?;
         if table.row_id.is_empty() {
             let reason = "its rows point at each other and it has no primary key to tell them apart; give it one, or set its erasure to `keep`".to_owned();
-            return Err(ConnectorError::Drift { collection: table.key.clone(), reason });
+            return Err(ConnectorError::Drift {
+                collection: table.key.clone(),
+                reason,
+            });
         }
         Ok(table)
     }
 
-    fn write_part(&self, sql: &mut Sql, table: &Table, alias: &str, ways: &[Fitted<'_>], part: Part) -> Result<(), ConnectorError> {
+    fn write_part(
+        &self,
+        sql: &mut Sql,
+        table: &Table,
+        alias: &str,
+        ways: &[Fitted<'_>],
+        part: Part,
+    ) -> Result<(), ConnectorError> {
         lookup::write_any(sql, alias, ways);
         if let Some(cutoff) = &self.step.retained {
-            sql.push(if part == Part::Retained { " AND (" } else { " AND NOT (" });
+            sql.push(if part == Part::Retained {
+                " AND ("
+            } else {
+                " AND NOT ("
+            });
             write_retained(sql, table, alias, cutoff)?;
             sql.push(")");
         }
@@ -360,31 +511,74 @@ impl Scope<'_> {
         write_done(sql, table, alias, redactions)
     }
 
-    fn write_unless_pointed_at(&self, sql: &mut Sql, table: &Table, alias: &str, part: Part) -> Result<(), ConnectorError> {
+    fn write_unless_pointed_at(
+        &self,
+        sql: &mut Sql,
+        table: &Table,
+        alias: &str,
+        part: Part,
+    ) -> Result<(), ConnectorError> {
         if !self.step.guards.is_empty() {
             sql.push(" AND NOT ");
-            write_pointed_at(sql, self.tables, table, alias, &self.step.guards, self.doomed)?;
+            write_pointed_at(
+                sql,
+                self.tables,
+                table,
+                alias,
+                &self.step.guards,
+                self.doomed,
+            )?;
         }
         if part == Part::Retained || !self.step.delete || self.step.blockers.is_empty() {
             return Ok(());
         }
-        sql.push(if part == Part::Redacted { " AND " } else { " AND NOT " });
-        write_pointed_at(sql, self.tables, table, alias, &self.step.blockers, self.doomed)
+        sql.push(if part == Part::Redacted {
+            " AND "
+        } else {
+            " AND NOT "
+        });
+        write_pointed_at(
+            sql,
+            self.tables,
+            table,
+            alias,
+            &self.step.blockers,
+            self.doomed,
+        )
     }
 
     /// Counts, by the values of one look-up, rows that should have gone or been overwritten.
-    pub(crate) fn remaining(&self, way: &WaySearch) -> Result<Option<(Statement, Layout)>, ConnectorError> {
+    pub(crate) fn remaining(&self, way: &WaySearch) -> Written {
         let table = self.table()?;
         let ways = lookup::fit(table, &self.step.collection, std::slice::from_ref(way))?;
         if ways.is_empty() || (!self.step.delete && self.step.redactions.is_empty()) {
             return Ok(None);
         }
         let columns = layout(table, &self.step.collection, &way.way.fields)?;
-        let layout = Layout { columns, always_retained: false, retained: false, shared: false, grouped: true };
-        let names = way.way.fields.iter().map(|field| Ok(selected(table.column(field)?, table.dialect, "t"))).collect::<Result<Vec<_>, ConnectorError>>()?;
+        let layout = Layout {
+            columns,
+            always_retained: false,
+            retained: false,
+            shared: false,
+            grouped: true,
+        };
+        let names = way
+            .way
+            .fields
+            .iter()
+            .map(|field| Ok(selected(table.column(field)?, table.dialect, "t")))
+            .collect::<Result<Vec<_>, ConnectorError>>()?;
         let mut sql = Sql::new(table.dialect);
-        let count = if table.dialect == Dialect::Postgres { "count(*)::text" } else { "count(*)" };
-        sql.push(&format!("SELECT {}, {count} FROM {} AS t WHERE ", names.join(", "), table.name));
+        let count = if table.dialect == Dialect::Postgres {
+            "count(*)::text"
+        } else {
+            "count(*)"
+        };
+        sql.push(&format!(
+            "SELECT {}, {count} FROM {} AS t WHERE ",
+            names.join(", "),
+            table.name
+        ));
         lookup::write_any(&mut sql, "t", &ways);
         if let Some(cutoff) = &self.step.retained {
             sql.push(" AND NOT (");
@@ -393,7 +587,14 @@ impl Scope<'_> {
         }
         if !self.step.guards.is_empty() {
             sql.push(" AND NOT ");
-            write_pointed_at(&mut sql, self.tables, table, "t", &self.step.guards, self.doomed)?;
+            write_pointed_at(
+                &mut sql,
+                self.tables,
+                table,
+                "t",
+                &self.step.guards,
+                self.doomed,
+            )?;
         }
         self.write_unfinished(&mut sql, table)?;
         write_groups(&mut sql, &layout);
@@ -407,7 +608,14 @@ impl Scope<'_> {
         }
         sql.push(" AND NOT (");
         if self.step.delete {
-            write_pointed_at(sql, self.tables, table, "t", &self.step.blockers, self.doomed)?;
+            write_pointed_at(
+                sql,
+                self.tables,
+                table,
+                "t",
+                &self.step.blockers,
+                self.doomed,
+            )?;
             sql.push(" AND ");
         }
         write_done(sql, table, "t", &self.step.redactions)?;
@@ -445,16 +653,29 @@ fn lock(sql: &mut Sql) {
 }
 
 fn row_id_list(table: &Table, alias: &str) -> String {
-    table.row_id.iter().map(|name| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ")
+    table
+        .row_id
+        .iter()
+        .map(|name| format!("{alias}.{name}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn row_id(table: &Table, alias: &str) -> String {
     let list = row_id_list(table, alias);
-    if table.row_id.len() == 1 { list } else { format!("({list})") }
+    if table.row_id.len() == 1 {
+        list
+    } else {
+        format!("({list})")
+    }
 }
 
 /// Deletes named rows.
-pub(crate) fn delete_rows(tables: &Tables, key: &CollectionKey, rows: &RowIds) -> Result<Statement, ConnectorError> {
+pub(crate) fn delete_rows(
+    tables: &Tables,
+    key: &CollectionKey,
+    rows: &RowIds,
+) -> Result<Statement, ConnectorError> {
     let table = tables.get(key)?;
     let (mut sql, alias) = delete(table);
     sql.push(" WHERE ");
@@ -478,12 +699,31 @@ pub(crate) struct PointerFromOutside {
 }
 
 /// Selects a row that points at one of the doomed and isn't doomed itself.
-pub(crate) fn pointing_from_outside(tables: &Tables, key: &CollectionKey, pointer: &PointerFromOutside, doomed: &Doomed) -> Result<Statement, ConnectorError> {
+pub(crate) fn pointing_from_outside(
+    tables: &Tables,
+    key: &CollectionKey,
+    pointer: &PointerFromOutside,
+    doomed: &Doomed,
+) -> Result<Statement, ConnectorError> {
     let table = tables.get(key)?;
-    let pairs: Vec<String> = pointer.pairs.iter().map(|(there, here)| format!("x.{there} = t.{here}")).collect();
+    let pairs: Vec<String> = pointer
+        .pairs
+        .iter()
+        .map(|(there, here)| format!("x.{there} = t.{here}"))
+        .collect();
     let mut sql = Sql::new(table.dialect);
-    sql.push(&format!("SELECT 1 FROM {} AS t JOIN {} AS x ON {} WHERE ", table.name, pointer.name, pairs.join(" AND ")));
-    write_rows(&mut sql, table, "t", doomed.get(key).unwrap_or(&RowIds::new()));
+    sql.push(&format!(
+        "SELECT 1 FROM {} AS t JOIN {} AS x ON {} WHERE ",
+        table.name,
+        pointer.name,
+        pairs.join(" AND ")
+    ));
+    write_rows(
+        &mut sql,
+        table,
+        "t",
+        doomed.get(key).unwrap_or(&RowIds::new()),
+    );
     if let Some(from) = tables.key_of(&pointer.table)
         && let Some(rows) = doomed.get(&from).filter(|rows| !rows.is_empty())
     {
@@ -495,17 +735,25 @@ pub(crate) fn pointing_from_outside(tables: &Tables, key: &CollectionKey, pointe
 }
 
 /// Deletes rows of several tables in one statement, at whose end foreign keys are checked (PostgreSQL).
-pub(crate) fn delete_together(tables: &Tables, doomed: &Doomed) -> Result<Statement, ConnectorError> {
+pub(crate) fn delete_together(
+    tables: &Tables,
+    doomed: &Doomed,
+) -> Result<Statement, ConnectorError> {
     let mut sql = Sql::new(Dialect::Postgres);
     sql.push("WITH ");
     for (number, (key, rows)) in doomed.iter().enumerate() {
         let table = tables.get(key)?;
         sql.push(if number > 0 { ", " } else { "" });
-        sql.push(&format!("d{number} AS (DELETE FROM {} AS t WHERE ", table.name));
+        sql.push(&format!(
+            "d{number} AS (DELETE FROM {} AS t WHERE ",
+            table.name
+        ));
         write_rows(&mut sql, table, "t", rows);
         sql.push(" RETURNING 1)");
     }
-    let counts: Vec<String> = (0..doomed.len()).map(|number| format!("(SELECT count(*) FROM d{number})::text")).collect();
+    let counts: Vec<String> = (0..doomed.len())
+        .map(|number| format!("(SELECT count(*) FROM d{number})::text"))
+        .collect();
     sql.push(&format!(" SELECT {}", counts.join(", ")));
     Ok(sql.finish())
 }

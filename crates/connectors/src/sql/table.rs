@@ -49,7 +49,8 @@ impl Class {
     /// Whether the engine compares the two without being told how.
     pub(crate) fn compares_with(self, other: Self) -> bool {
         let number = |class| matches!(class, Self::Integer(..) | Self::Decimal | Self::Float);
-        std::mem::discriminant(&self) == std::mem::discriminant(&other) || (number(self) && number(other))
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+            || (number(self) && number(other))
     }
 }
 
@@ -92,10 +93,18 @@ impl Table {
     pub(crate) fn column(&self, field: &FieldName) -> Result<&Column, ConnectorError> {
         let name = field.as_ref();
         let found = self.columns.get(name).or_else(|| {
-            let same = |known: &&String| self.dialect != Dialect::Postgres && known.eq_ignore_ascii_case(name);
-            self.columns.keys().find(same).and_then(|known| self.columns.get(known))
+            let same = |known: &&String| {
+                self.dialect != Dialect::Postgres && known.eq_ignore_ascii_case(name)
+            };
+            self.columns
+                .keys()
+                .find(same)
+                .and_then(|known| self.columns.get(known))
         });
-        found.ok_or_else(|| ConnectorError::Drift { collection: self.key.clone(), reason: format!("it has no field `{name}` any more") })
+        found.ok_or_else(|| ConnectorError::Drift {
+            collection: self.key.clone(),
+            reason: format!("it has no field `{name}` any more"),
+        })
     }
 }
 
@@ -113,16 +122,24 @@ impl Tables {
 
     /// The collection of a table by its bare name.
     pub(crate) fn key_of(&self, table: &str) -> Option<CollectionKey> {
-        self.0.values().find(|known| known.table.eq_ignore_ascii_case(table)).map(|known| known.key.clone())
+        self.0
+            .values()
+            .find(|known| known.table.eq_ignore_ascii_case(table))
+            .map(|known| known.key.clone())
     }
 
     /// Whether any of the tables has this bare name.
     pub(crate) fn has(&self, table: &str) -> bool {
-        self.0.values().any(|known| known.table.eq_ignore_ascii_case(table))
+        self.0
+            .values()
+            .any(|known| known.table.eq_ignore_ascii_case(table))
     }
 
     pub(crate) fn get(&self, key: &CollectionKey) -> Result<&Table, ConnectorError> {
-        let missing = || ConnectorError::Drift { collection: key.clone(), reason: "its table isn't known".to_owned() };
+        let missing = || ConnectorError::Drift {
+            collection: key.clone(),
+            reason: "its table isn't known".to_owned(),
+        };
         self.0.get(key).map(Arc::as_ref).ok_or_else(missing)
     }
 }
