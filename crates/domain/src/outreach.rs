@@ -44,7 +44,8 @@ impl Outreach {
     /// Whether it is proven as far as `required` asks, with an outcome that ends the matter.
     pub fn is_settled(&self, required: VerificationLevel) -> bool {
         match self.answer {
-            Some(Answer::Exception { .. }) => true,
+            // Whoever keeps data for a reason must at least have said so in a person's name.
+            Some(Answer::Exception { .. }) => self.level >= required.min(VerificationLevel::Attested),
             Some(Answer::Done | Answer::NotFound) => self.level >= required,
             // A channel that can prove no more than delivery has no answer to give.
             None => required <= VerificationLevel::Acknowledged && self.level >= required,

@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// Where it is kept.
-pub const IDENTITY: OwnColumn = OwnColumn { table: "privacy_request", column: "identity" };
+pub(crate) const IDENTITY: OwnColumn = OwnColumn { table: "privacy_request", column: "identity" };
 /// Where the look-ups that find her rows are kept.
-pub const MANIFEST: OwnColumn = OwnColumn { table: "privacy_request", column: "manifest" };
+pub(crate) const MANIFEST: OwnColumn = OwnColumn { table: "privacy_request", column: "manifest" };
 
 /// The subject as she named herself.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Requester {
+pub(crate) struct Requester {
     /// Where to write to her; an opt-out may come without.
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// How to address her.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Other identifiers that she gave.
-    pub identifiers: BTreeMap<IdentifierKind, Vec<String>>,
+    pub(crate) identifiers: BTreeMap<IdentifierKind, Vec<String>>,
     /// The secret of her tracker's link, so that mails can repeat it.
-    pub tracker: String,
+    pub(crate) tracker: String,
     /// Random bytes in hexadecimal, for commitments in the audit log.
-    pub salt: String,
+    pub(crate) salt: String,
 }
 
 impl Zeroize for Requester {
@@ -43,7 +43,7 @@ impl Zeroize for Requester {
 
 impl Requester {
     /// The identifiers that a search starts from.
-    pub fn seeds(&self) -> Seeds {
+    pub(crate) fn seeds(&self) -> Seeds {
         let mut values: BTreeMap<IdentifierKind, Vec<String>> = self.identifiers.clone();
         if let Some(email) = &self.email {
             values.entry(IdentifierKind::email()).or_default().push(email.clone());
@@ -52,7 +52,7 @@ impl Requester {
     }
 
     /// The bytes to be sealed.
-    pub fn to_bytes(&self) -> Sensitive<Vec<u8>> {
+    pub(crate) fn to_bytes(&self) -> Sensitive<Vec<u8>> {
         Sensitive::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }

@@ -15,13 +15,13 @@ use jiff::Timestamp;
 use crate::Privity;
 
 /// What a search found for one subject.
-pub struct Found {
+pub(crate) struct Found {
     /// Where her rows are.
-    pub located: Located,
+    pub(crate) located: Located,
     /// How many there are.
-    pub counted: BTreeMap<CollectionKey, Counted>,
+    pub(crate) counted: BTreeMap<CollectionKey, Counted>,
     /// How many of them are somebody else's too.
-    pub shared: BTreeMap<CollectionKey, u64>,
+    pub(crate) shared: BTreeMap<CollectionKey, u64>,
 }
 
 /// Why a search could not be finished. Nothing is concluded from half a search.
@@ -39,7 +39,7 @@ pub enum SearchError {
 }
 
 /// Searches all systems for a batch of subjects, in one pass.
-pub async fn locate(p: &Privity, seeds: &[Seeds]) -> Result<Vec<Found>, SearchError> {
+pub(crate) async fn locate(p: &Privity, seeds: &[Seeds]) -> Result<Vec<Found>, SearchError> {
     let mut traversal = Traversal::start(p.graph(), seeds, cutoffs(p.graph(), p.now()));
     while let Some(wave) = traversal.next_wave() {
         if is_manual(p, &wave.search.collection.system) {
@@ -96,7 +96,7 @@ fn guard_search(graph: &SearchGraph, pointer: &Pointer, located: &[&Located]) ->
 }
 
 /// The look-ups of all these subjects in one collection, as one.
-pub fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
+pub(crate) fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
     let mut ways = Vec::new();
     for way in &node.ways {
         let lookups = located.iter().filter_map(|located| located.lookups.get(&node.collection.key)).flatten().filter(|lookup| lookup.way == way.way);
@@ -109,14 +109,14 @@ pub fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
 }
 
 /// All fields of one subject's rows in one collection.
-pub fn everything(node: &Node, located: &Located) -> Option<Search> {
+pub(crate) fn everything(node: &Node, located: &Located) -> Option<Search> {
     let ways = union(node, &[located]);
     let select: Vec<FieldName> = node.collection.fields.iter().map(|field| field.name.clone()).collect();
     (!ways.is_empty()).then(|| Search { collection: Arc::new(node.collection.clone()), ways, select, grouped: false, retained: None, guards: Vec::new() })
 }
 
 /// The steps that erase these subjects' rows in one system, in order.
-pub fn erase_steps(p: &Privity, system: &SystemKey, located: &[&Located]) -> Vec<Vec<EraseStep>> {
+pub(crate) fn erase_steps(p: &Privity, system: &SystemKey, located: &[&Located]) -> Vec<Vec<EraseStep>> {
     let held = held(p);
     let order = p.graph().erase_order(system).into_iter();
     order
@@ -147,7 +147,7 @@ fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<Erase
 }
 
 /// Collections that a legal hold of the data map keeps today.
-pub fn held(p: &Privity) -> BTreeSet<CollectionKey> {
+pub(crate) fn held(p: &Privity) -> BTreeSet<CollectionKey> {
     let today = p.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let holds = p.map().legal_holds.iter().filter(|hold| hold.until.is_none_or(|until| until >= today));
     holds.flat_map(|hold| hold.covers.iter().cloned()).collect()

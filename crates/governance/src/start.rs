@@ -14,14 +14,16 @@ use crate::{Parts, Privity, Problem, data_map, deciding, law};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
-pub async fn start(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Privity, Problem> {
+pub async fn start(mut settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Privity, Problem> {
+    // Links and signatures are compared as texts, so there must be one spelling.
+    settings.base_url.truncate(settings.base_url.trim_end_matches('/').len());
     let law = law::load(settings.law.as_deref()).map_err(|error| setup(&error))?;
     let loaded = data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
     let keys = open_keys(&settings, rng.as_ref())?;
-    let database = Database::open(settings.storage.expose()).await.map_err(|error| setup(&error))?;
+    let database = open_database(&settings).await?;
     check_keys(&database, &keys).await?;
     tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
     let graph = SearchGraph::new(&loaded.map);
@@ -33,6 +35,11 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>)
 /// The data map's `${NAME}` come from the environment, so that no secret need stand in a file.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the database's own address goes to the database")]
+async fn open_database(settings: &Settings) -> Result<Database, Problem> {
+    Database::open(settings.storage.expose()).await.map_err(|error| setup(&error))
 }
 
 fn open_keys(settings: &Settings, rng: &dyn Rng) -> Result<KeyRing, Problem> {
@@ -70,6 +77,7 @@ pub fn system_clock() -> Arc<dyn Clock> {
 pub fn system_rng() -> Arc<dyn Rng> {
     struct SystemRng;
     impl Rng for SystemRng {
+        #[expect(clippy::disallowed_methods, reason = "the one place where randomness comes from")]
         #[expect(clippy::panic, reason = "without random numbers no key and no token may be made; the operating system always has them once it is up")]
         fn fill(&self, bytes: &mut [u8]) {
             if let Err(error) = getrandom::fill(bytes) {

@@ -101,6 +101,7 @@ impl Work {
 }
 
 /// Opens what the subject told us.
+#[expect(clippy::disallowed_methods, reason = "read into a form that wipes itself")]
 pub(crate) fn requester(key: &RequestKey, permit: &RecordedPermit, stored: &StoredPrivacyRequest) -> Result<Requester, Stop> {
     let Some(sealed) = &stored.identity else { return Ok(Requester::default()) };
     let bytes = key.open(permit, &Place { column: IDENTITY, row: &stored.request.id.to_string() }, sealed)?;
@@ -108,6 +109,7 @@ pub(crate) fn requester(key: &RequestKey, permit: &RecordedPermit, stored: &Stor
 }
 
 /// Opens where her rows are.
+#[expect(clippy::disallowed_methods, reason = "look-ups on their way to the connectors")]
 pub(crate) fn located(key: &RequestKey, permit: &RecordedPermit, stored: &StoredPrivacyRequest) -> Result<Located, Stop> {
     let Some(sealed) = &stored.manifest else { return Ok(Located::default()) };
     let bytes = key.open(permit, &Place { column: MANIFEST, row: &stored.request.id.to_string() }, sealed)?;

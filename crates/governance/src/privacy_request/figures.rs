@@ -14,7 +14,7 @@ use crate::Privity;
 use crate::search::{Found, held};
 
 /// The plan for one subject.
-pub fn plan(p: &Privity, kind: RequestKind, found: &Found) -> Plan {
+pub(crate) fn plan(p: &Privity, kind: RequestKind, found: &Found) -> Plan {
     let held = held(p);
     let searched = p.graph().nodes().iter().filter(|node| found.located.lookups.contains_key(&node.collection.key));
     let collections = searched.filter(|node| system_kind(p, node) != Some(SystemKind::Manual)).map(|node| planned(p, kind, node, found, &held)).collect();
