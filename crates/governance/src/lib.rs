@@ -7,6 +7,7 @@ mod deciding;
 pub mod disclosure;
 pub mod doctor;
 pub mod evidence;
+pub mod housekeeping;
 pub mod law;
 pub mod letter;
 pub mod operator;

@@ -31,6 +31,8 @@ use crate::{Privity, Problem};
 const ATTEMPTS: u32 = 8;
 /// How long a worker has its tasks for itself before it must renew.
 const LEASE: SignedDuration = SignedDuration::from_mins(10);
+/// How often old things are removed.
+const HOUSEKEEPING: SignedDuration = SignedDuration::from_hours(1);
 /// How long the worker sleeps at most; a bell wakes it before.
 const NAP: Duration = Duration::from_secs(5);
 
@@ -132,7 +134,14 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let owner = p.owner();
     let mut running = tokio::task::JoinSet::new();
     let mut busy: BTreeSet<TaskKind> = BTreeSet::new();
+    let mut cleared = Timestamp::MIN;
     while !*shutdown.borrow() {
+        if later(cleared, HOUSEKEEPING) <= p.now() {
+            cleared = p.now();
+            if let Err(problem) = crate::housekeeping::clear(p).await {
+                tracing::warn!(cause = %problem, "what has had its time could not be removed; it is tried again in an hour");
+            }
+        }
         let kinds = due_kinds(p).await.unwrap_or_default();
         for kind in kinds.into_iter().filter(|kind| busy.insert(*kind)).collect::<Vec<_>>() {
             let (p, owner) = (p.clone(), owner.clone());

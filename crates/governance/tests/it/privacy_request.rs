@@ -148,3 +148,79 @@ async fn an_unreachable_system_calls_the_operator_and_loses_nothing() {
     house.work().await;
     assert_eq!(console::detail(&house.p, received.id).await.unwrap().listed.waiting, Some(Waiting::Approval));
 }
+
+#[tokio::test]
+async fn a_closed_request_is_kept_for_two_years_and_then_forgotten_itself() {
+    let house = House::new().await;
+    let received = house.ask_verified(RequestKind::KnowCategories, "maya@example.org").await;
+    assert_eq!(governance::housekeeping::clear(&house.p).await.unwrap(), 0);
+    house.clock.set("2028-11-01T18:00:00Z".parse().unwrap());
+    assert_eq!(governance::housekeeping::clear(&house.p).await.unwrap(), 0, "11 CCR 7101 wants 24 months");
+    house.clock.set("2028-11-03T18:00:00Z".parse().unwrap());
+    assert_eq!(governance::housekeeping::clear(&house.p).await.unwrap(), 1);
+    assert_eq!(tracker::view(&house.p, &received.tracker).await.unwrap_err().code, "not_found");
+}
+
+#[tokio::test]
+async fn an_unverified_request_ends_by_itself_and_one_can_be_taken_back() {
+    let house = House::new().await;
+    let waiting = house.ask(RequestKind::Delete, "maya@example.org").await;
+    let taken_back = house.ask(RequestKind::Delete, "maya@example.org").await;
+    house.work().await;
+    tracker::withdraw(&house.p, &taken_back.tracker).await.unwrap();
+    house.clock.advance(jiff::SignedDuration::from_hours(24 * 31));
+    house.work().await;
+    assert_eq!(tracker::view(&house.p, &waiting.tracker).await.unwrap().state, RequestState::Expired);
+    assert_eq!(tracker::view(&house.p, &taken_back.tracker).await.unwrap().state, RequestState::Withdrawn);
+}
+
+#[tokio::test]
+async fn a_silent_recipient_is_reminded_then_an_operator_is_called_and_the_deadline_holds() {
+    let house = House::new().await;
+    let operator = operator(&house).await;
+    let received = house.ask_verified(RequestKind::Delete, "sam@example.org").await;
+    plan::approve(&house.p, received.id, operator).await.unwrap();
+    house.work().await;
+    for _ in 0..12 {
+        house.clock.advance(jiff::SignedDuration::from_hours(24));
+        house.work().await;
+    }
+    let detail = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!(detail.listed.waiting, Some(Waiting::Operator));
+    assert!(detail.outreach.iter().all(|line| line.reminders == 2 && line.escalated && !line.settled), "{:?}", detail.outreach);
+    assert_eq!(house.mailbox.to("desk@mill.example").len(), 3);
+    house.clock.set("2026-12-16T18:00:00Z".parse().unwrap());
+    house.work().await;
+    let closed = console::detail(&house.p, received.id).await.unwrap();
+    assert_eq!(closed.listed.state, RequestState::PartlyFulfilled, "it is not late because of others");
+    assert!(closed.reasons.iter().any(|reason| reason.code == "recipients_unconfirmed"));
+    inform_recipients::answer(&house.p, &link(&house, "desk@mill.example"), Answer::NotFound, None, None).await.unwrap();
+    let answered = console::detail(&house.p, received.id).await.unwrap();
+    assert!(answered.outreach.iter().any(|line| line.settled), "a late answer still counts");
+}
+
+#[tokio::test]
+async fn a_denial_needs_a_reason_of_the_law_and_reaches_the_subject_with_an_offer() {
+    let house = House::new().await;
+    let operator = operator(&house).await;
+    let received = house.ask_verified(RequestKind::Delete, "maya@example.org").await;
+    assert_eq!(plan::deny(&house.p, received.id, operator, "because", "no".to_owned()).await.unwrap_err().field, Some("reason_code"));
+    plan::deny(&house.p, received.id, operator, "fraudulent", "the address was used by somebody else".to_owned()).await.unwrap();
+    assert!(house.mailbox.last().unwrap().text.contains("not to sell or share"), "7022(g): a denial offers the opt-out");
+    assert_eq!(plan::approve(&house.p, received.id, operator).await.unwrap_err().code, "not_possible_now");
+    house.work().await;
+    assert_eq!(sql(&house.shop(), "SELECT count(*) FROM orders WHERE customer_id=1"), "2");
+}
+
+#[tokio::test]
+async fn an_extension_is_told_in_time_once_and_never_for_an_opt_out() {
+    let house = House::new().await;
+    let operator = operator(&house).await;
+    let received = house.ask_verified(RequestKind::Delete, "maya@example.org").await;
+    let clock = plan::extend(&house.p, received.id, operator, "fourteen systems".to_owned()).await.unwrap();
+    assert_eq!(clock.due(), Some("2027-01-31".parse().unwrap()));
+    assert!(house.mailbox.last().unwrap().text.contains("31 January 2027"));
+    assert!(plan::extend(&house.p, received.id, operator, "again".to_owned()).await.is_err());
+    let opt_out = house.ask(RequestKind::OptOutSaleShare, "maya@example.org").await;
+    assert!(plan::extend(&house.p, opt_out.id, operator, "slow".to_owned()).await.is_err());
+}
