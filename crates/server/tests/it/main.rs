@@ -1,0 +1,13 @@
+//! The whole system through HTTP: a real SQLite file, a real SMTP server, a clock that is moved by hand and repeatable randomness.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod api;
+mod bad_input;
+mod deletion;
+mod office;

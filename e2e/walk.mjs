@@ -1,0 +1,105 @@
+// The way through the real pages of the demo: a subject opts out, asks, types wrong codes; a recipient looks; an operator signs in and decides.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { faults, isTooWide } from "./look.mjs";
+
+export async function walk(browser, links, shots, check) {
+  for (const face of [{ name: "desktop", width: 1280, height: 900 }, { name: "phone", width: 375, height: 760 }]) {
+    const context = await browser.newContext({ viewport: { width: face.width, height: face.height }, bypassCSP: true, reducedMotion: "reduce" });
+    const page = await context.newPage();
+    const scripts = [];
+    page.on("pageerror", (error) => scripts.push(String(error)));
+    const look = lookingAt(page, face, shots, check);
+    await asSubject(page, links, look, check, face);
+    await asRecipient(page, links, look);
+    await asOperator(page, links, look, check);
+    check(`no script fails (${face.name})`, scripts);
+    await context.close();
+  }
+  await withoutScript(browser, links, check);
+}
+
+function lookingAt(page, face, shots, check) {
+  return async (name) => {
+    check(`${name} has no accessibility fault (${face.name})`, await faults(page));
+    check(`${name} fits the screen (${face.name})`, (await isTooWide(page)) ? ["it is wider than the screen"] : []);
+    if (!shots) return;
+    mkdirSync(shots, { recursive: true });
+    await page.screenshot({ path: join(shots, `live-${name.replaceAll(" ", "_")}-${face.name}.png`), fullPage: true });
+  };
+}
+
+async function asSubject(page, links, look, check, face) {
+  const home = links["Privacy Center"];
+  for (const [name, path] of [["home", ""], ["recipients", "recipients"], ["opt-out", "opt-out"], ["ask to know", "ask/know"], ["ask to be forgotten", "ask/delete"]]) {
+    await page.goto(home + path);
+    await look(name);
+  }
+  await page.goto(`${home}opt-out`);
+  await page.fill("#email", `nobody-${face.name}@example.com`);
+  await page.click("text=Stop selling and sharing my data");
+  const done = await page.textContent("h1");
+  check(`an opt-out is one click (${face.name})`, done.startsWith("Done.") ? [] : [`the page says: ${done}`]);
+  await look("opted out");
+
+  await page.goto(`${home}ask/delete`);
+  await page.fill("#email", "this is <b>no</b> address");
+  await page.click("button[type=submit]");
+  check(`a wrong address is told beside the field (${face.name})`, (await page.getAttribute("#email", "aria-invalid")) === "true" ? [] : ["the field is not marked"]);
+  await look("ask with an error");
+  await page.fill("#email", `nobody-${face.name}@example.com`);
+  await page.click("button[type=submit]");
+  for (const attempt of [1, 2]) {
+    await page.fill("#code", "000000");
+    await page.click("text=Confirm that it is me");
+    check(`a wrong code can be tried again, attempt ${attempt} (${face.name})`, (await page.locator("#code").count()) === 1 ? [] : ["there is no field for another try"]);
+  }
+  await look("tracker with a wrong code");
+  await page.goto(`${home}requests/${"0".repeat(64)}`);
+  const unknown = await page.textContent("main p.lead");
+  await page.goto(`${home}requests/x`);
+  check(`an unknown link and a broken one look the same (${face.name})`, unknown === (await page.textContent("main p.lead")) ? [] : ["they differ"]);
+  await look("bad link");
+  for (const name of ["Maya's copy", "Maya's opt-out", "Maya's deletion"]) {
+    if (!links[name]) continue;
+    await page.goto(links[name]);
+    await look(name.replace("'", ""));
+  }
+}
+
+async function asRecipient(page, links, look) {
+  if (!links["Paper Mill's page"]) return;
+  await page.goto(links["Paper Mill's page"]);
+  await look("recipients page");
+}
+
+async function asOperator(page, links, look, check) {
+  await page.goto(links["Console"]);
+  await look("sign-in");
+  await page.fill("#key", "wrong");
+  await page.click("button[type=submit]");
+  check("a wrong key is refused in words", (await page.locator("[role=alert]").count()) === 1 ? [] : ["nothing is said"]);
+  await page.fill("#key", links["the operator's key"]);
+  await page.click("button[type=submit]");
+  await look("console overview");
+  await page.goto(`${links["Console"]}/requests?show=all`);
+  await look("console list");
+  await page.goto(links["the operator's view of it"]);
+  await look("console request");
+  await page.click("text=Show who asked");
+  check("who asked is shown on demand", (await page.locator("#revealed").count()) === 1 ? [] : ["it is not shown"]);
+  await page.goto(links["Console"]);
+  await page.click("text=/Sign out/");
+  check("signing out ends the session", page.url().endsWith("/console/sign-in") ? [] : [page.url()]);
+}
+
+/** Everything a subject needs works without JavaScript. */
+async function withoutScript(browser, links, check) {
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(`${links["Privacy Center"]}opt-out`);
+  await page.fill("#email", "nobody@example.com");
+  await page.click("text=Stop selling and sharing my data");
+  check("an opt-out works without JavaScript", (await page.textContent("h1")).startsWith("Done.") ? [] : ["it does not"]);
+  await context.close();
+}
