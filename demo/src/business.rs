@@ -25,7 +25,10 @@ const DATA_MAP: [(&str, &str); 4] = [
     ("shop.yaml", include_str!("../data-map/shop.yaml")),
     ("crm.yaml", include_str!("../data-map/crm.yaml")),
     ("help-desk.yaml", include_str!("../data-map/help-desk.yaml")),
-    ("recipients.yaml", include_str!("../data-map/recipients.yaml")),
+    (
+        "recipients.yaml",
+        include_str!("../data-map/recipients.yaml"),
+    ),
 ];
 
 /// The business while it runs. Dropping it stops its servers.
@@ -61,7 +64,12 @@ pub struct Business {
 /// # Errors
 /// The folder can't be written, or no port is free.
 pub async fn start_business(dir: &Path, customers: u32, now: Now) -> anyhow::Result<Business> {
-    let dir = dir.canonicalize().with_context(|| format!("the folder `{}` can't be opened; choose another", dir.display()))?;
+    let dir = dir.canonicalize().with_context(|| {
+        format!(
+            "the folder `{}` can't be opened; choose another",
+            dir.display()
+        )
+    })?;
     let today = now().to_zoned(TimeZone::UTC).date();
     let all = std::sync::Arc::new(Customers::invent(customers.max(SPOUSE), today));
     let (shop, crm) = (dir.join("shop.sqlite"), dir.join("crm.sqlite"));
@@ -74,12 +82,33 @@ pub async fn start_business(dir: &Path, customers: u32, now: Now) -> anyhow::Res
     let parcel_post = parcel_post::start(&mut servers, &all, now.clone()).await?;
     let sweet_leads = sweet_leads::start(&mut servers, &all, now.clone()).await?;
     let mailbox = mailbox::start(&mut servers, now).await?;
-    shop_made.await?.context("the shop's database can't be written")?;
-    crm_made.await?.context("the sales team's database can't be written")?;
-    let person = |number| all.by_number(number).cloned().context("the invented customers are incomplete");
+    shop_made
+        .await?
+        .context("the shop's database can't be written")?;
+    crm_made
+        .await?
+        .context("the sales team's database can't be written")?;
+    let person = |number| {
+        all.by_number(number)
+            .cloned()
+            .context("the invented customers are incomplete")
+    };
     let (maya, spouse) = (person(MAYA)?, person(SPOUSE)?);
     let data_map = dir.join("data-map");
-    let business = Business { dir, shop, crm, data_map, customers: all.all.len(), maya, spouse, help_desk, parcel_post, sweet_leads, mailbox, _servers: servers };
+    let business = Business {
+        dir,
+        shop,
+        crm,
+        data_map,
+        customers: all.all.len(),
+        maya,
+        spouse,
+        help_desk,
+        parcel_post,
+        sweet_leads,
+        mailbox,
+        _servers: servers,
+    };
     business.write_data_map()?;
     Ok(business)
 }
@@ -91,7 +120,10 @@ impl Business {
         for (name, text) in DATA_MAP {
             let filled = values.iter().fold(text.to_owned(), |text, (name, value)| {
                 // A JSON text is a YAML text, whatever is in it.
-                text.replace(&format!("\"${{{name}}}\""), &serde_json::Value::from(value.as_str()).to_string())
+                text.replace(
+                    &format!("\"${{{name}}}\""),
+                    &serde_json::Value::from(value.as_str()).to_string(),
+                )
             });
             std::fs::write(self.data_map.join(name), filled)?;
         }

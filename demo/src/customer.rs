@@ -57,7 +57,10 @@ pub struct Address {
 impl Address {
     /// On one line, as an invoice has it.
     pub fn line(&self) -> String {
-        format!("{}, {}, {} {}", self.street, self.city, self.state, self.postal_code)
+        format!(
+            "{}, {}, {} {}",
+            self.street, self.city, self.state, self.postal_code
+        )
     }
 }
 
@@ -77,7 +80,9 @@ impl Customers {
         let mut addresses: Vec<Address> = Vec::new();
         for number in 1..=count {
             let mut customer = invent(&mut random, number, today);
-            let lives_with = all.last().filter(|before| number != MAYA && random.happens(8) && before.number != SPOUSE);
+            let lives_with = all
+                .last()
+                .filter(|before| number != MAYA && random.happens(8) && before.number != SPOUSE);
             match (number, lives_with) {
                 (MAYA, _) => maya(&mut customer),
                 (SPOUSE, _) => spouse(&mut customer, all.last()),
@@ -100,15 +105,25 @@ impl Customers {
 
     /// A customer's address.
     pub fn address_of(&self, customer: &Customer) -> Option<&Address> {
-        self.addresses.get(usize::try_from(customer.address).ok()?.checked_sub(1)?)
+        self.addresses
+            .get(usize::try_from(customer.address).ok()?.checked_sub(1)?)
     }
 }
 
 fn invent(random: &mut Random, number: u32, today: Date) -> Customer {
     let people = random.pick(&PEOPLES);
-    let ((first_name, first), (last_name, last)) = (random.pick(people.first), random.pick(people.last));
-    let host = random.pick(&["example.com", "example.net", "example.org", "post.example", "mail.example"]);
-    let born = date(1940, 1, 1).checked_add(jiff::Span::new().days(random.below(23_000))).ok();
+    let ((first_name, first), (last_name, last)) =
+        (random.pick(people.first), random.pick(people.last));
+    let host = random.pick(&[
+        "example.com",
+        "example.net",
+        "example.org",
+        "post.example",
+        "mail.example",
+    ]);
+    let born = date(1940, 1, 1)
+        .checked_add(jiff::Span::new().days(random.below(23_000)))
+        .ok();
     Customer {
         number,
         first_name: first_name.to_owned(),
@@ -147,8 +162,17 @@ fn share(customer: &mut Customer, partner: &Customer) {
 
 fn address(random: &mut Random, number: u32) -> Address {
     let (city, state, zip) = random.pick(&TOWNS);
-    let (street, kind) = (random.pick(&STREETS), random.pick(&["Street", "Avenue", "Lane", "Road", "Way", "Court"]));
-    Address { number, street: format!("{} {street} {kind}", 1 + random.below(9_800)), city, state, postal_code: format!("{zip}{:02}", random.below(100)) }
+    let (street, kind) = (
+        random.pick(&STREETS),
+        random.pick(&["Street", "Avenue", "Lane", "Road", "Way", "Court"]),
+    );
+    Address {
+        number,
+        street: format!("{} {street} {kind}", 1 + random.below(9_800)),
+        city,
+        state,
+        postal_code: format!("{zip}{:02}", random.below(100)),
+    }
 }
 
 /// Names of one language: in its own script, and as they stand in an e-mail address.
@@ -178,64 +202,216 @@ const TOWNS: [(&str, &str, &str); 16] = [
 ];
 
 const STREETS: [&str; 20] = [
-    "Rye", "Barley", "Mill", "Orchard", "Harbor", "Juniper", "Sycamore", "Lantern", "Quarry", "Meadow", "Canal", "Foundry", "Larkspur", "Peña", "Cooper", "Ashby", "Thistle", "Alder", "Granary", "Wharf",
+    "Rye", "Barley", "Mill", "Orchard", "Harbor", "Juniper", "Sycamore", "Lantern", "Quarry",
+    "Meadow", "Canal", "Foundry", "Larkspur", "Peña", "Cooper", "Ashby", "Thistle", "Alder",
+    "Granary", "Wharf",
 ];
 
 const PEOPLES: [People; 14] = [
     People {
-        first: &[("Grace", "grace"), ("Owen", "owen"), ("Ruth", "ruth"), ("Elliot", "elliot"), ("Hannah", "hannah"), ("Walter", "walter"), ("June", "june"), ("Theo", "theo")],
-        last: &[("Whitlock", "whitlock"), ("Baker", "baker"), ("O’Leary", "oleary"), ("Marsh", "marsh"), ("Penhale", "penhale"), ("Stone-Reyes", "stone-reyes"), ("Hale", "hale"), ("Quill", "quill")],
+        first: &[
+            ("Grace", "grace"),
+            ("Owen", "owen"),
+            ("Ruth", "ruth"),
+            ("Elliot", "elliot"),
+            ("Hannah", "hannah"),
+            ("Walter", "walter"),
+            ("June", "june"),
+            ("Theo", "theo"),
+        ],
+        last: &[
+            ("Whitlock", "whitlock"),
+            ("Baker", "baker"),
+            ("O’Leary", "oleary"),
+            ("Marsh", "marsh"),
+            ("Penhale", "penhale"),
+            ("Stone-Reyes", "stone-reyes"),
+            ("Hale", "hale"),
+            ("Quill", "quill"),
+        ],
     },
     People {
-        first: &[("Sofía", "sofia"), ("Andrés", "andres"), ("Lucía", "lucia"), ("Iñigo", "inigo"), ("Belén", "belen"), ("Joaquín", "joaquin")],
-        last: &[("Muñoz", "munoz"), ("Pérez García", "perezgarcia"), ("Ibáñez", "ibanez"), ("de la Cruz", "delacruz"), ("Fuentes", "fuentes")],
+        first: &[
+            ("Sofía", "sofia"),
+            ("Andrés", "andres"),
+            ("Lucía", "lucia"),
+            ("Iñigo", "inigo"),
+            ("Belén", "belen"),
+            ("Joaquín", "joaquin"),
+        ],
+        last: &[
+            ("Muñoz", "munoz"),
+            ("Pérez García", "perezgarcia"),
+            ("Ibáñez", "ibanez"),
+            ("de la Cruz", "delacruz"),
+            ("Fuentes", "fuentes"),
+        ],
     },
     People {
-        first: &[("Chloé", "chloe"), ("Noël", "noel"), ("Maëlle", "maelle"), ("François", "francois"), ("Zoë", "zoe")],
-        last: &[("Lefèvre", "lefevre"), ("D’Aubigné", "daubigne"), ("Bézard", "bezard"), ("Châtelain", "chatelain")],
+        first: &[
+            ("Chloé", "chloe"),
+            ("Noël", "noel"),
+            ("Maëlle", "maelle"),
+            ("François", "francois"),
+            ("Zoë", "zoe"),
+        ],
+        last: &[
+            ("Lefèvre", "lefevre"),
+            ("D’Aubigné", "daubigne"),
+            ("Bézard", "bezard"),
+            ("Châtelain", "chatelain"),
+        ],
     },
     People {
-        first: &[("Jürgen", "juergen"), ("Käthe", "kaethe"), ("Łukasz", "lukasz"), ("Żaneta", "zaneta"), ("Søren", "soren"), ("Åse", "aase")],
-        last: &[("Großmann", "grossmann"), ("Wójcik", "wojcik"), ("Østergaard", "oestergaard"), ("Straße", "strasse"), ("Kowalczyk", "kowalczyk")],
+        first: &[
+            ("Jürgen", "juergen"),
+            ("Käthe", "kaethe"),
+            ("Łukasz", "lukasz"),
+            ("Żaneta", "zaneta"),
+            ("Søren", "soren"),
+            ("Åse", "aase"),
+        ],
+        last: &[
+            ("Großmann", "grossmann"),
+            ("Wójcik", "wojcik"),
+            ("Østergaard", "oestergaard"),
+            ("Straße", "strasse"),
+            ("Kowalczyk", "kowalczyk"),
+        ],
     },
     People {
-        first: &[("Nguyệt", "nguyet"), ("Đức", "duc"), ("Hương", "huong"), ("Khánh", "khanh")],
-        last: &[("Nguyễn", "nguyen"), ("Trần", "tran"), ("Phạm", "pham"), ("Đỗ", "do")],
+        first: &[
+            ("Nguyệt", "nguyet"),
+            ("Đức", "duc"),
+            ("Hương", "huong"),
+            ("Khánh", "khanh"),
+        ],
+        last: &[
+            ("Nguyễn", "nguyen"),
+            ("Trần", "tran"),
+            ("Phạm", "pham"),
+            ("Đỗ", "do"),
+        ],
     },
     People {
-        first: &[("Олена", "olena"), ("Дмитро", "dmytro"), ("Світлана", "svitlana"), ("Ілля", "illia"), ("Юлія", "yuliia")],
-        last: &[("Шевчук", "shevchuk"), ("Гончар", "honchar"), ("Ковальчук", "kovalchuk"), ("Їжакевич", "yizhakevych")],
+        first: &[
+            ("Олена", "olena"),
+            ("Дмитро", "dmytro"),
+            ("Світлана", "svitlana"),
+            ("Ілля", "illia"),
+            ("Юлія", "yuliia"),
+        ],
+        last: &[
+            ("Шевчук", "shevchuk"),
+            ("Гончар", "honchar"),
+            ("Ковальчук", "kovalchuk"),
+            ("Їжакевич", "yizhakevych"),
+        ],
     },
     People {
-        first: &[("Ελένη", "eleni"), ("Νίκος", "nikos"), ("Δέσποινα", "despina"), ("Γιώργος", "giorgos")],
-        last: &[("Παπαδάκη", "papadaki"), ("Αλεξίου", "alexiou"), ("Μαυρίδης", "mavridis")],
+        first: &[
+            ("Ελένη", "eleni"),
+            ("Νίκος", "nikos"),
+            ("Δέσποινα", "despina"),
+            ("Γιώργος", "giorgos"),
+        ],
+        last: &[
+            ("Παπαδάκη", "papadaki"),
+            ("Αλεξίου", "alexiou"),
+            ("Μαυρίδης", "mavridis"),
+        ],
     },
     People {
-        first: &[("ليلى", "layla"), ("يوسف", "yusuf"), ("مريم", "maryam"), ("طارق", "tariq"), ("هدى", "huda")],
-        last: &[("الخباز", "alkhabbaz"), ("منصور", "mansour"), ("الحسن", "alhasan"), ("نصّار", "nassar")],
+        first: &[
+            ("ليلى", "layla"),
+            ("يوسف", "yusuf"),
+            ("مريم", "maryam"),
+            ("طارق", "tariq"),
+            ("هدى", "huda"),
+        ],
+        last: &[
+            ("الخباز", "alkhabbaz"),
+            ("منصور", "mansour"),
+            ("الحسن", "alhasan"),
+            ("نصّار", "nassar"),
+        ],
     },
     People {
-        first: &[("נועה", "noa"), ("איתן", "eitan"), ("שירה", "shira"), ("יונתן", "yonatan")],
+        first: &[
+            ("נועה", "noa"),
+            ("איתן", "eitan"),
+            ("שירה", "shira"),
+            ("יונתן", "yonatan"),
+        ],
         last: &[("אופה", "ofeh"), ("מזרחי", "mizrahi"), ("בר־לב", "barlev")],
     },
     People {
-        first: &[("अनन्या", "ananya"), ("रोहन", "rohan"), ("मीनाक्षी", "meenakshi"), ("देवेश", "devesh")],
-        last: &[("हलवाई", "halwai"), ("जोशी", "joshi"), ("चतुर्वेदी", "chaturvedi")],
+        first: &[
+            ("अनन्या", "ananya"),
+            ("रोहन", "rohan"),
+            ("मीनाक्षी", "meenakshi"),
+            ("देवेश", "devesh"),
+        ],
+        last: &[
+            ("हलवाई", "halwai"),
+            ("जोशी", "joshi"),
+            ("चतुर्वेदी", "chaturvedi"),
+        ],
     },
     People {
-        first: &[("秀英", "xiuying"), ("志强", "zhiqiang"), ("雨桐", "yutong"), ("子轩", "zixuan")],
-        last: &[("陈", "chen"), ("欧阳", "ouyang"), ("林", "lin"), ("黄", "huang")],
+        first: &[
+            ("秀英", "xiuying"),
+            ("志强", "zhiqiang"),
+            ("雨桐", "yutong"),
+            ("子轩", "zixuan"),
+        ],
+        last: &[
+            ("陈", "chen"),
+            ("欧阳", "ouyang"),
+            ("林", "lin"),
+            ("黄", "huang"),
+        ],
     },
     People {
-        first: &[("さくら", "sakura"), ("健太", "kenta"), ("美咲", "misaki"), ("ユウキ", "yuuki")],
-        last: &[("小麦", "komugi"), ("渡邉", "watanabe"), ("髙橋", "takahashi"), ("佐々木", "sasaki")],
+        first: &[
+            ("さくら", "sakura"),
+            ("健太", "kenta"),
+            ("美咲", "misaki"),
+            ("ユウキ", "yuuki"),
+        ],
+        last: &[
+            ("小麦", "komugi"),
+            ("渡邉", "watanabe"),
+            ("髙橋", "takahashi"),
+            ("佐々木", "sasaki"),
+        ],
     },
     People {
-        first: &[("서연", "seoyeon"), ("민준", "minjun"), ("하은", "haeun"), ("도윤", "doyun")],
+        first: &[
+            ("서연", "seoyeon"),
+            ("민준", "minjun"),
+            ("하은", "haeun"),
+            ("도윤", "doyun"),
+        ],
         last: &[("김", "kim"), ("박", "bak"), ("남궁", "namgung")],
     },
     People {
-        first: &[("Adaeze", "adaeze"), ("Olúwaṣeun", "oluwaseun"), ("Kwabena", "kwabena"), ("ትዕግስት", "tigist"), ("Անահիտ", "anahit"), ("ნინო", "nino"), ("สมหญิง", "somying")],
-        last: &[("Adébáyọ̀", "adebayo"), ("Mensah", "mensah"), ("ታደሰ", "tadesse"), ("Հացթուխյան", "hatstukhyan"), ("მეპურიშვილი", "mepurishvili"), ("ใจดี", "jaidee")],
+        first: &[
+            ("Adaeze", "adaeze"),
+            ("Olúwaṣeun", "oluwaseun"),
+            ("Kwabena", "kwabena"),
+            ("ትዕግስት", "tigist"),
+            ("Անահիտ", "anahit"),
+            ("ნინო", "nino"),
+            ("สมหญิง", "somying"),
+        ],
+        last: &[
+            ("Adébáyọ̀", "adebayo"),
+            ("Mensah", "mensah"),
+            ("ታደሰ", "tadesse"),
+            ("Հացթուխյան", "hatstukhyan"),
+            ("მეპურიშვილი", "mepurishvili"),
+            ("ใจดี", "jaidee"),
+        ],
     },
 ];

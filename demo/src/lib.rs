@@ -65,12 +65,32 @@ where
     let business = start_business(&dir, CUSTOMERS, Arc::new(move || clock.now())).await?;
     let listener = listen(&options).await?;
     let base = format!("http://{}", listener.local_addr()?);
-    let privity = governance::start(settings::settings(&business, &base)?, governance::system_clock(), governance::system_rng()).await?;
+    let privity = governance::start(
+        settings::settings(&business, &base)?,
+        governance::system_clock(),
+        governance::system_rng(),
+    )
+    .await?;
     let (_, key) = governance::operator::add(&privity, "Robin").await?;
-    let server = AbortOnDrop(tokio::spawn(serve(privity.clone(), listener)));
-    teller.say(&format!("Up after {:.1} seconds. Privacy Center: {base}  Mailbox: {}", started.elapsed().as_secs_f32(), business.mailbox.url));
-    let mut story = Story { business: &business, privity: &privity, key: key.expose(), base: &base, teller: &mut teller, links: Vec::new() };
-    let played = story.play().await;
+    let mut server = AbortOnDrop(tokio::spawn(serve(privity.clone(), listener)));
+    teller.say(&format!(
+        "Up after {:.1} seconds. Privacy Center: {base}  Mailbox: {}",
+        started.elapsed().as_secs_f32(),
+        business.mailbox.url
+    ));
+    let mut story = Story {
+        business: &business,
+        privity: &privity,
+        key: key.expose(),
+        base: &base,
+        teller: &mut teller,
+        links: Vec::new(),
+    };
+    let played = tokio::select! {
+        played = story.play() => played,
+        () = interrupted() => return Ok(ExitCode::FAILURE),
+        ended = &mut server.0 => Err(stopped(ended)),
+    };
     let links = story.links;
     if let Err(error) = played {
         teller.claim("The story goes on to its end", Err(format!("{error:#}")));
@@ -78,10 +98,37 @@ where
     let is_good = conclude(&teller, started);
     if !options.play_only {
         show_links(&teller, &business, &base, key.expose(), &links);
-        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+        tokio::select! {
+            () = interrupted() => {}
+            ended = &mut server.0 => return Err(stopped(ended)),
+        }
     }
-    drop(server);
-    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Ctrl-C, or the request to end that a service manager sends: then everything is cleaned up.
+async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => drop(pressed),
+        () = terminated => {}
+    }
+}
+
+fn stopped(ended: Result<anyhow::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(Err(error)) => error.context("Privity stopped"),
+        _ => anyhow::anyhow!("Privity stopped without saying why; look at the log"),
+    }
 }
 
 fn conclude(teller: &Teller, started: Instant) -> bool {
@@ -92,13 +139,21 @@ fn conclude(teller: &Teller, started: Instant) -> bool {
     teller.failed() == 0
 }
 
-fn show_links(teller: &Teller, business: &Business, base: &str, key: &str, links: &[(String, String)]) {
+fn show_links(
+    teller: &Teller,
+    business: &Business,
+    base: &str,
+    key: &str,
+    links: &[(String, String)],
+) {
     teller.part("Look around; Ctrl-C ends it and removes everything");
     teller.link("Privacy Center", &format!("{base}/"));
     teller.link("Console", &format!("{base}/console"));
     teller.link("  the operator’s key", key);
     teller.link("Mailbox", &business.mailbox.url);
-    links.iter().for_each(|(name, address)| teller.link(name, address));
+    links
+        .iter()
+        .for_each(|(name, address)| teller.link(name, address));
     teller.link("Help desk", &business.help_desk.url);
     teller.link("Parcel Post", &business.parcel_post.url);
     teller.link("Sweet Leads", &business.sweet_leads.url);
@@ -108,26 +163,42 @@ fn show_links(teller: &Teller, business: &Business, base: &str, key: &str, links
 /// The folder to work in; the temporary one lives as long as its guard.
 fn folder(wanted: Option<&Path>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
     let Some(wanted) = wanted else {
-        let temporary = tempfile::Builder::new().prefix("privity-demo-").tempdir().context("no temporary folder can be made; name one with `--dir`")?;
+        let temporary = tempfile::Builder::new()
+            .prefix("privity-demo-")
+            .tempdir()
+            .context("no temporary folder can be made; name one with `--dir`")?;
         return Ok((temporary.path().to_owned(), Some(temporary)));
     };
-    std::fs::create_dir_all(wanted).with_context(|| format!("the folder `{}` can't be made; choose another", wanted.display()))?;
+    std::fs::create_dir_all(wanted).with_context(|| {
+        format!(
+            "the folder `{}` can't be made; choose another",
+            wanted.display()
+        )
+    })?;
     let is_empty = std::fs::read_dir(wanted)?.next().is_none();
-    anyhow::ensure!(is_empty, "the folder `{}` is not empty; choose an empty one", wanted.display());
+    anyhow::ensure!(
+        is_empty,
+        "the folder `{}` is not empty; choose an empty one",
+        wanted.display()
+    );
     Ok((wanted.to_owned(), None))
 }
 
 /// A port that was asked for has to be free; else the usual one or any.
 async fn listen(options: &Options) -> anyhow::Result<TcpListener> {
     if let Some(port) = options.port {
-        return TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port} is taken; choose another with `--port`"));
+        return TcpListener::bind(("127.0.0.1", port))
+            .await
+            .with_context(|| format!("port {port} is taken; choose another with `--port`"));
     }
     if !options.play_only
         && let Ok(listener) = TcpListener::bind(("127.0.0.1", PORT)).await
     {
         return Ok(listener);
     }
-    TcpListener::bind(("127.0.0.1", 0)).await.context("no port is free")
+    TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .context("no port is free")
 }
 
 /// A server that ends with the demo.

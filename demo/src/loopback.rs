@@ -1,6 +1,5 @@
 //! The small servers of the demo, each on a free port of this machine, and the plain pages that they show to people.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,7 +14,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 ///
 /// # Errors
 /// No port is free.
-pub async fn serve(servers: &mut JoinSet<()>, router: Router) -> anyhow::Result<String> {
+pub(crate) async fn serve(servers: &mut JoinSet<()>, router: Router) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     servers.spawn(async move {
@@ -32,19 +31,23 @@ article h2{margin:0 0 .3rem;font-size:1.1rem}.soft{color:#5d564d;font-size:.9rem
 table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;border-bottom:1px solid #e6e0d6}";
 
 /// A page with a title; `body` is HTML.
-pub fn page(title: &str, body: &str) -> String {
+pub(crate) fn page(title: &str, body: &str) -> String {
     let title = escape(title);
-    format!("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>")
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>"
+    )
 }
 
 /// A table of texts.
-pub fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut html = String::from("<table><tr>");
-    head.iter().for_each(|cell| drop(write!(html, "<th scope=\"col\">{}</th>", escape(cell))));
+    head.iter()
+        .for_each(|cell| html.push_str(&format!("<th scope=\"col\">{}</th>", escape(cell))));
     html.push_str("</tr>");
     for row in rows {
         html.push_str("<tr>");
-        row.iter().for_each(|cell| drop(write!(html, "<td>{}</td>", escape(cell))));
+        row.iter()
+            .for_each(|cell| html.push_str(&format!("<td>{}</td>", escape(cell))));
         html.push_str("</tr>");
     }
     html.push_str("</table>");
@@ -52,16 +55,19 @@ pub fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// Text as it may stand in HTML.
-pub fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-        escaped
-    })
+pub(crate) fn escape(text: &str) -> String {
+    text.chars().fold(
+        String::with_capacity(text.len()),
+        |mut escaped, character| {
+            match character {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\'' => escaped.push_str("&#39;"),
+                other => escaped.push(other),
+            }
+            escaped
+        },
+    )
 }

@@ -42,18 +42,32 @@ struct Kept {
 /// # Errors
 /// No port is free.
 pub async fn start(servers: &mut JoinSet<()>, now: Now) -> anyhow::Result<Mailbox> {
-    let kept = Arc::new(Kept { now, mails: Mutex::default(), arrived: Notify::new() });
+    let kept = Arc::new(Kept {
+        now,
+        mails: Mutex::default(),
+        arrived: Notify::new(),
+    });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let smtp = format!("smtp://{}", listener.local_addr()?);
     servers.spawn(accept(listener, Arc::clone(&kept)));
-    let url = loopback::serve(servers, Router::new().route("/", get(front)).with_state(Arc::clone(&kept))).await?;
+    let url = loopback::serve(
+        servers,
+        Router::new()
+            .route("/", get(front))
+            .with_state(Arc::clone(&kept)),
+    )
+    .await?;
     Ok(Mailbox { smtp, url, kept })
 }
 
 impl Mailbox {
     /// All mails, the oldest first.
     pub fn mails(&self) -> Vec<Mail> {
-        self.kept.mails().iter().map(|(_, mail)| mail.clone()).collect()
+        self.kept
+            .mails()
+            .iter()
+            .map(|(_, mail)| mail.clone())
+            .collect()
     }
 
     /// Waits for a mail to `to` whose subject line holds `about`, among those after the first `after` mails; `None` when none came in time.
@@ -61,7 +75,8 @@ impl Mailbox {
         let found = async {
             loop {
                 let arrived = self.kept.arrived.notified();
-                let wanted = |mail: &Mail| mail.to.eq_ignore_ascii_case(to) && mail.subject.contains(about);
+                let wanted =
+                    |mail: &Mail| mail.to.eq_ignore_ascii_case(to) && mail.subject.contains(about);
                 let mail = self.mails().into_iter().skip(after).find(wanted);
                 if mail.is_some() {
                     return mail;
@@ -69,7 +84,10 @@ impl Mailbox {
                 arrived.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), found).await.ok().flatten()
+        tokio::time::timeout(Duration::from_secs(20), found)
+            .await
+            .ok()
+            .flatten()
     }
 }
 
@@ -79,7 +97,8 @@ impl Kept {
     }
 
     fn keep(&self, to: &[String], raw: &str) {
-        self.mails().extend(to.iter().map(|to| ((self.now)(), Mail::read(to, raw))));
+        self.mails()
+            .extend(to.iter().map(|to| ((self.now)(), Mail::read(to, raw))));
         self.arrived.notify_waiters();
     }
 }
@@ -104,7 +123,11 @@ async fn converse(stream: TcpStream, kept: &Kept) -> std::io::Result<()> {
     writing.write_all(b"220 mailbox of the demo\r\n").await?;
     while let Some(line) = read_line(&mut reading).await? {
         let command = line.trim_end();
-        let verb = command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let verb = command
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         let answer = match verb.as_str() {
             "EHLO" => "250-demo\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 1048576\r\n",
             "HELO" | "NOOP" => "250 fine\r\n",
@@ -117,8 +140,12 @@ async fn converse(stream: TcpStream, kept: &Kept) -> std::io::Result<()> {
                 "250 go on\r\n"
             }
             "DATA" if !to.is_empty() => {
-                writing.write_all(b"354 end with a point on a line of its own\r\n").await?;
-                let Some(raw) = read_mail(&mut reading).await? else { return writing.write_all(b"552 too large\r\n").await };
+                writing
+                    .write_all(b"354 end with a point on a line of its own\r\n")
+                    .await?;
+                let Some(raw) = read_mail(&mut reading).await? else {
+                    return writing.write_all(b"552 too large\r\n").await;
+                };
                 kept.keep(&to, &raw);
                 (to, is_begun) = (Vec::new(), false);
                 "250 kept\r\n"
@@ -140,7 +167,10 @@ type Reading = BufReader<tokio::net::tcp::OwnedReadHalf>;
 
 async fn read_line(reading: &mut Reading) -> std::io::Result<Option<String>> {
     let mut line = Vec::new();
-    let length = reading.take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    let length = reading
+        .take(LONGEST_LINE)
+        .read_until(b'\n', &mut line)
+        .await?;
     Ok((length > 0).then(|| String::from_utf8_lossy(&line).into_owned()))
 }
 
@@ -165,27 +195,51 @@ fn address(command: &str) -> Option<String> {
 }
 
 async fn front(State(kept): State<Arc<Kept>>) -> Html<String> {
-    let articles: String = kept.mails().iter().rev().map(|(at, mail)| article(*at, mail)).collect();
-    let words = if articles.is_empty() { "<p>No mail was sent yet.</p>" } else { "<p>Every mail that was sent, the newest first. None of them left this machine.</p>" };
+    let articles: String = kept
+        .mails()
+        .iter()
+        .rev()
+        .map(|(at, mail)| article(*at, mail))
+        .collect();
+    let words = if articles.is_empty() {
+        "<p>No mail was sent yet.</p>"
+    } else {
+        "<p>Every mail that was sent, the newest first. None of them left this machine.</p>"
+    };
     Html(loopback::page("Mailbox", &format!("{words}{articles}")))
 }
 
 fn article(at: Timestamp, mail: &Mail) -> String {
     let moment = at.strftime("%-d %B %Y, %H:%M:%S UTC");
-    let (subject, to, from) = (loopback::escape(&mail.subject), loopback::escape(&mail.to), loopback::escape(&mail.from));
-    format!("<article><h2>{subject}</h2><p class=\"soft\">to {to} · from {from} · {moment}</p><pre>{}</pre></article>", with_links(&mail.text))
+    let (subject, to, from) = (
+        loopback::escape(&mail.subject),
+        loopback::escape(&mail.to),
+        loopback::escape(&mail.from),
+    );
+    format!(
+        "<article><h2>{subject}</h2><p class=\"soft\">to {to} · from {from} · {moment}</p><pre>{}</pre></article>",
+        with_links(&mail.text)
+    )
 }
 
 /// A text as HTML in which addresses of this machine can be clicked.
 fn with_links(text: &str) -> String {
     let word = |word: &str| {
         let escaped = loopback::escape(word);
-        if word.starts_with("http://127.0.0.1:") { format!("<a href=\"{escaped}\">{escaped}</a>") } else { escaped }
+        if word.starts_with("http://127.0.0.1:") {
+            format!("<a href=\"{escaped}\">{escaped}</a>")
+        } else {
+            escaped
+        }
     };
     text.split_inclusive(char::is_whitespace)
         .map(|piece| {
             let bare = piece.trim_end();
-            format!("{}{}", word(bare), piece.get(bare.len()..).unwrap_or_default())
+            format!(
+                "{}{}",
+                word(bare),
+                piece.get(bare.len()..).unwrap_or_default()
+            )
         })
         .collect()
 }

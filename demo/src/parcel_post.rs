@@ -14,7 +14,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, SigningKey as _, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_RSA_SHA256, SigningKey as _, date_time_ymd,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -91,7 +94,11 @@ struct Identity {
 ///
 /// # Errors
 /// No port is free, or no key could be made.
-pub async fn start(servers: &mut JoinSet<()>, customers: &Customers, now: Now) -> anyhow::Result<ParcelPost> {
+pub async fn start(
+    servers: &mut JoinSet<()>,
+    customers: &Customers,
+    now: Now,
+) -> anyhow::Result<ParcelPost> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let (key, certificate, authority) = tokio::task::spawn_blocking(certified_key).await??;
@@ -112,23 +119,32 @@ pub async fn start(servers: &mut JoinSet<()>, customers: &Customers, now: Now) -
             tracing::error!(cause = %error, "parcel post stopped");
         }
     });
-    Ok(ParcelPost { url, token, authority })
+    Ok(ParcelPost {
+        url,
+        token,
+        authority,
+    })
 }
 
 /// A key with its certificate, and the authority's certificate.
 fn certified_key() -> anyhow::Result<(KeyPair, String, String)> {
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "Demo authority for parcel services");
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "Demo authority for parcel services");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_key = KeyPair::generate()?;
     let authority_pem = authority.self_signed(&authority_key)?.pem();
     let mut own = CertificateParams::new(vec![DOMAIN.to_owned()])?;
-    own.distinguished_name.push(DnType::CommonName, "Parcel Post");
+    own.distinguished_name
+        .push(DnType::CommonName, "Parcel Post");
     own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     (own.not_before, own.not_after) = (date_time_ymd(2024, 1, 1), date_time_ymd(2049, 1, 1));
     let key = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
-    let certificate = own.signed_by(&key, &Issuer::new(authority, authority_key))?.pem();
+    let certificate = own
+        .signed_by(&key, &Issuer::new(authority, authority_key))?
+        .pem();
     Ok((key, certificate, authority_pem))
 }
 
@@ -156,7 +172,11 @@ async fn discovery(State(post): Shared) -> Response {
 }
 
 async fn certificate(State(post): Shared) -> Response {
-    ([(CONTENT_TYPE, "application/x-pem-file")], post.certificate.clone()).into_response()
+    (
+        [(CONTENT_TYPE, "application/x-pem-file")],
+        post.certificate.clone(),
+    )
+        .into_response()
 }
 
 /// `POST /v2/requests`: takes it, answers with a signature, and does the work afterwards.
@@ -164,7 +184,9 @@ async fn take(State(post): Shared, headers: HeaderMap, body: Bytes) -> Response 
     if !post.knows(&headers) {
         return refuse(StatusCode::UNAUTHORIZED, "send the token of your contract");
     }
-    let Ok(request) = serde_json::from_slice::<Requested>(&body) else { return refuse(StatusCode::BAD_REQUEST, "this is not an OpenDSR request") };
+    let Ok(request) = serde_json::from_slice::<Requested>(&body) else {
+        return refuse(StatusCode::BAD_REQUEST, "this is not an OpenDSR request");
+    };
     if request.subject_request_type != "erasure" {
         return refuse(StatusCode::BAD_REQUEST, "we take requests of type erasure");
     }
@@ -173,9 +195,16 @@ async fn take(State(post): Shared, headers: HeaderMap, body: Bytes) -> Response 
     let encoded = BASE64_STANDARD.encode(&body);
     let is_new = {
         let mut requests = locked(&post.requests);
-        let is_new = requests.iter().all(|taken| taken.request.subject_request_id != id);
+        let is_new = requests
+            .iter()
+            .all(|taken| taken.request.subject_request_id != id);
         if is_new {
-            requests.push(Taken { request: request.clone(), encoded: encoded.clone(), received_at: received_at.clone(), status: "pending" });
+            requests.push(Taken {
+                request: request.clone(),
+                encoded: encoded.clone(),
+                received_at: received_at.clone(),
+                status: "pending",
+            });
         }
         is_new
     };
@@ -190,27 +219,40 @@ async fn status(State(post): Shared, headers: HeaderMap, Path(id): Path<String>)
     if !post.knows(&headers) {
         return refuse(StatusCode::UNAUTHORIZED, "send the token of your contract");
     }
-    let answer = locked(&post.requests).iter().find(|taken| taken.request.subject_request_id == id).map(|taken| {
-        json!({
-            "controller_id": "hearth-and-crumb",
-            "subject_request_id": id,
-            "request_status": taken.status,
-            "received_time": taken.received_at,
-            "encoded_request": taken.encoded,
-            "api_version": "2.0",
-        })
-    });
-    answer.map_or_else(|| refuse(StatusCode::NOT_FOUND, "no such request"), |answer| post.signed(StatusCode::OK, &answer))
+    let answer = locked(&post.requests)
+        .iter()
+        .find(|taken| taken.request.subject_request_id == id)
+        .map(|taken| {
+            json!({
+                "controller_id": "hearth-and-crumb",
+                "subject_request_id": id,
+                "request_status": taken.status,
+                "received_time": taken.received_at,
+                "encoded_request": taken.encoded,
+                "api_version": "2.0",
+            })
+        });
+    answer.map_or_else(
+        || refuse(StatusCode::NOT_FOUND, "no such request"),
+        |answer| post.signed(StatusCode::OK, &answer),
+    )
 }
 
 fn refuse(status: StatusCode, words: &str) -> Response {
-    (status, Json(json!({ "error": { "code": status.as_u16(), "message": words } }))).into_response()
+    (
+        status,
+        Json(json!({ "error": { "code": status.as_u16(), "message": words } })),
+    )
+        .into_response()
 }
 
 impl Post {
     fn knows(&self, headers: &HeaderMap) -> bool {
         let expected = format!("Bearer {}", self.token);
-        headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) == Some(expected.as_str())
+        headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            == Some(expected.as_str())
     }
 
     fn sign(&self, body: &[u8]) -> anyhow::Result<String> {
@@ -220,16 +262,36 @@ impl Post {
     fn signed(&self, status: StatusCode, answer: &Value) -> Response {
         let body = answer.to_string();
         match self.sign(body.as_bytes()) {
-            Ok(signature) => (status, [("content-type", "application/json"), ("x-opendsr-processor-domain", DOMAIN), ("x-opendsr-signature", &signature)], body).into_response(),
+            Ok(signature) => (
+                status,
+                [
+                    ("content-type", "application/json"),
+                    ("x-opendsr-processor-domain", DOMAIN),
+                    ("x-opendsr-signature", &signature),
+                ],
+                body,
+            )
+                .into_response(),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 
     /// Deletes the person's shipments and tells the business, with a signature.
     async fn erase(self: Arc<Self>, request: Requested) {
-        let is_hers = |shipment: &Shipment| request.subject_identities.iter().any(|identity| identity.identity_type == "email" && identity.identity_format == "raw" && identity.identity_value.eq_ignore_ascii_case(&shipment.email));
+        let is_hers = |shipment: &Shipment| {
+            request.subject_identities.iter().any(|identity| {
+                identity.identity_type == "email"
+                    && identity.identity_format == "raw"
+                    && identity
+                        .identity_value
+                        .eq_ignore_ascii_case(&shipment.email)
+            })
+        };
         locked(&self.shipments).retain(|shipment| !is_hers(shipment));
-        if let Some(taken) = locked(&self.requests).iter_mut().find(|taken| taken.request.subject_request_id == request.subject_request_id) {
+        if let Some(taken) = locked(&self.requests)
+            .iter_mut()
+            .find(|taken| taken.request.subject_request_id == request.subject_request_id)
+        {
             taken.status = "completed";
         }
         for url in &request.status_callback_urls {
@@ -250,7 +312,12 @@ impl Post {
         let body = message.to_string();
         let signature = self.sign(body.as_bytes())?;
         for pause in [50, 200, 800, 3_200] {
-            let request = self.client.post(url).header(CONTENT_TYPE, "application/json").header("x-opendsr-processor-domain", DOMAIN).header("x-opendsr-signature", &signature);
+            let request = self
+                .client
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .header("x-opendsr-processor-domain", DOMAIN)
+                .header("x-opendsr-signature", &signature);
             match request.body(body.clone()).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 _ => tokio::time::sleep(Duration::from_millis(pause)).await,
@@ -266,16 +333,35 @@ struct Wanted {
 }
 
 async fn shipments(State(post): Shared, Query(wanted): Query<Wanted>) -> Response {
-    let is_wanted = |shipment: &&Shipment| wanted.email.as_ref().is_none_or(|email| shipment.email.eq_ignore_ascii_case(email));
-    let found: Vec<Shipment> = locked(&post.shipments).iter().filter(is_wanted).cloned().collect();
+    let is_wanted = |shipment: &&Shipment| {
+        wanted
+            .email
+            .as_ref()
+            .is_none_or(|email| shipment.email.eq_ignore_ascii_case(email))
+    };
+    let found: Vec<Shipment> = locked(&post.shipments)
+        .iter()
+        .filter(is_wanted)
+        .cloned()
+        .collect();
     Json(found).into_response()
 }
 
 async fn front(State(post): Shared) -> Html<String> {
     let requests = locked(&post.requests);
-    let rows = requests.iter().map(|taken| vec![taken.request.subject_request_id.clone(), taken.request.subject_request_type.clone(), taken.received_at.clone(), taken.status.to_owned()]);
+    let rows = requests.iter().map(|taken| {
+        vec![
+            taken.request.subject_request_id.clone(),
+            taken.request.subject_request_type.clone(),
+            taken.received_at.clone(),
+            taken.status.to_owned(),
+        ]
+    });
     let shown = loopback::table(&["OpenDSR request", "Type", "Received", "Status"], rows);
-    let words = format!("<p>A service provider of Hearth &amp; Crumb. It knows {} shipments and signs its answers as <code>{DOMAIN}</code>.</p>", locked(&post.shipments).len());
+    let words = format!(
+        "<p>A service provider of Hearth &amp; Crumb. It knows {} shipments and signs its answers as <code>{DOMAIN}</code>.</p>",
+        locked(&post.shipments).len()
+    );
     Html(loopback::page("Parcel Post", &format!("{words}{shown}")))
 }
 
@@ -285,13 +371,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn invent(customers: &Customers) -> Vec<Shipment> {
     let mut random = Random::of("parcel post");
-    let chosen = customers.all.iter().filter(|customer| matches!(customer.number, MAYA | SPOUSE) || random.happens(30));
+    let chosen = customers
+        .all
+        .iter()
+        .filter(|customer| matches!(customer.number, MAYA | SPOUSE) || random.happens(30));
     let shipment = |(number, customer): (u32, &crate::customer::Customer)| Shipment {
         number,
         name: customer.full_name(),
         email: customer.email.clone(),
         phone: customer.phone.clone(),
-        address: customers.address_of(customer).map(crate::customer::Address::line).unwrap_or_default(),
+        address: customers
+            .address_of(customer)
+            .map(crate::customer::Address::line)
+            .unwrap_or_default(),
     };
     (70_001..).zip(chosen).map(shipment).collect()
 }

@@ -12,7 +12,8 @@ use crate::business::Business;
 /// The folder can't be made.
 pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
     let own = business.dir.join("privity");
-    std::fs::create_dir_all(&own).with_context(|| format!("the folder `{}` can't be made", own.display()))?;
+    std::fs::create_dir_all(&own)
+        .with_context(|| format!("the folder `{}` can't be made", own.display()))?;
     let settings = json!({
         "business": {
             "name": "Hearth & Crumb",
@@ -29,5 +30,6 @@ pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
         // Whoever plays with the pages makes more privacy requests in an hour than anybody else does.
         "limits": { "requests_per_hour_per_address": 500, "body_bytes": 65_536 },
     });
-    serde_json::from_value(settings).context("the demo's settings don't fit this version of Privity")
+    serde_json::from_value(settings)
+        .context("the demo's settings don't fit this version of Privity")
 }

@@ -81,10 +81,16 @@ const PRODUCTS: [(&str, &str, u32); 24] = [
 ///
 /// # Errors
 /// The file can't be written.
-pub fn write(path: &Path, customers: &Customers, today: Date) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, customers: &Customers, today: Date) -> anyhow::Result<()> {
     in_bulk(path, |tx| {
         tx.execute_batch(SCHEMA)?;
-        let mut shop = Shop { tx, random: Random::of("shop"), customers, today, orders: 0 };
+        let mut shop = Shop {
+            tx,
+            random: Random::of("shop"),
+            customers,
+            today,
+            orders: 0,
+        };
         shop.shelves()?;
         for customer in &customers.all {
             shop.customer(customer)?;
@@ -94,9 +100,14 @@ pub fn write(path: &Path, customers: &Customers, today: Date) -> anyhow::Result<
 }
 
 /// Fills a new SQLite file in one transaction, without waiting for the disk: a demo that loses power starts anew.
-pub(crate) fn in_bulk(path: &Path, fill: impl FnOnce(&Transaction<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn in_bulk(
+    path: &Path,
+    fill: impl FnOnce(&Transaction<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut connection = Connection::open(path)?;
-    connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -64000;")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -64000;",
+    )?;
     connection.set_prepared_statement_cache_capacity(32);
     let tx = connection.transaction()?;
     fill(&tx)?;
@@ -105,7 +116,11 @@ pub(crate) fn in_bulk(path: &Path, fill: impl FnOnce(&Transaction<'_>) -> anyhow
 }
 
 /// Adds a row.
-pub(crate) fn add(tx: &Transaction<'_>, sql: &str, values: impl rusqlite::Params) -> anyhow::Result<()> {
+pub(crate) fn add(
+    tx: &Transaction<'_>,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> anyhow::Result<()> {
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -122,20 +137,54 @@ struct Shop<'a> {
 impl Shop<'_> {
     fn shelves(&self) -> anyhow::Result<()> {
         for (number, (name, shelf, price)) in (1..).zip(PRODUCTS) {
-            add(self.tx, "INSERT INTO product VALUES (?1, ?2, ?3, ?4)", params![number, name, shelf, price])?;
+            add(
+                self.tx,
+                "INSERT INTO product VALUES (?1, ?2, ?3, ?4)",
+                params![number, name, shelf, price],
+            )?;
         }
         for address in &self.customers.addresses {
-            add(self.tx, "INSERT INTO address VALUES (?1, ?2, ?3, ?4, ?5)", params![address.number, address.street, address.city, address.state, address.postal_code])?;
+            add(
+                self.tx,
+                "INSERT INTO address VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    address.number,
+                    address.street,
+                    address.city,
+                    address.state,
+                    address.postal_code
+                ],
+            )?;
         }
         Ok(())
     }
 
     fn customer(&mut self, customer: &Customer) -> anyhow::Result<()> {
-        let taste = self.random.pick(&["sourdough, spends more in winter", "gluten-free, price-sensitive", "wedding cakes, likely a business", "hobby baker, responds to vouchers"]);
-        add(self.tx, "INSERT INTO customer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![customer.number, customer.email, customer.first_name, customer.last_name, customer.phone, customer.birth_date.map(|day| day.to_string()), taste, customer.since.to_string()],
+        let taste = self.random.pick(&[
+            "sourdough, spends more in winter",
+            "gluten-free, price-sensitive",
+            "wedding cakes, likely a business",
+            "hobby baker, responds to vouchers",
+        ]);
+        add(
+            self.tx,
+            "INSERT INTO customer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                customer.number,
+                customer.email,
+                customer.first_name,
+                customer.last_name,
+                customer.phone,
+                customer.birth_date.map(|day| day.to_string()),
+                taste,
+                customer.since.to_string()
+            ],
         )?;
-        add(self.tx, "INSERT INTO customer_address VALUES (?1, ?2, 'home')", params![customer.number, customer.address])?;
+        add(
+            self.tx,
+            "INSERT INTO customer_address VALUES (?1, ?2, 'home')",
+            params![customer.number, customer.address],
+        )?;
         for days in self.order_days(customer) {
             self.order(customer, days)?;
         }
@@ -147,8 +196,19 @@ impl Shop<'_> {
             MAYA => MAYAS_ORDERS.to_vec(),
             SPOUSE => vec![210, 30],
             _ => {
-                let oldest = customer.since.until(self.today).map_or(1, |span| u32::try_from(span.get_days()).unwrap_or(1));
-                (0..=self.random.below(3)).map(|order| if order == 0 { oldest } else { self.random.below(oldest) }).collect()
+                let oldest = customer
+                    .since
+                    .until(self.today)
+                    .map_or(1, |span| u32::try_from(span.get_days()).unwrap_or(1));
+                (0..=self.random.below(3))
+                    .map(|order| {
+                        if order == 0 {
+                            oldest
+                        } else {
+                            self.random.below(oldest)
+                        }
+                    })
+                    .collect()
             }
         }
     }
@@ -156,22 +216,58 @@ impl Shop<'_> {
     fn order(&mut self, customer: &Customer, days: u32) -> anyhow::Result<()> {
         self.orders += 1;
         let (order, placed_on) = (self.orders, days_before(self.today, days).to_string());
-        let gift_note = self.random.happens(6).then_some("Happy birthday! Leave it at the back door, the dog is friendly.");
+        let gift_note = self
+            .random
+            .happens(6)
+            .then_some("Happy birthday! Leave it at the back door, the dog is friendly.");
         let status = if days < 4 { "packed" } else { "delivered" };
-        add(self.tx, "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6)", params![order, customer.number, customer.address, placed_on, status, gift_note])?;
+        add(
+            self.tx,
+            "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                order,
+                customer.number,
+                customer.address,
+                placed_on,
+                status,
+                gift_note
+            ],
+        )?;
         let total = self.items(order)?;
-        let address = self.customers.address_of(customer).map(crate::customer::Address::line).unwrap_or_default();
-        add(self.tx, "INSERT INTO invoice VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", params![500_000 + order, customer.number, order, customer.full_name(), address, total, placed_on])
+        let address = self
+            .customers
+            .address_of(customer)
+            .map(crate::customer::Address::line)
+            .unwrap_or_default();
+        add(
+            self.tx,
+            "INSERT INTO invoice VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                500_000 + order,
+                customer.number,
+                order,
+                customer.full_name(),
+                address,
+                total,
+                placed_on
+            ],
+        )
     }
 
     fn items(&mut self, order: u32) -> anyhow::Result<u32> {
         let mut total = 0;
         for line in 1..=1 + self.random.below(3) {
             let product = self.random.below(24);
-            let price = PRODUCTS.get(product as usize).map_or(0, |(_, _, price)| *price);
+            let price = PRODUCTS
+                .get(product as usize)
+                .map_or(0, |(_, _, price)| *price);
             let quantity = 1 + self.random.below(4);
             total += price * quantity;
-            add(self.tx, "INSERT INTO order_item VALUES (?1, ?2, ?3, ?4, ?5)", params![order, line, product + 1, quantity, price])?;
+            add(
+                self.tx,
+                "INSERT INTO order_item VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![order, line, product + 1, quantity, price],
+            )?;
         }
         Ok(total)
     }
@@ -181,24 +277,72 @@ impl Shop<'_> {
         let number = customer.number;
         if always || self.random.happens(60) {
             let card = card_number(number);
-            let expires = format!("{:02}/{:02}", 1 + self.random.below(12), 27 + self.random.below(5));
-            add(self.tx, "INSERT INTO payment_card (customer_id, card_number, holder, expires) VALUES (?1, ?2, ?3, ?4)", params![number, card, customer.full_name(), expires])?;
+            let expires = format!(
+                "{:02}/{:02}",
+                1 + self.random.below(12),
+                27 + self.random.below(5)
+            );
+            add(
+                self.tx,
+                "INSERT INTO payment_card (customer_id, card_number, holder, expires) VALUES (?1, ?2, ?3, ?4)",
+                params![number, card, customer.full_name(), expires],
+            )?;
         }
         if always || self.random.happens(25) {
             let (product, stars) = (1 + self.random.below(24), 1 + self.random.below(5));
-            let words = self.random.pick(&["Rises like a dream.", "Arrived with a torn bag, <b>twice</b>.", "=SUM(1+1) stars if I could", "Good, but the \"organic\" label isn't.", "最高です", "Очень вкусно"]);
+            let words = self.random.pick(&[
+                "Rises like a dream.",
+                "Arrived with a torn bag, <b>twice</b>.",
+                "=SUM(1+1) stars if I could",
+                "Good, but the \"organic\" label isn't.",
+                "最高です",
+                "Очень вкусно",
+            ]);
             let written_on = days_before(self.today, self.random.below(900)).to_string();
-            add(self.tx, "INSERT INTO review (customer_id, product_id, stars, words, signed, written_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", params![number, product, stars, words, customer.full_name(), written_on])?;
+            add(
+                self.tx,
+                "INSERT INTO review (customer_id, product_id, stars, words, signed, written_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    number,
+                    product,
+                    stars,
+                    words,
+                    customer.full_name(),
+                    written_on
+                ],
+            )?;
         }
         if always || self.random.happens(70) {
             let ip = format!("198.51.{}.{}", 100 + number / 250 % 100, number % 250);
-            let seen = format!("{}T{:02}:{:02}:00Z", days_before(self.today, self.random.below(300)), self.random.below(24), self.random.below(60));
-            add(self.tx, "INSERT INTO login (customer_id, password_hash, last_ip, last_seen) VALUES (?1, ?2, ?3, ?4)", params![number, format!("$argon2id$v=19$demo${number:08x}"), ip, seen])?;
+            let seen = format!(
+                "{}T{:02}:{:02}:00Z",
+                days_before(self.today, self.random.below(300)),
+                self.random.below(24),
+                self.random.below(60)
+            );
+            add(
+                self.tx,
+                "INSERT INTO login (customer_id, password_hash, last_ip, last_seen) VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    number,
+                    format!("$argon2id$v=19$demo${number:08x}"),
+                    ip,
+                    seen
+                ],
+            )?;
         }
         if always || self.random.happens(40) {
             // People type their address in many ways.
-            let email = if number % 3 == 0 || always { customer.email.to_uppercase() } else { customer.email.clone() };
-            add(self.tx, "INSERT INTO newsletter VALUES (?1, ?2, ?3)", params![email, customer.since.to_string(), "recipes, offers"])?;
+            let email = if number.is_multiple_of(3) || always {
+                customer.email.to_uppercase()
+            } else {
+                customer.email.clone()
+            };
+            add(
+                self.tx,
+                "INSERT INTO newsletter VALUES (?1, ?2, ?3)",
+                params![email, customer.since.to_string(), "recipes, offers"],
+            )?;
         }
         Ok(())
     }
@@ -207,7 +351,11 @@ impl Shop<'_> {
 /// A card number that no bank gives out but that passes the check of its last digit (ISO/IEC 7812-1).
 pub fn card_number(customer: u32) -> String {
     let body = format!("4000000{customer:08}");
-    let sum: u32 = body.bytes().enumerate().map(|(place, digit)| check_value(u32::from(digit - b'0'), place % 2 == 0)).sum();
+    let sum: u32 = body
+        .bytes()
+        .enumerate()
+        .map(|(place, digit)| check_value(u32::from(digit - b'0'), place % 2 == 0))
+        .sum();
     format!("{body}{}", (10 - sum % 10) % 10)
 }
 

@@ -50,17 +50,37 @@ impl Story<'_> {
     /// A step can't go on.
     pub(crate) async fn play(&mut self) -> anyhow::Result<()> {
         let witness = Witness::new(self.business);
-        let before = Before { rows: witness.rows_of(&self.business.maya).await?, all: witness.fingerprint().await? };
+        let before = Before {
+            rows: witness.rows_of(&self.business.maya).await?,
+            all: witness.fingerprint().await?,
+        };
         self.begin(&before);
-        self.ask(&before).await.context("she could not get her copy")?;
-        self.stop_the_sale(&witness).await.context("she could not stop the sale")?;
-        let forgotten = self.be_forgotten(&witness, &before).await.context("she could not be forgotten")?;
-        self.prove(&forgotten).await.context("it could not be proven")
+        self.ask(&before)
+            .await
+            .context("she could not get her copy")?;
+        self.stop_the_sale(&witness)
+            .await
+            .context("she could not stop the sale")?;
+        let forgotten = self
+            .be_forgotten(&witness, &before)
+            .await
+            .context("she could not be forgotten")?;
+        self.prove(&forgotten)
+            .await
+            .context("it could not be proven")
     }
 
     fn begin(&self, before: &Before) {
-        let rows: usize = before.rows.values().map(std::collections::BTreeSet::len).sum();
-        let all: usize = before.all.values().map(std::collections::BTreeMap::len).sum();
+        let rows: usize = before
+            .rows
+            .values()
+            .map(std::collections::BTreeSet::len)
+            .sum();
+        let all: usize = before
+            .all
+            .values()
+            .map(std::collections::BTreeMap::len)
+            .sum();
         self.teller.part("Hearth & Crumb sells baking supplies");
         self.teller.say(&format!("{} customers, {all} rows in a shop database, a sales database and a help desk over HTTP.", self.business.customers));
         self.teller.say("Parcel Post carries its parcels, Paper Mill prints its catalogues, and Sweet Leads bought its customers’ data.");
@@ -73,20 +93,46 @@ impl Story<'_> {
     }
 
     /// Types the code from the mail, once wrongly; answers when Privity believes her.
-    async fn show_who_she_is(&mut self, maya: &Visitor, tracker: &str, mails_before: usize) -> anyhow::Result<()> {
-        let mail = self.mail(mails_before, &self.business.maya.email.clone(), "Your code").await?;
+    async fn show_who_she_is(
+        &mut self,
+        maya: &Visitor,
+        tracker: &str,
+        mails_before: usize,
+    ) -> anyhow::Result<()> {
+        let mail = self
+            .mail(mails_before, &self.business.maya.email.clone(), "Your code")
+            .await?;
         let code = mail.code().context("the mail holds no code")?.to_owned();
         self.teller.say("A mail with a code arrives.");
         let wrong = if code == "123456" { "654321" } else { "123456" };
-        let refused = maya.fill(&format!("{tracker}/code"), &[("code", wrong)]).await?;
-        self.teller.claim("A wrong code is refused, and may be tried again", that(refused.status == 422 && refused.text().contains("more times"), "the page says how many tries are left"));
-        let taken = maya.fill(&format!("{tracker}/code"), &[("code", &code)]).await?;
-        self.teller.claim("The code from the mail is taken", that(taken.status == 303, "her page, verified"));
+        let refused = maya
+            .fill(&format!("{tracker}/code"), &[("code", wrong)])
+            .await?;
+        self.teller.claim(
+            "A wrong code is refused, and may be tried again",
+            that(
+                refused.status == 422 && refused.text().contains("more times"),
+                "the page says how many tries are left",
+            ),
+        );
+        let taken = maya
+            .fill(&format!("{tracker}/code"), &[("code", &code)])
+            .await?;
+        self.teller.claim(
+            "The code from the mail is taken",
+            that(taken.status == 303, "her page, verified"),
+        );
         Ok(())
     }
 
     async fn mail(&self, after: usize, to: &str, about: &str) -> anyhow::Result<Mail> {
-        self.business.mailbox.wait_for(after, to, about).await.with_context(|| format!("no mail about `{about}` came; look at the log for what went wrong"))
+        self.business
+            .mailbox
+            .wait_for(after, to, about)
+            .await
+            .with_context(|| {
+                format!("no mail about `{about}` came; look at the log for what went wrong")
+            })
     }
 
     fn mails(&self) -> usize {
@@ -94,7 +140,12 @@ impl Story<'_> {
     }
 
     /// What the tracker says once it says what is waited for.
-    async fn wait_until(&self, path: &str, what: &str, is_so: impl Fn(&Tracker) -> bool) -> anyhow::Result<Tracker> {
+    async fn wait_until(
+        &self,
+        path: &str,
+        what: &str,
+        is_so: impl Fn(&Tracker) -> bool,
+    ) -> anyhow::Result<Tracker> {
         let token = Sensitive::new(path.rsplit('/').next().unwrap_or_default().to_owned());
         let started = Instant::now();
         loop {
@@ -103,14 +154,22 @@ impl Story<'_> {
                 return Ok(seen);
             }
             if started.elapsed() > PATIENCE {
-                bail!("after {} seconds it is still not {what}; see {}{path}", PATIENCE.as_secs(), self.base);
+                bail!(
+                    "after {} seconds it is still not {what}; see {}{path}",
+                    PATIENCE.as_secs(),
+                    self.base
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     fn keep_link(&mut self, name: &str, path: &str) {
-        let address = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() };
+        let address = if path.starts_with('/') {
+            format!("{}{path}", self.base)
+        } else {
+            path.to_owned()
+        };
         self.links.push((name.to_owned(), address));
     }
 }

@@ -93,15 +93,32 @@ struct Identifier {
 ///
 /// # Errors
 /// No port is free, or no key could be made.
-pub async fn start(servers: &mut JoinSet<()>, customers: &Customers, now: Now) -> anyhow::Result<SweetLeads> {
+pub async fn start(
+    servers: &mut JoinSet<()>,
+    customers: &Customers,
+    now: Now,
+) -> anyhow::Result<SweetLeads> {
     let mut secret = [0u8; 32];
     rand::fill(&mut secret).map_err(|_| anyhow!("the operating system has no random numbers"))?;
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| anyhow!("no key could be made"))?;
-    let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| anyhow!("no key could be made"))?;
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| anyhow!("no key could be made"))?;
+    let key =
+        Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| anyhow!("no key could be made"))?;
     let public_key = format!("whpk_{}", BASE64_STANDARD.encode(key.public_key().as_ref()));
-    let company = Company { now, secret: hmac::Key::new(hmac::HMAC_SHA256, &secret), key, client: reqwest::Client::new(), leads: Mutex::new(invent(customers)), heard: Mutex::default() };
+    let company = Company {
+        now,
+        secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+        key,
+        client: reqwest::Client::new(),
+        leads: Mutex::new(invent(customers)),
+        heard: Mutex::default(),
+    };
     let url = loopback::serve(servers, router(Arc::new(company))).await?;
-    Ok(SweetLeads { url, secret: format!("whsec_{}", BASE64_STANDARD.encode(secret)), public_key })
+    Ok(SweetLeads {
+        url,
+        secret: format!("whsec_{}", BASE64_STANDARD.encode(secret)),
+        public_key,
+    })
 }
 
 fn router(company: Arc<Company>) -> Router {
@@ -117,13 +134,20 @@ type Shared = State<Arc<Company>>;
 
 /// `POST /privacy`: a business that sold us data passes on what a person asked for.
 async fn hear(State(company): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(message) = company.authentic(&headers, &body) else { return StatusCode::UNAUTHORIZED.into_response() };
+    let Some(message) = company.authentic(&headers, &body) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
     let found = match message.kind.as_str() {
         "privacy_request.delete" => company.delete(&message.data),
         "privacy_request.opt_out_sale_share" => company.stop_selling(&message.data),
         _ => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
     };
-    locked(&company.heard).push(Heard { at: (company.now)().to_string(), kind: message.kind, external_id: message.data.external_id.clone(), found });
+    locked(&company.heard).push(Heard {
+        at: (company.now)().to_string(),
+        kind: message.kind,
+        external_id: message.data.external_id.clone(),
+        found,
+    });
     if let Some(url) = message.data.answer_url {
         tokio::spawn(async move {
             if let Err(error) = company.answer(&url, &message.data.external_id, found).await {
@@ -131,32 +155,59 @@ async fn hear(State(company): Shared, headers: HeaderMap, body: Bytes) -> Respon
             }
         });
     }
-    (StatusCode::ACCEPTED, Json(json!({ "status": "acknowledged" }))).into_response()
+    (
+        StatusCode::ACCEPTED,
+        Json(json!({ "status": "acknowledged" })),
+    )
+        .into_response()
 }
 
 /// `POST /probe`: whether we hold anybody behind these hashes.
 async fn probe(State(company): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(message) = company.authentic(&headers, &body) else { return StatusCode::UNAUTHORIZED.into_response() };
-    let held = locked(&company.leads).iter().any(|lead| message.data.names(lead));
+    let Some(message) = company.authentic(&headers, &body) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    let held = locked(&company.leads)
+        .iter()
+        .any(|lead| message.data.names(lead));
     Json(json!({ "held": held })).into_response()
 }
 
 impl Data {
     fn names(&self, lead: &Lead) -> bool {
-        self.identifiers.iter().filter(|identifier| identifier.kind == "email").any(|identifier| {
-            let by_value = identifier.value.as_ref().is_some_and(|value| value.eq_ignore_ascii_case(&lead.email));
-            by_value || identifier.sha256.as_ref().is_some_and(|hash| *hash == sha256(&lead.email.to_lowercase()))
-        })
+        self.identifiers
+            .iter()
+            .filter(|identifier| identifier.kind == "email")
+            .any(|identifier| {
+                let by_value = identifier
+                    .value
+                    .as_ref()
+                    .is_some_and(|value| value.eq_ignore_ascii_case(&lead.email));
+                by_value
+                    || identifier
+                        .sha256
+                        .as_ref()
+                        .is_some_and(|hash| *hash == sha256(&lead.email.to_lowercase()))
+            })
     }
 }
 
 impl Company {
     fn authentic(&self, headers: &HeaderMap, body: &[u8]) -> Option<Message> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let (id, timestamp, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+        let (id, timestamp, signatures) = (
+            header("webhook-id")?,
+            header("webhook-timestamp")?,
+            header("webhook-signature")?,
+        );
         let age = (self.now)().as_second().abs_diff(timestamp.parse().ok()?);
         let signed = [id.as_bytes(), timestamp.as_bytes(), body].join(&b'.');
-        let fits = |signature: &str| signature.strip_prefix("v1,").and_then(|base64| BASE64_STANDARD.decode(base64).ok()).is_some_and(|tag| hmac::verify(&self.secret, &signed, &tag).is_ok());
+        let fits = |signature: &str| {
+            signature
+                .strip_prefix("v1,")
+                .and_then(|base64| BASE64_STANDARD.decode(base64).ok())
+                .is_some_and(|tag| hmac::verify(&self.secret, &signed, &tag).is_ok())
+        };
         let is_authentic = age <= 300 && signatures.split(' ').any(fits);
         serde_json::from_slice(body).ok().filter(|_| is_authentic)
     }
@@ -169,7 +220,11 @@ impl Company {
     }
 
     fn stop_selling(&self, data: &Data) -> usize {
-        locked(&self.leads).iter_mut().filter(|lead| data.names(lead)).map(|lead| lead.may_sell = false).count()
+        locked(&self.leads)
+            .iter_mut()
+            .filter(|lead| data.names(lead))
+            .map(|lead| lead.may_sell = false)
+            .count()
     }
 
     /// Tells the business the outcome, signed with our own key.
@@ -181,8 +236,19 @@ impl Company {
         let signed = [id.as_bytes(), seconds.as_bytes(), body.as_bytes()].join(&b'.');
         let signature = format!("v1a,{}", BASE64_STANDARD.encode(self.key.sign(&signed)));
         for pause in [50, 200, 800, 3_200] {
-            let request = self.client.post(url).header("content-type", "application/json").header("webhook-id", &id).header("webhook-timestamp", &seconds);
-            match request.header("webhook-signature", &signature).body(body.clone()).send().await.context("sending") {
+            let request = self
+                .client
+                .post(url)
+                .header("content-type", "application/json")
+                .header("webhook-id", &id)
+                .header("webhook-timestamp", &seconds);
+            match request
+                .header("webhook-signature", &signature)
+                .body(body.clone())
+                .send()
+                .await
+                .context("sending")
+            {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 _ => tokio::time::sleep(Duration::from_millis(pause)).await,
             }
@@ -197,23 +263,49 @@ struct Wanted {
 }
 
 async fn leads(State(company): Shared, Query(wanted): Query<Wanted>) -> Response {
-    let is_wanted = |lead: &&Lead| wanted.email.as_ref().is_none_or(|email| lead.email.eq_ignore_ascii_case(email));
-    let found: Vec<Lead> = locked(&company.leads).iter().filter(is_wanted).cloned().collect();
+    let is_wanted = |lead: &&Lead| {
+        wanted
+            .email
+            .as_ref()
+            .is_none_or(|email| lead.email.eq_ignore_ascii_case(email))
+    };
+    let found: Vec<Lead> = locked(&company.leads)
+        .iter()
+        .filter(is_wanted)
+        .cloned()
+        .collect();
     Json(found).into_response()
 }
 
 async fn front(State(company): Shared) -> Html<String> {
     let leads = locked(&company.leads);
     let heard = locked(&company.heard);
-    let rows = heard.iter().map(|heard| vec![heard.at.clone(), heard.kind.clone(), heard.external_id.clone(), heard.found.to_string()]);
-    let shown = loopback::table(&["When", "What we were told", "Reference", "Leads found"], rows);
+    let rows = heard.iter().map(|heard| {
+        vec![
+            heard.at.clone(),
+            heard.kind.clone(),
+            heard.external_id.clone(),
+            heard.found.to_string(),
+        ]
+    });
+    let shown = loopback::table(
+        &["When", "What we were told", "Reference", "Leads found"],
+        rows,
+    );
     let sold = leads.iter().filter(|lead| lead.may_sell).count();
-    let words = format!("<p>We bought {} people from Hearth &amp; Crumb, and may still sell {sold} of them.</p>", leads.len());
+    let words = format!(
+        "<p>We bought {} people from Hearth &amp; Crumb, and may still sell {sold} of them.</p>",
+        leads.len()
+    );
     Html(loopback::page("Sweet Leads", &format!("{words}{shown}")))
 }
 
 fn sha256(text: &str) -> String {
-    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&digest::SHA256, text.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -225,8 +317,20 @@ fn invent(customers: &Customers) -> Vec<Lead> {
     let mut leads = Vec::new();
     for customer in &customers.all {
         if matches!(customer.number, MAYA | SPOUSE) || random.happens(40) {
-            let interests = random.pick(&["baking, gift baskets", "premium groceries", "kitchen tools, on credit", "weddings"]).to_owned();
-            leads.push(Lead { name: customer.full_name(), email: customer.email.clone(), interests, may_sell: true });
+            let interests = random
+                .pick(&[
+                    "baking, gift baskets",
+                    "premium groceries",
+                    "kitchen tools, on credit",
+                    "weddings",
+                ])
+                .to_owned();
+            leads.push(Lead {
+                name: customer.full_name(),
+                email: customer.email.clone(),
+                interests,
+                may_sell: true,
+            });
         }
     }
     leads

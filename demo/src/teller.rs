@@ -8,7 +8,7 @@ const RED: &str = "\x1b[31m";
 const SOFT: &str = "\x1b[2m";
 
 /// Whoever tells.
-pub struct Teller {
+pub(crate) struct Teller {
     is_colourful: bool,
     held: u32,
     failed: u32,
@@ -16,29 +16,34 @@ pub struct Teller {
 
 impl Teller {
     /// Colours are for terminals, and only where nobody said otherwise (no-color.org).
-    pub fn new() -> Self {
-        let is_colourful = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { is_colourful, held: 0, failed: 0 }
+    pub(crate) fn new() -> Self {
+        let is_colourful = std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            is_colourful,
+            held: 0,
+            failed: 0,
+        }
     }
 
     /// A new part of the story.
-    pub fn part(&self, title: &str) {
+    pub(crate) fn part(&self, title: &str) {
         self.write("");
         self.write(&self.painted(BOLD, title));
     }
 
     /// What happens.
-    pub fn say(&self, words: &str) {
+    pub(crate) fn say(&self, words: &str) {
         self.write(&format!("    {words}"));
     }
 
     /// Something beside the story: a link, a figure.
-    pub fn aside(&self, words: &str) {
+    pub(crate) fn aside(&self, words: &str) {
         self.write(&self.painted(SOFT, &format!("      {words}")));
     }
 
     /// What is claimed, with what came of looking: nothing, or what was expected.
-    pub fn claim(&mut self, words: &str, outcome: Result<(), String>) {
+    pub(crate) fn claim(&mut self, words: &str, outcome: Result<(), String>) {
         match outcome {
             Ok(()) => {
                 self.held += 1;
@@ -53,22 +58,26 @@ impl Teller {
     }
 
     /// Claims that held.
-    pub const fn held(&self) -> u32 {
+    pub(crate) const fn held(&self) -> u32 {
         self.held
     }
 
     /// Claims that did not.
-    pub const fn failed(&self) -> u32 {
+    pub(crate) const fn failed(&self) -> u32 {
         self.failed
     }
 
     /// A link with its name.
-    pub fn link(&self, name: &str, address: &str) {
+    pub(crate) fn link(&self, name: &str, address: &str) {
         self.write(&format!("    {name:<26} {address}"));
     }
 
     fn painted(&self, colour: &str, words: &str) -> String {
-        if self.is_colourful { format!("{colour}{words}\x1b[0m") } else { words.to_owned() }
+        if self.is_colourful {
+            format!("{colour}{words}\x1b[0m")
+        } else {
+            words.to_owned()
+        }
     }
 
     fn write(&self, line: &str) {
@@ -78,11 +87,19 @@ impl Teller {
 }
 
 /// Whether what was found is what was expected, in words if not.
-pub fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T) -> Result<(), String> {
-    if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}")) }
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("expected {expected:?}, found {found:?}"))
+    }
 }
 
 /// Whether something is so, and what was expected if not.
-pub fn that(is_so: bool, expected: &str) -> Result<(), String> {
-    if is_so { Ok(()) } else { Err(format!("expected: {expected}")) }
+pub(crate) fn that(is_so: bool, expected: &str) -> Result<(), String> {
+    if is_so {
+        Ok(())
+    } else {
+        Err(format!("expected: {expected}"))
+    }
 }

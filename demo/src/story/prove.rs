@@ -13,25 +13,59 @@ const FLIPPED: usize = 200;
 impl Story<'_> {
     pub(super) async fn prove(&mut self, forgotten: &Forgotten) -> anyhow::Result<()> {
         self.teller.part("4  Prove it");
-        let page = forgotten.console.open(&format!("/console/requests/{}/evidence", forgotten.id)).await?;
-        self.teller.claim("The operator takes the evidence home in one file", that(page.status == 200, "a file"));
+        let page = forgotten
+            .console
+            .open(&format!("/console/requests/{}/evidence", forgotten.id))
+            .await?;
+        self.teller.claim(
+            "The operator takes the evidence home in one file",
+            that(page.status == 200, "a file"),
+        );
         let file = self.business.dir.join("evidence.json");
-        std::fs::write(&file, &page.body).with_context(|| format!("`{}` can't be written", file.display()))?;
+        std::fs::write(&file, &page.body)
+            .with_context(|| format!("`{}` can't be written", file.display()))?;
         let key = evidence::public_key(self.privity)?;
         self.keep_link("evidence file", &file.display().to_string());
         self.keep_link("the public key to check it", &key);
         match evidence::verify(&page.body, Some(&key)) {
             Ok(summary) => {
-                self.teller.claim("It verifies offline, with nothing but the public key", Ok(()));
-                summary.iter().take(6).for_each(|line| self.teller.aside(line));
+                self.teller.claim(
+                    "It verifies offline, with nothing but the public key",
+                    Ok(()),
+                );
+                summary
+                    .iter()
+                    .take(6)
+                    .for_each(|line| self.teller.aside(line));
             }
-            Err(problem) => self.teller.claim("It verifies offline, with nothing but the public key", Err(problem.to_string())),
+            Err(problem) => self.teller.claim(
+                "It verifies offline, with nothing but the public key",
+                Err(problem.to_string()),
+            ),
         }
-        self.teller.claim("It holds nothing of hers, only what was done", that(!holds_any(&page.text(), &texts_of(&self.business.maya)), "no personal value"));
+        self.teller.claim(
+            "It holds nothing of hers, only what was done",
+            that(
+                !holds_any(&page.text(), &texts_of(&self.business.maya)),
+                "no personal value",
+            ),
+        );
         let unnoticed = unnoticed(&page.body, &key);
-        self.teller.claim(&format!("A byte changed in any of {FLIPPED} places is noticed"), that(unnoticed.is_empty(), &format!("each is noticed, but those at {unnoticed:?} were not")));
+        self.teller.claim(
+            &format!("A byte changed in any of {FLIPPED} places is noticed"),
+            that(
+                unnoticed.is_empty(),
+                &format!("each is noticed, but those at {unnoticed:?} were not"),
+            ),
+        );
         let other = key.replace("+A", "+B");
-        self.teller.claim("Another key does not verify it", that(evidence::verify(&page.body, Some(&other)).is_err() || other == key, "a refusal"));
+        self.teller.claim(
+            "Another key does not verify it",
+            that(
+                evidence::verify(&page.body, Some(&other)).is_err() || other == key,
+                "a refusal",
+            ),
+        );
         Ok(())
     }
 }
