@@ -10,7 +10,7 @@ use domain::id::RequestId;
 use domain::outreach::Answer;
 use domain::privacy_request::{PrivacyRequest, RequestKind, RequestState, Step, Waiting};
 use domain::sensitive::Sealed;
-use domain::task::{Task, TaskKind};
+use domain::task::{Task, TaskKind, TaskState};
 use domain::traversal::Located;
 use storage::Tx;
 use storage::outreach::StoredOutreach;
@@ -186,12 +186,23 @@ fn end(p: &Privity, tx: &mut Tx, ending: &Ending, owner: &str, records: &mut Vec
         storage::privacy_request::save_plan(tx, ending.id, emptied, plan, p.now())?;
     }
     if step == Step::Expire {
-        storage::task::remove_ready(tx, ending.id)?;
         records.push(NewRecord::new(p.now(), Actor::System, Action::VerificationExpired).for_request(ending.id));
     } else {
         records.push(NewRecord::new(p.now(), Actor::System, Action::SubjectTold).for_request(ending.id));
     }
+    forget_reminders(p, tx, ending.id, stored.package.as_ref())?;
     records.push(NewRecord::new(p.now(), Actor::System, Action::RequestClosed).for_request(ending.id).with("state", state.as_str()).with("reasons", ending.reasons.clone()));
+    Ok(())
+}
+
+/// Nobody is reminded of what has ended. What is stuck stays, with its reason; so does the end of the package's link.
+fn forget_reminders(p: &Privity, tx: &mut Tx, id: RequestId, package: Option<&storage::privacy_request::Package>) -> Result<(), Problem> {
+    if storage::task::of_request(tx, id)?.iter().any(|task| task.state == TaskState::Stuck) {
+        return Ok(());
+    }
+    storage::task::remove_ready(tx, id)?;
+    let removal: Vec<Task> = package.map(|package| Task { run_at: package.expires_at, ..p.task(TaskKind::RemovePackage, id, "") }).into_iter().collect();
+    storage::task::insert_again(tx, &removal, p.now())?;
     Ok(())
 }
 

@@ -7,20 +7,20 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// One mail as it came.
 #[derive(Clone, Debug)]
-pub struct Mail {
-    pub to: String,
-    pub subject: String,
-    pub text: String,
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
 }
 
 /// The server; stops with the runtime.
-pub struct Mailbox {
-    pub port: u16,
+pub(crate) struct Mailbox {
+    pub(crate) port: u16,
     mails: Arc<Mutex<Vec<Mail>>>,
 }
 
 impl Mailbox {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mails: Arc<Mutex<Vec<Mail>>> = Arc::default();
@@ -33,15 +33,15 @@ impl Mailbox {
         Self { port, mails }
     }
 
-    pub fn all(&self) -> Vec<Mail> {
+    pub(crate) fn all(&self) -> Vec<Mail> {
         self.mails.lock().unwrap().clone()
     }
 
-    pub fn last(&self) -> Option<Mail> {
+    pub(crate) fn last(&self) -> Option<Mail> {
         self.all().pop()
     }
 
-    pub fn to(&self, address: &str) -> Vec<Mail> {
+    pub(crate) fn to(&self, address: &str) -> Vec<Mail> {
         self.all().into_iter().filter(|mail| mail.to.contains(address)).collect()
     }
 }
@@ -57,6 +57,12 @@ async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
         let word = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let answer: &[u8] = match word.as_str() {
             "EHLO" | "HELO" => b"250-test\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
+            // Servers like to repeat whom they don't know.
+            "RCPT" if line.contains("refused") => {
+                let refusal = format!("550 5.1.1 {line}: no such person\r\n");
+                let _ = write.write_all(refusal.as_bytes()).await;
+                continue;
+            }
             "RCPT" => {
                 to = line.clone();
                 b"250 ok\r\n"

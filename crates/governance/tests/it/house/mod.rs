@@ -1,7 +1,7 @@
 //! A small house for tests: a shop and a CRM in SQLite, a mail server, Privity with a clock that stands still and seeded randomness.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, dead_code, reason = "tests")]
 
-pub mod mailbox;
+pub(crate) mod mailbox;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,18 +18,18 @@ use governance::settings::Settings;
 use mailbox::Mailbox;
 
 /// Everything that a test needs, in a temp dir that goes with it.
-pub struct House {
-    pub dir: tempfile::TempDir,
-    pub p: Privity,
-    pub clock: Arc<FixedClock>,
-    pub mailbox: Mailbox,
+pub(crate) struct House {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) p: Privity,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) mailbox: Mailbox,
 }
 
 /// Bytes that look random and are the same on every run.
-pub struct SeededRng(Mutex<u64>);
+pub(crate) struct SeededRng(Mutex<u64>);
 
 impl SeededRng {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(seed))
     }
 }
@@ -51,12 +51,12 @@ impl Rng for SeededRng {
 static SEED: AtomicU64 = AtomicU64::new(1);
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with("").await
     }
 
     /// A house whose settings end with `more` (YAML).
-    pub async fn with(more: &str) -> Self {
+    pub(crate) async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make_shop(&dir.path().join("shop.sqlite"));
         make_crm(&dir.path().join("crm.sqlite"));
@@ -65,38 +65,38 @@ impl House {
     }
 
     /// A house over the `map.yaml` that lies in `dir`.
-    pub async fn at(dir: tempfile::TempDir, more: &str) -> Self {
+    pub(crate) async fn at(dir: tempfile::TempDir, more: &str) -> Self {
         let mailbox = Mailbox::start().await;
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));
         let p = open(dir.path(), mailbox.port, &clock, more).await;
         Self { dir, p, clock, mailbox }
     }
 
-    pub fn shop(&self) -> PathBuf {
+    pub(crate) fn shop(&self) -> PathBuf {
         self.dir.path().join("shop.sqlite")
     }
 
-    pub fn crm(&self) -> PathBuf {
+    pub(crate) fn crm(&self) -> PathBuf {
         self.dir.path().join("crm.sqlite")
     }
 
-    pub async fn ask(&self, kind: RequestKind, email: &str) -> Received {
+    pub(crate) async fn ask(&self, kind: RequestKind, email: &str) -> Received {
         ask(&self.p, kind, email).await
     }
 
-    pub async fn work(&self) {
+    pub(crate) async fn work(&self) {
         governance::worker::run_until_idle(&self.p).await.unwrap();
     }
 
     /// The code in the newest mail.
-    pub fn code(&self) -> Sensitive<String> {
+    pub(crate) fn code(&self) -> Sensitive<String> {
         let text = self.mailbox.last().expect("a mail with a code").text;
         let line = text.lines().find(|line| line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit()));
         Sensitive::new(line.expect("a line with six digits").trim().to_owned())
     }
 
     /// Asks and shows who she is.
-    pub async fn ask_verified(&self, kind: RequestKind, email: &str) -> Received {
+    pub(crate) async fn ask_verified(&self, kind: RequestKind, email: &str) -> Received {
         let received = self.ask(kind, email).await;
         self.work().await;
         governance::privacy_request::verify::confirm(&self.p, &received.tracker, &self.code()).await.unwrap();
@@ -106,19 +106,23 @@ impl House {
 }
 
 /// Opens (again) what lies in a folder.
-pub async fn open(dir: &Path, mail_port: u16, clock: &Arc<FixedClock>, more: &str) -> Privity {
-    let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).try_init();
+pub(crate) async fn open(dir: &Path, mail_port: u16, clock: &Arc<FixedClock>, more: &str) -> Privity {
+    let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(SEED.fetch_add(1, Ordering::Relaxed)));
+    open_with(dir, "privity.db", mail_port, clock, rng, more).await
+}
+
+/// The same with our own database in a file of another name, and other randomness.
+pub(crate) async fn open_with(dir: &Path, database: &str, mail_port: u16, clock: &Arc<FixedClock>, rng: Arc<dyn Rng>, more: &str) -> Privity {
     let base = dir.display();
     let yaml = format!(
-        "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/privity.db\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{mail_port}\", tls: none, from: \"privacy@hearth.example\"}}\n{more}"
+        "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/{database}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{mail_port}\", tls: none, from: \"privacy@hearth.example\"}}\n{more}"
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
-    let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(SEED.fetch_add(1, Ordering::Relaxed)));
     let clock: Arc<dyn Clock> = clock.clone();
     governance::start(settings, clock, rng).await.unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-pub async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received {
+pub(crate) async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received {
     let email = Sensitive::new(email.to_owned());
     let asked = if kind == RequestKind::OptOutSaleShare {
         Intake::OptOut { law: None, locate: vec![(IdentifierKind::email(), email)], language: "en".to_owned(), channel: IntakeChannel::PrivacyCenter, address: None }
@@ -130,7 +134,7 @@ pub async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received {
 
 /// Runs statements through Python's own SQLite; the tests look at source systems without a line of ours in between.
 /// One line a row, columns separated by `|`.
-pub fn sql(file: &Path, statements: &str) -> String {
+pub(crate) fn sql(file: &Path, statements: &str) -> String {
     const SCRIPT: &str = r"
 import sqlite3, sys
 path, statements = sys.argv[1], sys.stdin.read()
@@ -183,7 +187,8 @@ fn make_crm(file: &Path) {
     );
 }
 
-const MAP: &str = "
+/// The data map of the shop and the CRM.
+pub(crate) const MAP: &str = "
 systems:
   shop: {title: Online shop, connection: {kind: sqlite, path: shop.sqlite}}
   crm: {title: Customer care, connection: {kind: sqlite, path: crm.sqlite}}
