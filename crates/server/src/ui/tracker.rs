@@ -267,11 +267,14 @@ impl Said {
     }
 }
 
+/// The title of a reason, and where it stands in the law.
+type ReasonTitle<'a> = Box<dyn Fn(&KeepReason) -> (String, Option<String>) + 'a>;
+
 /// What the words depend on beside the view: the moment, the law's time zone, the words of reasons.
 pub(super) struct Look<'a> {
     pub(super) now: Timestamp,
     pub(super) zone: TimeZone,
-    pub(super) reason: Box<dyn Fn(&KeepReason) -> (String, Option<String>) + 'a>,
+    pub(super) reason: ReasonTitle<'a>,
     pub(super) category: Box<dyn Fn(&str) -> String + 'a>,
 }
 
