@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod data_map;
 pub mod disclosure;
+pub mod fate;
 pub mod id;
 pub mod law;
 pub mod outreach;

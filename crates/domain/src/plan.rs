@@ -201,7 +201,8 @@ pub struct Residue {
 }
 
 /// How each field of a row that stays is overwritten: as the data map says, else personal fields are emptied, or
-/// overwritten where the source system wants a value. Keys and references stay, or nothing would hold together.
+/// overwritten where the source system wants a value. Keys and foreign keys stay, or nothing would hold together; a reference
+/// that no source system enforces, such as one to another system by e-mail address, does not.
 pub fn redactions(collection: &Collection, pointed_at: &BTreeSet<FieldName>) -> Vec<(FieldName, Redaction)> {
     collection.fields.iter().filter_map(|field| redaction(collection, pointed_at, field).map(|redaction| (field.name.clone(), redaction))).collect()
 }
@@ -228,7 +229,7 @@ fn redaction(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &
 fn is_key(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> bool {
     collection.primary_key.contains(&field.name)
         || pointed_at.contains(&field.name)
-        || collection.references.iter().any(|reference| reference.fields.contains(&field.name))
+        || collection.references.iter().any(|reference| reference.enforced && reference.fields.contains(&field.name))
 }
 
 /// A value of the field's type that says nothing.

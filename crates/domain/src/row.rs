@@ -41,7 +41,7 @@ impl Default for JsonValue {
 }
 
 /// One text for one value, whatever system it came from, so that values can be compared across systems:
-/// numbers without leading plus, padding and trailing zeros, UUIDs in lower case, texts as they are.
+/// numbers without leading plus, padding, leading zeros and trailing zeros, UUIDs in lower case, texts as they are.
 pub fn canonical(kind: ValueKind, text: &str) -> String {
     match kind {
         ValueKind::Integer | ValueKind::Decimal => canonical_number(text.trim()),
@@ -57,11 +57,18 @@ fn canonical_number(text: &str) -> String {
     }
     match unsigned.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() => {
-            let fraction = fraction.trim_end_matches('0');
-            if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+            let (whole, fraction) = (without_leading_zeros(whole), fraction.trim_end_matches('0'));
+            if fraction.is_empty() { whole } else { format!("{whole}.{fraction}") }
         }
-        _ => unsigned.to_owned(),
+        _ => without_leading_zeros(unsigned),
     }
+}
+
+/// People type their customer number as it stands on the bill: `0042`.
+fn without_leading_zeros(whole: &str) -> String {
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let trimmed = digits.trim_start_matches('0');
+    if trimmed.bytes().next().is_some_and(|first| first.is_ascii_digit()) { format!("{sign}{trimmed}") } else if digits.starts_with('0') { format!("{sign}0{trimmed}") } else { whole.to_owned() }
 }
 
 #[cfg(test)]
@@ -74,6 +81,9 @@ mod tests {
         assert_eq!(canonical(ValueKind::Integer, " 42"), "42");
         assert_eq!(canonical(ValueKind::Decimal, "-0.50"), "-0.5");
         assert_eq!(canonical(ValueKind::Integer, "4200"), "4200");
+        assert_eq!(canonical(ValueKind::Integer, "0042"), "42");
+        assert_eq!(canonical(ValueKind::Decimal, "-00.50"), "-0.5");
+        assert_eq!(canonical(ValueKind::Integer, "000"), "0");
         assert_eq!(canonical(ValueKind::Text, "007.0"), "007.0");
         assert_eq!(canonical(ValueKind::Uuid, "AB"), "ab");
     }

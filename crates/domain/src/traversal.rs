@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data_map::graph::{Node, SearchGraph};
 use crate::data_map::{CollectionKey, FieldName, IdentifierKind, ValueKind};
+use crate::fate::{Links, Note, Print, Rows};
 use crate::plan::{Cutoff, GuardSearch, LocatedRow, Search, Way, WaySearch};
 use crate::row::{Tuple, canonical};
 use crate::sensitive::Sensitive;
@@ -81,6 +82,8 @@ pub struct Traversal<'g> {
     subjects: Vec<BTreeMap<usize, Found>>,
     identifiers: Vec<BTreeMap<IdentifierKind, BTreeSet<String>>>,
     retention: BTreeMap<CollectionKey, Cutoff>,
+    /// Set when the rows themselves are remembered, to tell what becomes of each.
+    noted: Option<(Links, Rows)>,
 }
 
 /// What one subject has in one collection so far.
@@ -89,7 +92,7 @@ struct Found {
     pending: Vec<BTreeSet<Tuple>>,
     counted: Counted,
     /// Fingerprints of rows already counted, kept only where two look-ups can find the same row.
-    rows: HashSet<[u8; 16]>,
+    rows: HashSet<Print>,
 }
 
 impl Found {
@@ -119,7 +122,14 @@ impl<'g> Traversal<'g> {
     pub fn start(graph: &'g SearchGraph, seeds: &[Seeds], retention: BTreeMap<CollectionKey, Cutoff>) -> Self {
         let subjects = seeds.iter().map(|seeds| Self::seeded(graph, seeds)).collect();
         let identifiers = seeds.iter().map(|seeds| seeds.iter().map(|(kind, values)| (kind.clone(), values.expose().iter().cloned().collect())).collect()).collect();
-        Self { graph, subjects, identifiers, retention }
+        Self { graph, subjects, identifiers, retention, noted: None }
+    }
+
+    /// Remembers of each row what points at what, as far as it matters to what becomes of it: a deletion needs it.
+    #[must_use]
+    pub fn remembering_rows(mut self) -> Self {
+        self.noted = Some((Links::new(self.graph), Rows::default()));
+        self
     }
 
     fn seeded(graph: &SearchGraph, seeds: &Seeds) -> BTreeMap<usize, Found> {
@@ -196,6 +206,12 @@ impl<'g> Traversal<'g> {
         if node.ways.len() > 1 && !here.rows.insert(fingerprint(row)) {
             return;
         }
+        if let Some((links, rows)) = self.noted.as_mut().filter(|(links, _)| links.concern(wave.node)) {
+            let there = |fields: &[FieldName]| print_of(row, &places(&wave.search.select, fields));
+            let here = links.here(wave.node).map(there).collect();
+            let pointing = links.there(wave.node).map(there).collect();
+            rows.note(Note { subject, node: wave.node, row: fingerprint(row), rows: row.rows, retained: row.retained, here, there: pointing });
+        }
         here.counted.rows += row.rows;
         here.counted.retained += if row.retained { row.rows } else { 0 };
         for (way, (places, _)) in node.ways.iter().zip(&columns.ways) {
@@ -209,6 +225,11 @@ impl<'g> Traversal<'g> {
             let value = spelled(there, &way.way, &values);
             found.entry(edge.to).or_insert_with(|| Found::new(there)).look_up(edge.way, value);
         }
+    }
+
+    /// The rows that were remembered.
+    pub fn remembered(&mut self) -> Option<(Links, Rows)> {
+        self.noted.take()
     }
 
     /// The result: for each subject where the rows are and how many.
@@ -257,17 +278,9 @@ impl Wave {
         (!wave.ways.is_empty()).then_some(wave)
     }
 
-    /// How many of these rows, by subject, somebody else's rows point at.
-    pub fn shared(&self, graph: &SearchGraph, rows: &[LocatedRow]) -> BTreeMap<usize, u64> {
-        let mut shared = BTreeMap::new();
-        let Some(node) = graph.nodes().get(self.node) else { return shared };
-        let columns = Columns::of(node, &self.search.select);
-        for row in rows.iter().filter(|row| row.shared) {
-            for subject in self.subjects_of(&columns, row) {
-                *shared.entry(subject).or_default() += row.rows;
-            }
-        }
-        shared
+    /// Those of these rows at which somebody else's rows point.
+    pub fn pointed_at(&self, rows: &[LocatedRow]) -> Vec<(usize, Print)> {
+        rows.iter().filter(|row| row.shared).map(|row| (self.node, fingerprint(row))).collect()
     }
 
     fn ask(&mut self, way_number: usize, way: Way, asked: HashMap<Tuple, Vec<usize>>) {
@@ -303,9 +316,12 @@ struct Columns {
 
 impl Columns {
     fn of(node: &Node, select: &[FieldName]) -> Self {
-        let places = |fields: &[FieldName]| fields.iter().filter_map(|field| select.iter().position(|selected| selected == field)).collect::<Vec<_>>();
-        Self { ways: node.ways.iter().map(|way| (places(&way.way.fields), way.way.ignore_case)).collect(), edges: node.edges.iter().map(|edge| places(&edge.fields)).collect() }
+        Self { ways: node.ways.iter().map(|way| (places(select, &way.way.fields), way.way.ignore_case)).collect(), edges: node.edges.iter().map(|edge| places(select, &edge.fields)).collect() }
     }
+}
+
+fn places(select: &[FieldName], fields: &[FieldName]) -> Vec<usize> {
+    fields.iter().filter_map(|field| select.iter().position(|selected| selected == field)).collect()
 }
 
 /// The texts at these places, or `None` when one of them is empty: an empty value refers to nothing.
@@ -320,12 +336,21 @@ fn spelled(node: &Node, way: &Way, values: &[String]) -> Tuple {
     if way.ignore_case { texts.map(|text| text.to_lowercase()).collect() } else { texts.collect() }
 }
 
-fn fingerprint(row: &LocatedRow) -> [u8; 16] {
+fn fingerprint(row: &LocatedRow) -> Print {
+    print(row.values.iter().map(|value| value.as_ref().map(|text| text.expose().as_bytes())))
+}
+
+/// A fingerprint of the values at these places, or `None` when one of them is empty.
+fn print_of(row: &LocatedRow, places: &[usize]) -> Option<Print> {
+    let values = texts(row, places)?;
+    Some(print(values.iter().map(|value| Some(value.as_bytes()))))
+}
+
+fn print<'v>(values: impl Iterator<Item = Option<&'v [u8]>>) -> Print {
     let mut hash = Sha256::new();
-    for value in &row.values {
-        let text = value.as_ref().map(|text| text.expose().as_bytes());
-        hash.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
-        hash.update(text.unwrap_or_default());
+    for value in values {
+        hash.update(value.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+        hash.update(value.unwrap_or_default());
     }
     let mut print = [0u8; 16];
     print.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);

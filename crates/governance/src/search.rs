@@ -6,6 +6,7 @@ use std::sync::Arc;
 use connectors::ConnectorError;
 use domain::data_map::graph::{Node, Pointer, SearchGraph};
 use domain::data_map::{CollectionErasure, CollectionKey, FieldName, RetentionRule, SystemKey, SystemKind};
+use domain::fate::{Outside, Print, Tally, tally};
 use domain::plan::{Cutoff, EraseStep, GuardSearch, Search, WaySearch, deletes_rows, redactions, retained_redactions};
 use domain::row::Tuple;
 use domain::sensitive::Sensitive;
@@ -20,8 +21,8 @@ pub(crate) struct Found {
     pub(crate) located: Located,
     /// How many there are.
     pub(crate) counted: BTreeMap<CollectionKey, Counted>,
-    /// How many of them are somebody else's too.
-    pub(crate) shared: BTreeMap<CollectionKey, u64>,
+    /// What becomes of them, in collections whose rows point at others or are pointed at; only where it was asked for.
+    pub(crate) fates: BTreeMap<CollectionKey, Tally>,
 }
 
 /// Why a search could not be finished. Nothing is concluded from half a search.
@@ -38,9 +39,12 @@ pub enum SearchError {
     NoConnector(SystemKey),
 }
 
-/// Searches all systems for a batch of subjects, in one pass.
-pub(crate) async fn locate(p: &Privity, seeds: &[Seeds]) -> Result<Vec<Found>, SearchError> {
+/// Searches all systems for a batch of subjects, in one pass; for a deletion also tells what becomes of each row.
+pub(crate) async fn locate(p: &Privity, seeds: &[Seeds], deletion: bool) -> Result<Vec<Found>, SearchError> {
     let mut traversal = Traversal::start(p.graph(), seeds, cutoffs(p.graph(), p.now()));
+    if deletion {
+        traversal = traversal.remembering_rows();
+    }
     while let Some(wave) = traversal.next_wave() {
         if is_manual(p, &wave.search.collection.system) {
             continue;
@@ -53,9 +57,17 @@ pub(crate) async fn locate(p: &Privity, seeds: &[Seeds]) -> Result<Vec<Found>, S
         stray.map_or(Ok(()), Err)?;
         taken?;
     }
+    let remembered = traversal.remembered();
     let found = traversal.finish();
-    let shared = count_shared(p, &found.iter().map(|(located, _)| located).collect::<Vec<_>>()).await?;
-    Ok(found.into_iter().zip(shared).map(|((located, counted), shared)| Found { located, counted, shared }).collect())
+    let mut fates = std::collections::HashMap::new();
+    if let Some((links, rows)) = remembered {
+        let located: Vec<&Located> = found.iter().map(|(located, _)| located).collect();
+        let (held, outside) = (held(p), outside(p, &located).await?);
+        let stays = |key: &CollectionKey| held.contains(key) || p.graph().node(key).is_some_and(|node| matches!(node.collection.erasure, CollectionErasure::Keep(_)));
+        fates = tally(p.graph(), &links, &rows, &outside, &stays);
+    }
+    let found = found.into_iter().enumerate();
+    Ok(found.map(|(subject, (located, counted))| Found { located, counted, fates: fates.remove(&subject).unwrap_or_default() }).collect())
 }
 
 fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> ConnectorError {
@@ -64,29 +76,29 @@ fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> Connector
     interrupted
 }
 
-/// For each subject, how many of her rows other people's rows point at.
-async fn count_shared(p: &Privity, located: &[&Located]) -> Result<Vec<BTreeMap<CollectionKey, u64>>, SearchError> {
-    let mut shared = vec![BTreeMap::new(); located.len()];
-    for node in p.graph().nodes().iter().filter(|node| !node.guards.is_empty()) {
-        let guards = node.guards.iter().filter_map(|pointer| guard_search(p.graph(), pointer, located)).collect();
-        let key = &node.collection.key;
-        let Some(wave) = Wave::again(p.graph(), key, located, guards).filter(|_| !is_manual(p, &node.collection.system)) else {
-            continue;
-        };
-        let mut pages: Vec<BTreeMap<usize, u64>> = Vec::new();
+/// Which of the rows that were located rows of nobody in the batch point at.
+async fn outside(p: &Privity, located: &[&Located]) -> Result<Outside, SearchError> {
+    let mut outside = Outside::default();
+    for node in p.graph().nodes() {
+        outside.guarded.extend(pointed_at(p, node, &node.guards, located).await?);
+        outside.blocked.extend(pointed_at(p, node, &node.blockers, located).await?);
+    }
+    Ok(outside)
+}
+
+async fn pointed_at(p: &Privity, node: &Node, pointers: &[Pointer], located: &[&Located]) -> Result<Vec<(usize, Print)>, SearchError> {
+    let mut found = Vec::new();
+    let guards: Vec<GuardSearch> = pointers.iter().filter_map(|pointer| guard_search(p.graph(), pointer, located)).collect();
+    let wave = Wave::again(p.graph(), &node.collection.key, located, guards).filter(|wave| !wave.search.guards.is_empty() && !is_manual(p, &node.collection.system));
+    if let Some(wave) = wave {
         p.connector(&node.collection.system)?
             .locate(&wave.search, &mut |rows| {
-                pages.push(wave.shared(p.graph(), &rows));
+                found.extend(wave.pointed_at(&rows));
                 Ok(())
             })
             .await?;
-        for (subject, rows) in pages.into_iter().flatten() {
-            if let Some(counts) = shared.get_mut(subject) {
-                *counts.entry(key.clone()).or_default() += rows;
-            }
-        }
     }
-    Ok(shared)
+    Ok(found)
 }
 
 /// Rows that point here, but for those that the batch's own look-ups find: they go as well.

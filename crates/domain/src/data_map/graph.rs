@@ -28,8 +28,10 @@ pub struct Node {
     pub guards: Vec<Pointer>,
     /// Rows elsewhere that may stay and point at a row here, so that it can be overwritten but not deleted.
     pub blockers: Vec<Pointer>,
-    /// Fields here that references from elsewhere compare with: they hold things together and are never overwritten.
+    /// Fields here that foreign keys from elsewhere compare with: they hold things together and are never overwritten.
     pub pointed_at: BTreeSet<FieldName>,
+    /// Fields by which rows here are told to point at rows that a search finds, or to be pointed at by such.
+    pub compared: BTreeSet<FieldName>,
 }
 
 /// One look-up into a collection, and what feeds it.
@@ -75,6 +77,7 @@ impl SearchGraph {
         let held: BTreeSet<_> = map.legal_holds.iter().flat_map(|hold| hold.covers.iter().cloned()).collect();
         graph.guard_shared_rows(map);
         graph.block_rows_pointed_at(map, &held);
+        graph.note_compared_fields();
         graph
     }
 
@@ -132,17 +135,25 @@ impl SearchGraph {
         let (Some(here), Some(there)) = (self.number(&collection.key), self.number(&reference.to)) else {
             return;
         };
-        if let Some(target) = self.nodes.get_mut(there) {
+        // What no foreign key holds together, such as an e-mail address that another system refers to, can be overwritten.
+        if let Some(target) = self.nodes.get_mut(there).filter(|_| reference.enforced) {
             target.pointed_at.extend(reference.to_fields.iter().cloned());
         }
         let into_here = matches!(reference.relation, Relation::OwnedBy | Relation::SameSubject);
-        let into_there = matches!(reference.relation, Relation::SameSubject | Relation::Detail);
+        // Whether a detail in another system is somebody else's too, no statement there can tell (`data-map check` reports it).
+        let is_detail = reference.relation == Relation::Detail && self.share_a_system(here, there);
+        let into_there = reference.relation == Relation::SameSubject || is_detail;
         if into_here {
             self.add_edge(there, &reference.to_fields, here, &reference.fields);
         }
         if into_there {
             self.add_edge(here, &reference.fields, there, &reference.to_fields);
         }
+    }
+
+    fn share_a_system(&self, one: usize, other: usize) -> bool {
+        let system = |number: usize| self.nodes.get(number).map(|node| &node.collection.system);
+        system(one) == system(other)
     }
 
     fn add_edge(&mut self, from: usize, fields: &[FieldName], to: usize, to_fields: &[FieldName]) {
@@ -161,7 +172,8 @@ impl SearchGraph {
     fn guard_shared_rows(&mut self, map: &DataMap) {
         for collection in map.collections.values() {
             for reference in collection.references.iter().filter(|reference| reference.relation == Relation::Detail) {
-                if let Some(there) = self.number(&reference.to).and_then(|number| self.nodes.get_mut(number)) {
+                let there = self.number(&reference.to).and_then(|number| self.nodes.get_mut(number));
+                if let Some(there) = there.filter(|there| there.collection.system == collection.system) {
                     there.guards.push(Pointer::of(&collection.key, reference));
                 }
             }
@@ -176,7 +188,21 @@ impl SearchGraph {
 
     fn inherited_guards(&self, node: &Node) -> Vec<Pointer> {
         let owned = node.collection.references.iter().filter(|reference| reference.relation == Relation::OwnedBy);
-        owned.flat_map(|reference| self.node(&reference.to).map(|owner| translate(&owner.guards, reference)).unwrap_or_default()).collect()
+        let owners = owned.filter_map(|reference| Some((self.node(&reference.to)?, reference)));
+        owners.filter(|(owner, _)| owner.collection.system == node.collection.system).flat_map(|(owner, reference)| translate(&owner.guards, reference)).collect()
+    }
+
+    fn note_compared_fields(&mut self) {
+        let searched: BTreeSet<CollectionKey> = self.nodes.iter().filter(|node| !node.ways.is_empty()).map(|node| node.collection.key.clone()).collect();
+        let pointers: Vec<(usize, Pointer)> = self.nodes.iter().enumerate().filter(|(_, node)| !node.ways.is_empty()).flat_map(|(number, node)| node.guards.iter().chain(&node.blockers).map(move |pointer| (number, pointer.clone()))).collect();
+        for (number, pointer) in pointers.into_iter().filter(|(_, pointer)| searched.contains(&pointer.from)) {
+            if let Some(here) = self.nodes.get_mut(number) {
+                here.compared.extend(pointer.pairs.iter().map(|(_, here)| here.clone()));
+            }
+            if let Some(there) = self.number(&pointer.from).and_then(|number| self.nodes.get_mut(number)) {
+                there.compared.extend(pointer.pairs.iter().map(|(there, _)| there.clone()));
+            }
+        }
     }
 
     /// What may stay and points at a row keeps that row from being deleted. Staying is catching: a row that can't be
@@ -233,7 +259,7 @@ impl Node {
                 Some(WayIn { way, identity: Some(identity.kind.clone()) })
             })
             .collect();
-        Self { collection: collection.clone(), ways, edges: Vec::new(), guards: Vec::new(), blockers: Vec::new(), pointed_at: BTreeSet::new() }
+        Self { collection: collection.clone(), ways, edges: Vec::new(), guards: Vec::new(), blockers: Vec::new(), pointed_at: BTreeSet::new(), compared: BTreeSet::new() }
     }
 
     /// The number of the way in by these fields, made if it isn't there yet. A reference shares an identity's way when
@@ -249,7 +275,7 @@ impl Node {
     /// Fields whose values a search must bring back: those of its ways (to tell whose row it is) and of its edges.
     pub fn searched_fields(&self) -> Vec<FieldName> {
         let mut fields: Vec<FieldName> = self.ways.iter().flat_map(|way| way.way.fields.iter()).cloned().collect();
-        fields.extend(self.edges.iter().flat_map(|edge| edge.fields.iter()).cloned());
+        fields.extend(self.edges.iter().flat_map(|edge| edge.fields.iter()).chain(&self.compared).cloned());
         if self.ways.len() > 1 {
             fields.extend(self.collection.primary_key.iter().cloned());
         }

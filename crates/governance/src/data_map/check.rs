@@ -196,6 +196,13 @@ impl<'a> Check<'a> {
                     "write `relation: link` at the one that doesn't mean the subject",
                 );
             }
+            if reference.relation == Relation::Detail && there.system != collection.system {
+                let message = format!(
+                    "`{}` is a detail of `{}`, but in another system, where nothing can tell whether it is somebody else's too: its rows are not searched",
+                    there.key, collection.key
+                );
+                self.say(Severity::Error, &about, message, "write `relation: same_subject` if both are always about one subject, else `link`");
+            }
             if reference.relation == Relation::Detail
                 && there.fields.iter().any(|field| field.identity.is_some())
             {
@@ -292,7 +299,8 @@ impl<'a> Check<'a> {
                 .node(&reference.to)
                 .map(|owner| owner.guards.as_slice())
                 .unwrap_or_default();
-            let carried = |field: &FieldName| reference.to_fields.contains(field);
+            let aside = self.loaded.map.collections.get(&reference.to).is_some_and(|owner| owner.system != collection.system);
+            let carried = |field: &FieldName| !aside && reference.to_fields.contains(field);
             let Some(guard) = guards
                 .iter()
                 .find(|guard| !guard.pairs.iter().all(|(_, owner)| carried(owner)))
@@ -307,7 +315,7 @@ impl<'a> Check<'a> {
                 .map(AsRef::as_ref)
                 .collect();
             let message = format!(
-                "rows of `{}` belong to rows of `{}`, which several subjects may share through `{}`; but they don't carry {}, so they would go even when the shared row stays",
+                "rows of `{}` belong to rows of `{}`, which several subjects may share through `{}`; but they don't carry {} in the same system, so they would go even when the shared row stays",
                 collection.key,
                 reference.to,
                 guard.from,

@@ -68,7 +68,7 @@ fn hash_key(p: &Privity) -> Sensitive<Vec<u8>> {
 /// Searches again and adds what is new to what was known; nothing that was known is forgotten.
 async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Result<(), Stop> {
     let seeds = batch.iter().map(|work| Ok(work.requester(p)?.seeds())).collect::<Result<Vec<_>, Stop>>()?;
-    let found = locate(p, &seeds).await?;
+    let found = locate(p, &seeds, true).await?;
     let mut plans = Vec::with_capacity(batch.len());
     for ((work, known), found) in batch.iter().zip(located).zip(found) {
         let mut all = known.clone();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::graph::Node;
 use domain::data_map::{Collection, CollectionErasure, CollectionKey, KeepReason, SystemKind};
+use domain::fate::Tally;
 use domain::plan::{Kept, Plan, PlannedCollection};
 use domain::privacy_request::RequestKind;
 use domain::traversal::Counted;
@@ -50,19 +51,24 @@ fn decide(p: &Privity, planned: &mut PlannedCollection, node: &Node, found: &Fou
         planned.kept.push(Kept { rows: counted.rows, reason });
         return;
     }
-    let shared = found.shared.get(&node.collection.key).copied().unwrap_or_default().min(counted.rows - counted.retained);
-    if let Some(rule) = node.collection.retention.as_ref().filter(|_| counted.retained > 0) {
-        planned.kept.push(Kept { rows: counted.retained, reason: rule.reason.clone() });
+    let tally = found.fates.get(&node.collection.key).copied().unwrap_or_else(|| of_itself(&node.collection, counted));
+    if let Some(rule) = node.collection.retention.as_ref().filter(|_| tally.kept > 0) {
+        planned.kept.push(Kept { rows: tally.kept, reason: rule.reason.clone() });
     }
-    if shared > 0 {
-        planned.kept.push(Kept { rows: shared, reason: belongs_to_somebody_else() });
+    if tally.attached > 0 {
+        planned.kept.push(Kept { rows: tally.attached, reason: belongs_to_what_stays(p, node, held) });
     }
-    let goes = counted.rows - counted.retained - shared;
-    if node.collection.erasure == CollectionErasure::Delete && !is_held_by_own_rows(p, node, found, held) {
-        planned.delete = goes;
-    } else {
-        planned.redact = goes;
+    if tally.shared > 0 {
+        planned.kept.push(Kept { rows: tally.shared, reason: belongs_to_somebody_else() });
     }
+    (planned.delete, planned.redact) = (tally.delete, tally.redact);
+}
+
+/// What becomes of rows that nothing points at and that point at nothing.
+fn of_itself(collection: &Collection, counted: Counted) -> Tally {
+    let goes = counted.rows - counted.retained;
+    let tally = Tally { kept: counted.retained, ..Tally::default() };
+    if collection.erasure == CollectionErasure::Delete { Tally { delete: goes, ..tally } } else { Tally { redact: goes, ..tally } }
 }
 
 /// Why the whole collection stays, if it does.
@@ -76,15 +82,11 @@ fn whole_reason(p: &Privity, collection: &Collection, held: &BTreeSet<Collection
     }
 }
 
-/// Whether rows of the subject that stay point at her rows here, so that these can be overwritten but not deleted.
-fn is_held_by_own_rows(p: &Privity, node: &Node, found: &Found, held: &BTreeSet<CollectionKey>) -> bool {
-    node.blockers.iter().any(|pointer| {
-        let counted = found.counted.get(&pointer.from).copied().unwrap_or_default();
-        let from = p.graph().node(&pointer.from);
-        let stays = from.is_some_and(|from| whole_reason(p, &from.collection, held).is_some() || from.collection.erasure == CollectionErasure::Redact);
-        let points = from.is_some_and(|from| from.collection.references.iter().any(|reference| reference.to == node.collection.key && reference.relation != domain::data_map::Relation::Link));
-        points && (counted.retained > 0 || (stays && counted.rows > 0))
-    })
+/// Why a detail of something of hers that stays, stays: for the same reason.
+fn belongs_to_what_stays(p: &Privity, node: &Node, held: &BTreeSet<CollectionKey>) -> KeepReason {
+    let pointing = node.guards.iter().filter_map(|pointer| p.graph().node(&pointer.from));
+    let mut reasons = pointing.filter_map(|from| whole_reason(p, &from.collection, held).or_else(|| from.collection.retention.as_ref().map(|rule| rule.reason.clone())));
+    reasons.next().unwrap_or_else(|| KeepReason { explanation: "another record refers to an entry that has to stay, and this is part of it".to_owned(), ..belongs_to_somebody_else() })
 }
 
 /// 1798.145: the rights of other people.

@@ -40,7 +40,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
 /// Identifiers as given and, where our systems answer, as found. An opt-out never waits for a system that is down.
 async fn identifiers(p: &Privity, requesters: &[Requester]) -> Vec<Located> {
     let seeds: Vec<_> = requesters.iter().map(Requester::seeds).collect();
-    match locate(p, &seeds).await {
+    match locate(p, &seeds, false).await {
         Ok(found) => found.into_iter().map(|found| Located { lookups: std::collections::BTreeMap::new(), identifiers: found.located.identifiers }).collect(),
         Err(error) => {
             tracing::warn!(cause = %error, "an opt-out goes on with the identifiers that were given");

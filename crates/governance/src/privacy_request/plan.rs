@@ -32,7 +32,7 @@ use crate::{Privity, Problem, letter};
 /// The task: searches all systems for a batch of subjects and makes their plans; what a rule approves goes on at once.
 pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
     let seeds = batch.iter().map(|work| Ok(work.requester(p)?.seeds())).collect::<Result<Vec<_>, Stop>>()?;
-    let found = locate(p, &seeds).await?;
+    let found = locate(p, &seeds, batch.iter().any(|work| work.stored.request.kind == RequestKind::Delete)).await?;
     let mut plans = Vec::with_capacity(batch.len());
     for (work, found) in batch.iter().zip(&found) {
         let sealed = seal_located(p, &work.key(p)?, work.id(), &found.located)?;

@@ -1,0 +1,266 @@
+//! What becomes of each row that a search found: which go, which can only be overwritten because something that stays points
+//! at them, and which stay. What stays is catching, so it is reckoned over all rows of a batch until nothing changes.
+//!
+//! Pure, and the same rules as a connector's erasure: a plan must say what will happen. Values are fingerprints here.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::data_map::graph::SearchGraph;
+use crate::data_map::{CollectionErasure, CollectionKey, FieldName};
+
+/// A fingerprint of values.
+pub type Print = [u8; 16];
+
+/// Which collections' rows point at which, by number of node.
+pub struct Links {
+    here: Vec<Vec<Link>>,
+    there: Vec<Vec<Link>>,
+}
+
+/// One end of a pointer.
+struct Link {
+    /// The pointer's number, the same at both ends.
+    pointer: usize,
+    fields: Vec<FieldName>,
+    /// Whether the row pointed at stays as it is while something points at it.
+    guards: bool,
+}
+
+impl Links {
+    /// Takes from the graph what points where.
+    pub fn new(graph: &SearchGraph) -> Self {
+        let empty = || {
+            graph
+                .nodes()
+                .iter()
+                .map(|_| Vec::new())
+                .collect::<Vec<Vec<Link>>>()
+        };
+        let mut links = Self {
+            here: empty(),
+            there: empty(),
+        };
+        let mut pointer = 0;
+        for (number, node) in graph.nodes().iter().enumerate() {
+            let guards = node.guards.iter().map(|pointer| (pointer, true));
+            for (pointed, guards) in
+                guards.chain(node.blockers.iter().map(|pointer| (pointer, false)))
+            {
+                let (there, here): (Vec<FieldName>, Vec<FieldName>) =
+                    pointed.pairs.iter().cloned().unzip();
+                let from = graph.number(&pointed.from);
+                if let (Some(end), Some(start)) = (
+                    links.here.get_mut(number),
+                    from.and_then(|from| links.there.get_mut(from)),
+                ) {
+                    end.push(Link {
+                        pointer,
+                        fields: here,
+                        guards,
+                    });
+                    start.push(Link {
+                        pointer,
+                        fields: there,
+                        guards,
+                    });
+                }
+                pointer += 1;
+            }
+        }
+        links
+    }
+
+    /// Whether rows of a node point at others or are pointed at.
+    pub fn concern(&self, node: usize) -> bool {
+        [&self.here, &self.there]
+            .into_iter()
+            .any(|links| links.get(node).is_some_and(|links| !links.is_empty()))
+    }
+
+    /// For each pointer at a node's rows the fields there.
+    pub fn here(&self, node: usize) -> impl Iterator<Item = &[FieldName]> {
+        self.here
+            .get(node)
+            .into_iter()
+            .flatten()
+            .map(|link| link.fields.as_slice())
+    }
+
+    /// For each pointer from a node's rows its fields.
+    pub fn there(&self, node: usize) -> impl Iterator<Item = &[FieldName]> {
+        self.there
+            .get(node)
+            .into_iter()
+            .flatten()
+            .map(|link| link.fields.as_slice())
+    }
+}
+
+/// Rows of a batch of subjects.
+#[derive(Default)]
+pub struct Rows(Vec<Note>);
+
+/// What is remembered of a row, or of a group of equal ones.
+pub struct Note {
+    /// Whose it is, by place in the batch.
+    pub subject: usize,
+    /// The number of its collection's node.
+    pub node: usize,
+    /// Its fingerprint.
+    pub row: Print,
+    /// How many rows.
+    pub rows: u64,
+    /// Whether a retention rule keeps it.
+    pub retained: bool,
+    /// Its values for each pointer at it, in the order of [`Links::here`].
+    pub here: Box<[Option<Print>]>,
+    /// Its values for each pointer from it, in the order of [`Links::there`].
+    pub there: Box<[Option<Print>]>,
+}
+
+impl Rows {
+    /// Remembers a row.
+    pub fn note(&mut self, note: Note) {
+        self.0.push(note);
+    }
+}
+
+/// Rows at which rows of nobody in the batch point.
+#[derive(Default)]
+pub struct Outside {
+    /// As at their detail: they are somebody else's too.
+    pub guarded: HashSet<(usize, Print)>,
+    /// In any other way: they can be overwritten, but not deleted.
+    pub blocked: HashSet<(usize, Print)>,
+}
+
+/// How many rows of one subject in one collection end how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Deleted.
+    pub delete: u64,
+    /// Overwritten.
+    pub redact: u64,
+    /// Kept by a retention rule, or because the whole collection stays.
+    pub kept: u64,
+    /// Left as they are, because they are somebody else's too.
+    pub shared: u64,
+    /// Left as they are, because they are a detail of something of hers that stays.
+    pub attached: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Delete,
+    Redact,
+    Kept,
+    Shared,
+    Attached,
+}
+
+/// Tells for each subject and each collection that [`Links::concern`], how its rows end. `stays` says of a collection
+/// whether it stays as a whole.
+pub fn tally(
+    graph: &SearchGraph,
+    links: &Links,
+    rows: &Rows,
+    outside: &Outside,
+    stays: &dyn Fn(&CollectionKey) -> bool,
+) -> HashMap<usize, BTreeMap<CollectionKey, Tally>> {
+    let mut fates: Vec<Fate> = rows
+        .0
+        .iter()
+        .map(|note| first_fate(graph, note, outside, stays))
+        .collect();
+    while spread(links, rows, &mut fates) {}
+    let mut tallies: HashMap<usize, BTreeMap<CollectionKey, Tally>> = HashMap::new();
+    for (note, fate) in rows.0.iter().zip(&fates) {
+        let Some(node) = graph.nodes().get(note.node) else {
+            continue;
+        };
+        let tally = tallies
+            .entry(note.subject)
+            .or_default()
+            .entry(node.collection.key.clone())
+            .or_default();
+        *match fate {
+            Fate::Delete => &mut tally.delete,
+            Fate::Redact => &mut tally.redact,
+            Fate::Kept => &mut tally.kept,
+            Fate::Shared => &mut tally.shared,
+            Fate::Attached => &mut tally.attached,
+        } += note.rows;
+    }
+    tallies
+}
+
+fn first_fate(
+    graph: &SearchGraph,
+    note: &Note,
+    outside: &Outside,
+    stays: &dyn Fn(&CollectionKey) -> bool,
+) -> Fate {
+    let Some(node) = graph.nodes().get(note.node) else {
+        return Fate::Kept;
+    };
+    let row = (note.node, note.row);
+    if note.retained || stays(&node.collection.key) {
+        Fate::Kept
+    } else if outside.guarded.contains(&row) {
+        Fate::Shared
+    } else if node.collection.erasure == CollectionErasure::Redact || outside.blocked.contains(&row)
+    {
+        Fate::Redact
+    } else {
+        Fate::Delete
+    }
+}
+
+/// Lets what stays keep what it points at; whether that changed anything.
+fn spread(links: &Links, rows: &Rows, fates: &mut [Fate]) -> bool {
+    let mut staying: HashSet<(usize, Print)> = HashSet::new();
+    for (note, _) in rows
+        .0
+        .iter()
+        .zip(fates.iter())
+        .filter(|(_, fate)| **fate != Fate::Delete)
+    {
+        let ends = links
+            .there
+            .get(note.node)
+            .into_iter()
+            .flatten()
+            .zip(&note.there);
+        staying.extend(ends.filter_map(|(link, print)| Some((link.pointer, (*print)?))));
+    }
+    let mut changed = false;
+    for (note, fate) in rows
+        .0
+        .iter()
+        .zip(fates.iter_mut())
+        .filter(|(_, fate)| matches!(fate, Fate::Delete | Fate::Redact))
+    {
+        let ends = links
+            .here
+            .get(note.node)
+            .into_iter()
+            .flatten()
+            .zip(&note.here);
+        for (link, _) in ends.filter(|(link, print)| {
+            print.is_some_and(|print| staying.contains(&(link.pointer, print)))
+        }) {
+            let kept = if link.guards {
+                Fate::Attached
+            } else {
+                Fate::Redact
+            };
+            changed |= *fate != kept && *fate != Fate::Attached;
+            *fate = if *fate == Fate::Attached {
+                Fate::Attached
+            } else {
+                kept
+            };
+        }
+    }
+    changed
+}
