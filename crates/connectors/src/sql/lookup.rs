@@ -82,7 +82,8 @@ fn fit_tuple(dialect: Dialect, columns: &[(&Column, Comparison)], tuple: &Tuple)
             };
             // SQLite's columns take any value, whatever their type says.
             if dialect == Dialect::Sqlite && column.class != Class::Bytes {
-                (!text.contains('\0')).then_some(text)
+                let fits = !text.contains('\0') && !is_number_in_disguise(column.class, &text);
+                fits.then_some(text)
             } else {
                 fit_text(column.class, text)
             }
@@ -107,6 +108,11 @@ fn fit_text(class: Class, text: String) -> Option<String> {
         Class::Bytes => super::cell::from_base64(&text).is_some(),
     };
     holds.then_some(text)
+}
+
+/// `1e0` in a column of numbers would be read by SQLite as 1, which is another value's text.
+fn is_number_in_disguise(class: Class, text: &str) -> bool {
+    matches!(class, Class::Integer(..) | Class::Decimal | Class::Float) && !is_number(text) && text.trim().parse::<f64>().is_ok()
 }
 
 fn is_number(text: &str) -> bool {
