@@ -98,16 +98,21 @@ where
     let is_good = conclude(&teller, started);
     if !options.play_only {
         show_links(&teller, &business, &base, key.expose(), &links);
-        tokio::select! {
-            () = interrupted() => {}
-            ended = &mut server.0 => return Err(stopped(ended)),
-        }
+        stay(&mut server).await?;
     }
     Ok(if is_good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Stays up until somebody ends it.
+async fn stay(server: &mut AbortOnDrop) -> anyhow::Result<()> {
+    tokio::select! {
+        () = interrupted() => Ok(()),
+        ended = &mut server.0 => Err(stopped(ended)),
+    }
 }
 
 /// Ctrl-C, or the request to end that a service manager sends: then everything is cleaned up.

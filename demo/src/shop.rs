@@ -274,79 +274,98 @@ impl Shop<'_> {
 
     fn beside_orders(&mut self, customer: &Customer) -> anyhow::Result<()> {
         let always = customer.number == MAYA;
-        let number = customer.number;
         if always || self.random.happens(60) {
-            let card = card_number(number);
-            let expires = format!(
-                "{:02}/{:02}",
-                1 + self.random.below(12),
-                27 + self.random.below(5)
-            );
-            add(
-                self.tx,
-                "INSERT INTO payment_card (customer_id, card_number, holder, expires) VALUES (?1, ?2, ?3, ?4)",
-                params![number, card, customer.full_name(), expires],
-            )?;
+            self.card(customer)?;
         }
         if always || self.random.happens(25) {
-            let (product, stars) = (1 + self.random.below(24), 1 + self.random.below(5));
-            let words = self.random.pick(&[
-                "Rises like a dream.",
-                "Arrived with a torn bag, <b>twice</b>.",
-                "=SUM(1+1) stars if I could",
-                "Good, but the \"organic\" label isn't.",
-                "最高です",
-                "Очень вкусно",
-            ]);
-            let written_on = days_before(self.today, self.random.below(900)).to_string();
-            add(
-                self.tx,
-                "INSERT INTO review (customer_id, product_id, stars, words, signed, written_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    number,
-                    product,
-                    stars,
-                    words,
-                    customer.full_name(),
-                    written_on
-                ],
-            )?;
+            self.review(customer)?;
         }
         if always || self.random.happens(70) {
-            let ip = format!("198.51.{}.{}", 100 + number / 250 % 100, number % 250);
-            let seen = format!(
-                "{}T{:02}:{:02}:00Z",
-                days_before(self.today, self.random.below(300)),
-                self.random.below(24),
-                self.random.below(60)
-            );
-            add(
-                self.tx,
-                "INSERT INTO login (customer_id, password_hash, last_ip, last_seen) VALUES (?1, ?2, ?3, ?4)",
-                params![
-                    number,
-                    format!("$argon2id$v=19$demo${number:08x}"),
-                    ip,
-                    seen
-                ],
-            )?;
+            self.login(customer.number)?;
         }
         if always || self.random.happens(40) {
-            // People type their address in many ways.
-            let email = if number.is_multiple_of(3) || always {
-                customer.email.to_uppercase()
-            } else {
-                customer.email.clone()
-            };
-            add(
-                self.tx,
-                "INSERT INTO newsletter VALUES (?1, ?2, ?3)",
-                params![email, customer.since.to_string(), "recipes, offers"],
-            )?;
+            self.newsletter(customer)?;
         }
         Ok(())
     }
+
+    fn card(&mut self, customer: &Customer) -> anyhow::Result<()> {
+        let expires = format!(
+            "{:02}/{:02}",
+            1 + self.random.below(12),
+            27 + self.random.below(5)
+        );
+        let sql = "INSERT INTO payment_card (customer_id, card_number, holder, expires) VALUES (?1, ?2, ?3, ?4)";
+        add(
+            self.tx,
+            sql,
+            params![
+                customer.number,
+                card_number(customer.number),
+                customer.full_name(),
+                expires
+            ],
+        )
+    }
+
+    fn review(&mut self, customer: &Customer) -> anyhow::Result<()> {
+        let (product, stars) = (1 + self.random.below(24), 1 + self.random.below(5));
+        let words = self.random.pick(&REVIEWS);
+        let written_on = days_before(self.today, self.random.below(900)).to_string();
+        let sql = "INSERT INTO review (customer_id, product_id, stars, words, signed, written_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        add(
+            self.tx,
+            sql,
+            params![
+                customer.number,
+                product,
+                stars,
+                words,
+                customer.full_name(),
+                written_on
+            ],
+        )
+    }
+
+    fn login(&mut self, number: u32) -> anyhow::Result<()> {
+        let ip = format!("198.51.{}.{}", 100 + number / 250 % 100, number % 250);
+        let day = days_before(self.today, self.random.below(300));
+        let seen = format!(
+            "{day}T{:02}:{:02}:00Z",
+            self.random.below(24),
+            self.random.below(60)
+        );
+        let hash = format!("$argon2id$v=19$demo${number:08x}");
+        let sql = "INSERT INTO login (customer_id, password_hash, last_ip, last_seen) VALUES (?1, ?2, ?3, ?4)";
+        add(self.tx, sql, params![number, hash, ip, seen])
+    }
+
+    fn newsletter(&self, customer: &Customer) -> anyhow::Result<()> {
+        // People type their address in many ways.
+        let is_shouted = customer.number == MAYA || customer.number.is_multiple_of(3);
+        let email = if is_shouted {
+            customer.email.to_uppercase()
+        } else {
+            customer.email.clone()
+        };
+        let sql = "INSERT INTO newsletter VALUES (?1, ?2, ?3)";
+        add(
+            self.tx,
+            sql,
+            params![email, customer.since.to_string(), "recipes, offers"],
+        )
+    }
 }
+
+/// Some that a page must not take for anything but text.
+const REVIEWS: [&str; 6] = [
+    "Rises like a dream.",
+    "Arrived with a torn bag, <b>twice</b>.",
+    "=SUM(1+1) stars if I could",
+    "Good, but the \"organic\" label isn't.",
+    "最高です",
+    "Очень вкусно",
+];
 
 /// A card number that no bank gives out but that passes the check of its last digit (ISO/IEC 7812-1).
 pub fn card_number(customer: u32) -> String {

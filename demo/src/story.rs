@@ -164,13 +164,18 @@ impl Story<'_> {
         }
     }
 
+    /// Something to look at afterwards.
+    fn keep(&mut self, name: &str, what: &str) {
+        self.links.push((name.to_owned(), what.to_owned()));
+    }
+
     fn keep_link(&mut self, name: &str, path: &str) {
         let address = if path.starts_with('/') {
             format!("{}{path}", self.base)
         } else {
             path.to_owned()
         };
-        self.links.push((name.to_owned(), address));
+        self.keep(name, &address);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Before, Story};
 use crate::claim::{counts, holds_any};
+use crate::help_desk::MAYA_AT_WORK;
 use crate::shop::card_number;
 use crate::teller::{same, that};
 use crate::visitor::Package;
@@ -67,6 +68,19 @@ impl Story<'_> {
             .iter()
             .map(|(name, rows)| (name.clone(), rows.len() as u64))
             .collect();
+        self.show_counts(&given);
+        self.teller.claim("It has every row about her that the databases have, counted there by hand, and no other", same(&given, &counts(&before.rows)));
+        let card = rows
+            .get("shop.payment_card")
+            .and_then(|rows| rows.first())
+            .and_then(|row| row.get("card_number"))
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        self.check_what_is_withheld(&package.text(), card);
+        Ok(())
+    }
+
+    fn show_counts(&self, given: &BTreeMap<String, u64>) {
         for system in ["shop", "crm", "help_desk"] {
             let of_system: Vec<String> = given
                 .iter()
@@ -87,14 +101,9 @@ impl Story<'_> {
                 of_system.join(", ")
             ));
         }
-        self.teller.claim("It has every row about her that the databases have, counted there by hand, and no other", same(&given, &counts(&before.rows)));
-        let text = package.text();
-        let card = rows
-            .get("shop.payment_card")
-            .and_then(|rows| rows.first())
-            .and_then(|row| row.get("card_number"))
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default();
+    }
+
+    fn check_what_is_withheld(&mut self, text: &str, card: &str) {
         let is_described = !card.is_empty()
             && !card.contains("4000")
             && !text.contains(&card_number(self.business.maya.number));
@@ -117,13 +126,12 @@ impl Story<'_> {
         ];
         self.teller.claim(
             "Her husband, who lives at the same address, is not in it",
-            that(!holds_any(&text, &theirs), "nothing of his in the file"),
+            that(!holds_any(text, &theirs), "nothing of his in the file"),
         );
-        let found_at_work = holds_any(&text, &[crate::help_desk::MAYA_AT_WORK.to_owned()]);
+        let found_at_work = holds_any(text, &[MAYA_AT_WORK.to_owned()]);
         self.teller.claim(
             "The letter that she once wrote from work is in it, found by her customer number",
             that(found_at_work, "her ticket from work"),
         );
-        Ok(())
     }
 }

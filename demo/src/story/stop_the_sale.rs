@@ -2,6 +2,7 @@
 
 use domain::privacy_request::RequestState;
 use domain::recipient::VerificationLevel;
+use governance::view::Tracker;
 
 use super::Story;
 use crate::claim::Witness;
@@ -37,6 +38,22 @@ impl Story<'_> {
             "The privacy request is fulfilled",
             same(&seen.state, &RequestState::Fulfilled),
         );
+        self.check_buyer(witness, &seen).await?;
+        self.mail(mails, &email, "We no longer sell or share your data")
+            .await?;
+        self.teller
+            .say("A mail tells her that it took effect, and who was told.");
+        let forged = maya
+            .fill("/callbacks/sweet_leads", &[("data", "done")])
+            .await?;
+        self.teller.claim(
+            "Somebody who answers in Sweet Leads’ name without its key is turned away, and the log warns",
+            same(&forged.status, &401),
+        );
+        Ok(())
+    }
+
+    async fn check_buyer(&mut self, witness: &Witness<'_>, seen: &Tracker) -> anyhow::Result<()> {
         let told: Vec<&str> = seen
             .recipients
             .iter()
@@ -48,7 +65,7 @@ impl Story<'_> {
             "Its answer came with a signature, which was verified",
             same(&level, &Some(VerificationLevel::Signed)),
         );
-        let hers = witness.leads_of(&email).await?;
+        let hers = witness.leads_of(&self.business.maya.email).await?;
         self.teller.claim(
             "In Sweet Leads’ own list she may no longer be sold",
             that(
@@ -63,17 +80,6 @@ impl Story<'_> {
                 his.len() == 1 && his.iter().all(|lead| lead.may_sell),
                 "one lead that may be sold",
             ),
-        );
-        self.mail(mails, &email, "We no longer sell or share your data")
-            .await?;
-        self.teller
-            .say("A mail tells her that it took effect, and who was told.");
-        let forged = maya
-            .fill("/callbacks/sweet_leads", &[("data", "done")])
-            .await?;
-        self.teller.claim(
-            "Somebody who answers in Sweet Leads’ name without its key is turned away",
-            same(&forged.status, &401),
         );
         Ok(())
     }
