@@ -1,5 +1,7 @@
 //! The use cases as a whole, on real databases.
 
+mod crash;
+mod crash_faults;
 mod data_map;
 mod data_map_check;
 mod data_map_fides;

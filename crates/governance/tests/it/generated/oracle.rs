@@ -1,0 +1,173 @@
+//! An independent opinion, by going over all rows again and again: whose each row is, and what an erasure must do to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::data_map::Relation;
+
+use super::model::{Model, Reference, email};
+use super::spec::ErasureSpec;
+
+/// A row: table and place.
+pub(crate) type At = (usize, usize);
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fate {
+    Deleted,
+    /// Stays, its personal fields overwritten.
+    Redacted,
+    /// Stays, since a rule or the map says so; overwritten only where a field says so.
+    Kept,
+    /// Stays as it is, since it is a detail of something that stays.
+    Shared,
+}
+
+/// A subject's rows.
+pub(crate) fn rows_of(model: &Model, subject: usize) -> BTreeSet<At> {
+    let mut found = BTreeSet::new();
+    let wanted = email(subject).to_lowercase();
+    for (number, table) in model.tables.iter().enumerate() {
+        for (field, _) in table
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field.identity)
+        {
+            found.extend(
+                (0..table.rows.len())
+                    .filter(|place| {
+                        table.rows[*place][field]
+                            .as_ref()
+                            .is_some_and(|value| value.to_lowercase() == wanted)
+                    })
+                    .map(|place| (number, place)),
+            );
+        }
+    }
+    loop {
+        let before = found.len();
+        for (from, table) in model.tables.iter().enumerate() {
+            for reference in &table.references {
+                for (pointing, pointed) in pairs(model, from, reference) {
+                    let down = matches!(
+                        reference.relation,
+                        Relation::OwnedBy | Relation::SameSubject
+                    ) && found.contains(&pointed);
+                    let up = matches!(reference.relation, Relation::Detail | Relation::SameSubject)
+                        && found.contains(&pointing);
+                    if down || up {
+                        found.extend(
+                            [pointing, pointed]
+                                .into_iter()
+                                .filter(|at| (down && *at == pointing) || (up && *at == pointed)),
+                        );
+                    }
+                }
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Which row points at which by a reference.
+fn pairs(model: &Model, from: usize, reference: &Reference) -> Vec<(At, At)> {
+    let (here, there) = (&model.tables[from], &model.tables[reference.to]);
+    let mut pairs = Vec::new();
+    for (place, row) in here.rows.iter().enumerate() {
+        let value: Option<Vec<&String>> = reference
+            .fields
+            .iter()
+            .map(|field| row[*field].as_ref())
+            .collect();
+        let Some(value) = value else { continue };
+        let matches = |target: &[Option<String>]| {
+            reference
+                .to_fields
+                .iter()
+                .zip(&value)
+                .all(|(field, value)| target[*field].as_ref() == Some(*value))
+        };
+        pairs.extend(
+            there
+                .rows
+                .iter()
+                .enumerate()
+                .filter(|(_, target)| matches(target))
+                .map(|(target, _)| ((from, place), (reference.to, target))),
+        );
+    }
+    pairs
+}
+
+/// What becomes of the rows of subjects who are forgotten together.
+pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
+    let hers: BTreeSet<At> = forgotten
+        .iter()
+        .flat_map(|subject| rows_of(model, *subject))
+        .collect();
+    let mut fates: BTreeMap<At, Fate> = hers.iter().map(|at| (*at, own_fate(model, *at))).collect();
+    let pointers: Vec<(At, At, Relation)> = model
+        .tables
+        .iter()
+        .enumerate()
+        .flat_map(|(from, table)| {
+            table
+                .references
+                .iter()
+                .filter(|reference| model.tables[reference.to].system == table.system)
+                .flat_map(move |reference| {
+                    pairs(model, from, reference)
+                        .into_iter()
+                        .map(|(pointing, pointed)| (pointing, pointed, reference.relation))
+                })
+        })
+        .collect();
+    // Details of something that stays, and what belongs to such.
+    let mut guarded: BTreeSet<At> = BTreeSet::new();
+    loop {
+        let before = (fates.clone(), guarded.len());
+        for (pointing, pointed, relation) in &pointers {
+            let stays = fates
+                .get(pointing)
+                .is_none_or(|fate| *fate != Fate::Deleted)
+                && pointing != pointed;
+            if stays && *relation == Relation::Detail {
+                guarded.insert(*pointed);
+            }
+            if *relation == Relation::OwnedBy && guarded.contains(pointed) {
+                guarded.insert(*pointing);
+            }
+            if stays && fates.get(pointed) == Some(&Fate::Deleted) {
+                fates.insert(*pointed, Fate::Redacted);
+            }
+        }
+        for (at, fate) in &mut fates {
+            if guarded.contains(at) && matches!(fate, Fate::Deleted | Fate::Redacted) {
+                *fate = Fate::Shared;
+            }
+        }
+        if (fates.clone(), guarded.len()) == before {
+            return fates;
+        }
+    }
+}
+
+fn own_fate(model: &Model, (table, place): At) -> Fate {
+    let table = &model.tables[table];
+    match table.erasure {
+        ErasureSpec::Delete => Fate::Deleted,
+        ErasureSpec::Redact => Fate::Redacted,
+        ErasureSpec::Keep => Fate::Kept,
+        // A row without a date stays.
+        ErasureSpec::Retain
+            if table.rows[place][table.since.unwrap()]
+                .as_deref()
+                .is_none_or(|day| day >= "2019-11-02") =>
+        {
+            Fate::Kept
+        }
+        ErasureSpec::Retain => Fate::Deleted,
+    }
+}
