@@ -138,8 +138,7 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// A database or the help desk does not answer.
     pub async fn fingerprint(&self) -> anyhow::Result<Fingerprint> {
-        let mut all = fingerprint_of("shop", &self.business.shop)?;
-        all.extend(fingerprint_of("crm", &self.business.crm)?);
+        let mut all = self.in_both(fingerprint_of).await?;
         let tickets = self
             .tickets()
             .await?
@@ -160,8 +159,10 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// A database or the help desk does not answer.
     pub async fn traces(&self, texts: &[String]) -> anyhow::Result<BTreeMap<String, u64>> {
-        let mut found = traces_in("shop", &self.business.shop, texts)?;
-        found.extend(traces_in("crm", &self.business.crm, texts)?);
+        let wanted = texts.to_vec();
+        let mut found = self
+            .in_both(move |dataset, path| traces_in(dataset, path, &wanted))
+            .await?;
         let tickets = self
             .tickets()
             .await?
@@ -211,6 +212,20 @@ impl<'a> Witness<'a> {
             .error_for_status()?
             .json()
             .await?)
+    }
+
+    /// Reads both databases at once, on threads that may block.
+    async fn in_both<T: Send + 'static>(
+        &self,
+        read: impl Fn(&str, &Path) -> anyhow::Result<BTreeMap<String, T>> + Clone + Send + 'static,
+    ) -> anyhow::Result<BTreeMap<String, T>> {
+        let (shop, crm) = (self.business.shop.clone(), self.business.crm.clone());
+        let read_too = read.clone();
+        let shop = tokio::task::spawn_blocking(move || read("shop", &shop));
+        let crm = tokio::task::spawn_blocking(move || read_too("crm", &crm));
+        let mut all = shop.await??;
+        all.extend(crm.await??);
+        Ok(all)
     }
 
     async fn tickets(&self) -> anyhow::Result<Vec<Ticket>> {

@@ -60,6 +60,8 @@ where
 {
     let started = Instant::now();
     let mut teller = Teller::new();
+    // From the first moment on, so that whoever ends it early finds nothing left behind.
+    let mut interrupted = tokio::spawn(interrupted());
     let (dir, _temporary) = folder(options.dir.as_deref())?;
     let clock = governance::system_clock();
     let business = start_business(&dir, CUSTOMERS, Arc::new(move || clock.now())).await?;
@@ -88,7 +90,7 @@ where
     };
     let played = tokio::select! {
         played = story.play() => played,
-        () = interrupted() => return Ok(ExitCode::FAILURE),
+        _ = &mut interrupted => return Ok(ExitCode::FAILURE),
         ended = &mut server.0 => Err(stopped(ended)),
     };
     let links = story.links;
@@ -98,7 +100,7 @@ where
     let is_good = conclude(&teller, started);
     if !options.play_only {
         show_links(&teller, &business, &base, key.expose(), &links);
-        stay(&mut server).await?;
+        stay(&mut interrupted, &mut server).await?;
     }
     Ok(if is_good {
         ExitCode::SUCCESS
@@ -108,9 +110,12 @@ where
 }
 
 /// Stays up until somebody ends it.
-async fn stay(server: &mut AbortOnDrop) -> anyhow::Result<()> {
+async fn stay(
+    interrupted: &mut tokio::task::JoinHandle<()>,
+    server: &mut AbortOnDrop,
+) -> anyhow::Result<()> {
     tokio::select! {
-        () = interrupted() => Ok(()),
+        _ = interrupted => Ok(()),
         ended = &mut server.0 => Err(stopped(ended)),
     }
 }

@@ -50,7 +50,10 @@ impl Visitor {
     /// No client can be made.
     pub(crate) fn new(base: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            client: Client::builder().redirect(Policy::none()).build()?,
+            client: Client::builder()
+                .redirect(Policy::none())
+                .timeout(std::time::Duration::from_secs(30))
+                .build()?,
             base: base.to_owned(),
             cookie: None,
         })

@@ -1,6 +1,7 @@
 //! The demo's business without Privity: that it is the same every time, holds together, and that its servers do what real ones do.
 
 mod data_map;
+mod ends;
 mod invented;
 mod mail;
 mod vendors;
