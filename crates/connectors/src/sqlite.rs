@@ -265,6 +265,9 @@ impl Shared {
             rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error.code), msg.clone()),
             _ => (None, "a value of an unexpected type came back".to_owned()),
         };
+        // A trigger's words are its author's, and may quote the row.
+        let trigger = matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER);
+        let words = if trigger { "a trigger forbids it; look into the database's schema at what it asks for".to_owned() } else { words };
         let drift = ["no such table", "no such column", "has no column named"]
             .iter()
             .any(|sign| words.contains(sign));
