@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::data_map::graph::SearchGraph;
 use crate::data_map::{CollectionErasure, CollectionKey, FieldName};
+use crate::plan::{Redaction, redactions};
 
 /// A fingerprint of values.
 pub type Print = [u8; 16];
@@ -24,6 +25,8 @@ struct Link {
     fields: Vec<FieldName>,
     /// Whether the row pointed at stays as it is while something points at it.
     guards: bool,
+    /// Whether the pointing row no longer points once it is overwritten.
+    lets_go: bool,
 }
 
 impl Links {
@@ -53,15 +56,18 @@ impl Links {
                     links.here.get_mut(number),
                     from.and_then(|from| links.there.get_mut(from)),
                 ) {
+                    let lets_go = from.is_some_and(|from| empties(graph, from, &there));
                     end.push(Link {
                         pointer,
                         fields: here,
                         guards,
+                        lets_go,
                     });
                     start.push(Link {
                         pointer,
                         fields: there,
                         guards,
+                        lets_go,
                     });
                 }
                 pointer += 1;
@@ -94,6 +100,16 @@ impl Links {
             .flatten()
             .map(|link| link.fields.as_slice())
     }
+}
+
+/// Whether overwriting a row of this node empties one of these fields.
+fn empties(graph: &SearchGraph, node: usize, fields: &[FieldName]) -> bool {
+    let Some(node) = graph.nodes().get(node) else {
+        return false;
+    };
+    redactions(&node.collection, &node.pointed_at)
+        .iter()
+        .any(|(field, redaction)| *redaction == Redaction::Null && fields.contains(field))
 }
 
 /// Rows of a batch of subjects.
@@ -219,7 +235,7 @@ fn first_fate(
 /// Lets what stays keep what it points at; whether that changed anything.
 fn spread(links: &Links, rows: &Rows, fates: &mut [Fate]) -> bool {
     let mut staying: HashSet<(usize, Print)> = HashSet::new();
-    for (note, _) in rows
+    for (note, fate) in rows
         .0
         .iter()
         .zip(fates.iter())
@@ -230,7 +246,8 @@ fn spread(links: &Links, rows: &Rows, fates: &mut [Fate]) -> bool {
             .get(note.node)
             .into_iter()
             .flatten()
-            .zip(&note.there);
+            .zip(&note.there)
+            .filter(|(link, _)| *fate != Fate::Redact || !link.lets_go);
         staying.extend(ends.filter_map(|(link, print)| Some((link.pointer, (*print)?))));
     }
     let mut changed = false;

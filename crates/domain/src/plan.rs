@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data_map::graph::Pointer;
-use crate::data_map::{Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, KeepReason, SystemKey, ValueKind};
+use crate::data_map::{Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, KeepReason, Relation, SystemKey, ValueKind};
 use crate::row::Tuple;
 use crate::sensitive::Sensitive;
 
@@ -219,11 +219,21 @@ fn redaction(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &
         Some(FieldErasure::Null) => Some(Redaction::Null),
         Some(FieldErasure::Redact) => Some(Redaction::Fixed(blank(field))),
         Some(FieldErasure::Hash) => Some(Redaction::Hash(field.max_length.unwrap_or(39))),
+        None if lets_go(collection, pointed_at, field) => Some(Redaction::Null),
         None if !field.is_personal() || is_key(collection, pointed_at, field) => None,
         None if field.nullable => Some(Redaction::Null),
         None if field.unique && field.kind == ValueKind::Text => Some(Redaction::Hash(field.max_length.unwrap_or(39))),
         None => Some(Redaction::Fixed(blank(field))),
     }
+}
+
+/// Whether the field only leads to a detail of the row, such as a customer's address. A row that is overwritten lets go of its
+/// details: a record that says nothing must not keep her address alive.
+fn lets_go(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> bool {
+    let mut references = collection.references.iter().filter(|reference| reference.fields.contains(&field.name)).peekable();
+    let leads_somewhere = references.peek().is_some();
+    let only_to_details = references.all(|reference| reference.relation == Relation::Detail);
+    field.nullable && leads_somewhere && only_to_details && !collection.primary_key.contains(&field.name) && !pointed_at.contains(&field.name)
 }
 
 fn is_key(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> bool {

@@ -120,6 +120,12 @@ impl SearchGraph {
                     pointers.push(number);
                 }
             }
+            // Whether a row is somebody else's too is told by what still points, so what points goes first.
+            let guards = self.nodes.get(number).map_or(&[][..], |node| &node.guards);
+            let guarding: Vec<usize> = guards.iter().filter_map(|guard| self.number(&guard.from)).filter(|from| *from != number).collect();
+            if let Some(pointers) = pointed_at_by.get_mut(&number) {
+                pointers.extend(guarding);
+            }
         }
         strongly_connected(&pointed_at_by)
             .into_iter()

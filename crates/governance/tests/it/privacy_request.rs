@@ -224,3 +224,16 @@ async fn an_extension_is_told_in_time_once_and_never_for_an_opt_out() {
     let opt_out = house.ask(RequestKind::OptOutSaleShare, "maya@example.org").await;
     assert!(plan::extend(&house.p, opt_out.id, operator, "slow".to_owned()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_record_that_says_nothing_does_not_keep_an_address_alive() {
+    let house = House::with("approval: {automatic: [delete]}").await;
+    // Nobody else lives there any more.
+    sql(&house.shop(), "UPDATE customer SET address_id=NULL WHERE customer_id=2");
+    let received = house.ask_verified(RequestKind::Delete, "maya@example.org").await;
+    let plan = console::detail(&house.p, received.id).await.unwrap().plan.unwrap();
+    let address = plan.collections.iter().find(|collection| collection.collection == "shop.address".into()).unwrap();
+    assert_eq!((address.rows, address.delete, address.kept.len()), (1, 1, 0), "the plan says so");
+    assert_eq!(sql(&house.shop(), "SELECT count(*) FROM address WHERE address_id=1"), "0");
+    assert_eq!(sql(&house.shop(), "SELECT name, address_id FROM customer WHERE customer_id=1"), "[erased]|");
+}

@@ -133,13 +133,16 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
                 .get(pointing)
                 .is_none_or(|fate| *fate != Fate::Deleted)
                 && pointing != pointed;
-            if stays && *relation == Relation::Detail {
+            // A row that is overwritten lets go of its details.
+            let holds = stays && fates.get(pointing) != Some(&Fate::Redacted);
+            if holds && *relation == Relation::Detail {
                 guarded.insert(*pointed);
             }
             if *relation == Relation::OwnedBy && guarded.contains(pointed) {
                 guarded.insert(*pointing);
             }
-            if stays && fates.get(pointed) == Some(&Fate::Deleted) {
+            let holds = if *relation == Relation::Detail { holds } else { stays };
+            if holds && fates.get(pointed) == Some(&Fate::Deleted) {
                 fates.insert(*pointed, Fate::Redacted);
             }
         }
