@@ -20,18 +20,18 @@ use crate::house::{House, sql};
 use crate::real_data::folder;
 
 /// A real database, and the statements that say what is a customer's: hers alone, and how many rows there are in all.
-struct Case {
-    name: &'static str,
-    emails: [&'static str; 3],
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) emails: [&'static str; 3],
     /// Values that must be in her copy and nowhere after her deletion.
-    hers: &'static str,
+    pub(crate) hers: &'static str,
     /// Tables whose rows must not change at all.
-    untouched: &'static [&'static str],
+    pub(crate) untouched: &'static [&'static str],
     /// Rows that go with each of the three, by hand-written SQL.
-    rows: &'static str,
+    pub(crate) rows: &'static str,
 }
 
-const CHINOOK: Case = Case {
+pub(crate) const CHINOOK: Case = Case {
     name: "chinook",
     emails: ["luisg@embraer.com.br", "leonekohler@surfeu.de", "puja_srivastava@yahoo.in"],
     hers: "SELECT Email FROM Customer WHERE Email='{email}' UNION SELECT Phone FROM Customer WHERE Email='{email}' UNION SELECT Address FROM Customer WHERE Email='{email}'",
@@ -41,16 +41,16 @@ const CHINOOK: Case = Case {
 
 const WHO: &str = "(SELECT business_entity_id FROM email_address WHERE email_address='{email}')";
 
-const ADVENTUREWORKS: Case = Case {
+pub(crate) const ADVENTUREWORKS: Case = Case {
     name: "adventureworks",
-    // Chosen by the database itself, see `three_customers`.
+    // Chosen by the database itself, see `three_persons`.
     emails: ["", "", ""],
     hers: "SELECT email_address FROM email_address WHERE business_entity_id IN WHO UNION SELECT password_hash FROM password WHERE business_entity_id IN WHO UNION SELECT account_number FROM customer WHERE person_id IN WHO",
     untouched: &["employee", "store", "sales_person", "address_type", "state_province", "country_region", "sales_territory", "contact_type", "phone_number_type"],
     rows: "SELECT (SELECT count(*) FROM email_address WHERE business_entity_id IN WHO)+(SELECT count(*) FROM business_entity WHERE business_entity_id IN WHO)+(SELECT count(*) FROM person_phone WHERE business_entity_id IN WHO)+(SELECT count(*) FROM password WHERE business_entity_id IN WHO)+(SELECT count(*) FROM business_entity_address WHERE business_entity_id IN WHO)+(SELECT count(*) FROM address WHERE address_id IN (SELECT address_id FROM business_entity_address WHERE business_entity_id IN WHO))+(SELECT count(*) FROM person_credit_card WHERE business_entity_id IN WHO)+(SELECT count(*) FROM credit_card WHERE credit_card_id IN (SELECT credit_card_id FROM person_credit_card WHERE business_entity_id IN WHO))+(SELECT count(*) FROM customer WHERE person_id IN WHO)+(SELECT count(*) FROM business_entity_contact WHERE person_id IN WHO)",
 };
 
-fn fill(statement: &str, email: &str) -> String {
+pub(crate) fn fill(statement: &str, email: &str) -> String {
     statement.replace("WHO", WHO).replace("{email}", &email.replace('\'', "''"))
 }
 
@@ -74,7 +74,7 @@ async fn describe(name: &str, file: &Path) -> String {
     suggest(&description, &DescribedSystem { key: name.into(), kind: SystemKind::Sqlite, reached_by: file.display().to_string() }, &Words::new())
 }
 
-async fn answer(house: &House, operator: OperatorId, kind: RequestKind, email: &str) -> (RequestId, Sensitive<String>) {
+pub(crate) async fn answer(house: &House, operator: OperatorId, kind: RequestKind, email: &str) -> (RequestId, Sensitive<String>) {
     let intake = Intake::Identified {
         kind,
         law: None,
@@ -129,7 +129,7 @@ fn places(file: &Path, values: &[String]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-async fn unpacked(house: &House, tracker: &Sensitive<String>) -> String {
+pub(crate) async fn unpacked(house: &House, tracker: &Sensitive<String>) -> String {
     let mut bytes = Vec::new();
     access::fetch(&house.p, tracker).await.unwrap_or_else(|problem| panic!("{problem}")).file.read_to_end(&mut bytes).await.unwrap();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
@@ -166,16 +166,20 @@ async fn three_persons_of_the_bicycle_maker_get_their_copy_and_are_forgotten() {
     let operator = governance::operator::add(&house.p, "Robin").await.unwrap().0;
     let file = house.dir.path().join("adventureworks.sqlite");
     let before = counts(&file, ADVENTUREWORKS.untouched);
-    // A customer with a card, one who is also a store's contact, and one of the newest.
-    let emails = [
-        "SELECT email_address FROM email_address JOIN person_credit_card USING(business_entity_id) JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY 1 LIMIT 1",
-        "SELECT email_address FROM email_address JOIN business_entity_contact ON business_entity_contact.person_id=email_address.business_entity_id JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY 1 DESC LIMIT 1",
-        "SELECT email_address FROM email_address JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY email_address.business_entity_id DESC LIMIT 1",
-    ]
-    .map(|statement| sql(&file, statement));
+    let emails = three_persons(&file);
     for email in &emails {
         know_and_delete(&ADVENTUREWORKS, &house, email, operator).await;
     }
     assert_eq!(counts(&file, ADVENTUREWORKS.untouched), before);
     assert_eq!(sql(&file, "SELECT count(*) FROM email_address"), "19969");
+}
+
+/// A customer with a card, one who is also a store's contact, and one of the newest.
+pub(crate) fn three_persons(file: &Path) -> [String; 3] {
+    [
+        "SELECT email_address FROM email_address JOIN person_credit_card USING(business_entity_id) JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY 1 LIMIT 1",
+        "SELECT email_address FROM email_address JOIN business_entity_contact ON business_entity_contact.person_id=email_address.business_entity_id JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY 1 DESC LIMIT 1",
+        "SELECT email_address FROM email_address JOIN customer ON customer.person_id=email_address.business_entity_id ORDER BY email_address.business_entity_id DESC LIMIT 1",
+    ]
+    .map(|statement| sql(file, statement))
 }
