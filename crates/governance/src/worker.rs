@@ -205,11 +205,20 @@ async fn run_kind(p: &Privity, kind: TaskKind, owner: &str) -> Result<u64, Probl
     }
     // One odd privacy request must not hold up the others: each gets its own attempt.
     for one in &batch {
+        if !is_still_ours(p, one).await? {
+            continue;
+        }
         if let Err(stop) = leased(p, std::slice::from_ref(one), owner, work(p, kind, std::slice::from_ref(one), owner)).await {
             settle(p, one, owner, &stop).await?;
         }
     }
     Ok(count)
+}
+
+/// Letters and outreach end one by one: what was done before a batch stopped must not be done again.
+async fn is_still_ours(p: &Privity, work: &Work) -> Result<bool, Problem> {
+    let id = work.task.id;
+    p.read("look whether a task is open", move |tx| Ok(storage::task::get(tx, id)?.is_some_and(|task| task.state == domain::task::TaskState::Leased))).await
 }
 
 async fn work(p: &Privity, kind: TaskKind, batch: &[Work], owner: &str) -> Result<(), Stop> {
