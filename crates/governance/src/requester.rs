@@ -13,6 +13,8 @@ use zeroize::Zeroize;
 pub(crate) const IDENTITY: OwnColumn = OwnColumn { table: "privacy_request", column: "identity" };
 /// Where the look-ups that find her rows are kept.
 pub(crate) const MANIFEST: OwnColumn = OwnColumn { table: "privacy_request", column: "manifest" };
+/// Where the facts behind a refusal are kept: words of an operator, which may name her.
+pub(crate) const EXPLANATION: OwnColumn = OwnColumn { table: "privacy_request", column: "confirmation" };
 
 /// The subject as she named herself.
 #[derive(Clone, Default, Serialize, Deserialize)]

@@ -8,13 +8,15 @@ use domain::id::{OperatorId, RequestId, TaskId};
 use domain::law::Received;
 use domain::privacy_request::{PrivacyRequest, RequestState, Waiting};
 use domain::task::{Task, TaskKind, TaskState};
+use enforcement::vault::Place;
 use storage::Tx;
+use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::deciding::own;
-use crate::disclosure::{Wanted, open};
+use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::tracker::{self, Seen, days_left, look};
 use crate::privacy_request::{confirm, intake, plan};
-use crate::requester::IDENTITY;
+use crate::requester::{EXPLANATION, IDENTITY};
 use crate::view::{ListedRequest, Overview, RecordLine, RequestDetail, TaskLine};
 use crate::worker::requester;
 use crate::{Privity, Problem};
@@ -169,11 +171,21 @@ fn possible(p: &Privity, seen: &Seen) -> BTreeSet<&'static str> {
 /// Shows an operator who asked, as a recorded disclosure.
 pub async fn reveal_requester(p: &Privity, id: RequestId, operator: OperatorId) -> Result<Vec<(String, String)>, Problem> {
     let stored = p.read("read privacy request", move |tx| plan::existing(tx, id)).await?;
-    let wanted = Wanted { recipient: DisclosureRecipient::Operator(operator), known: None, purpose: Purpose::ShowOperator, attributes: vec![own(IDENTITY, "user.contact.email", None)] };
+    let mut attributes = vec![own(IDENTITY, "user.contact.email", None)];
+    attributes.extend(plan::facts(&stored).map(|_| own(EXPLANATION, "user.content", None)));
+    let wanted = Wanted { recipient: DisclosureRecipient::Operator(operator), known: None, purpose: Purpose::ShowOperator, attributes };
     let opened = open(p, &stored, &wanted, Actor::Operator(operator)).await?;
     let requester = requester(&opened.key, &opened.permit, &stored).map_err(|stop| Problem::internal("showing who asked", &format!("{stop:?}")))?;
     let name = requester.name.iter().map(|name| ("name".to_owned(), name.clone()));
-    Ok(name.chain(intake::named_values(&requester).into_iter().map(plain)).collect())
+    Ok(name.chain(intake::named_values(&requester).into_iter().map(plain)).chain(explanation(&opened, &stored)?).collect())
+}
+
+/// The facts that were given for a refusal.
+fn explanation(opened: &Opened, stored: &StoredPrivacyRequest) -> Result<Option<(String, String)>, Problem> {
+    let Some(sealed) = plan::facts(stored) else { return Ok(None) };
+    let place = Place { column: EXPLANATION, row: &stored.request.id.to_string() };
+    let text = opened.key.open_text(&opened.permit, &place, &sealed).map_err(|error| Problem::internal("showing why it was denied", &error))?;
+    Ok(Some(plain((domain::data_map::IdentifierKind("explanation".to_owned()), text))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "shown to the operator whom the recorded permit names")]

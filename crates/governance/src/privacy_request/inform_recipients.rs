@@ -32,6 +32,25 @@ use crate::{Privity, Problem};
 const POLL: SignedDuration = SignedDuration::from_hours(6);
 const NOTE: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "outreach", column: "note" };
 const CONTENT: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "attachment", column: "content" };
+/// Kinds of file that prove something; a file of any other kind is kept as bytes.
+const MEDIA_TYPES: [&str; 16] = [
+    "application/json",
+    "application/msword",
+    "application/pdf",
+    "application/vnd.ms-excel",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/xml",
+    "application/zip",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "message/rfc822",
+    "text/csv",
+    "text/html",
+    "text/plain",
+];
 const NAME: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "attachment", column: "name" };
 
 /// The task: tells one recipient after the other.
@@ -152,10 +171,12 @@ async fn sent(p: &Privity, work: &Work, told: &Told, delivery: &Delivery, owner:
 
 /// The outreach with what a delivery proves; proof never gets weaker.
 fn raised(outreach: Outreach, delivery: &Delivery, p: &Privity) -> Outreach {
-    let answered = delivery.answer.is_some() && outreach.answer.is_none();
+    // A reason that the law doesn't know is no answer, and it may be any text: it is not kept.
+    let answer = delivery.answer.clone().filter(|answer| check_reason(p, answer).is_ok());
+    let answered = answer.is_some() && outreach.answer.is_none();
     Outreach {
         level: outreach.level.max(delivery.level),
-        answer: outreach.answer.clone().or_else(|| delivery.answer.clone()),
+        answer: outreach.answer.clone().or(answer),
         answered_at: if answered { Some(p.now()) } else { outreach.answered_at },
         external_id: delivery.external_id.clone().or(outreach.external_id),
         ..outreach
@@ -373,7 +394,14 @@ pub(crate) fn attachment(
     let sealed_name = key.seal(p.rng(), &Place { column: NAME, row: &row }, &Sensitive::new(name)).map_err(sealing)?;
     let sealed = key.seal(p.rng(), &Place { column: CONTENT, row: &row }, &content).map_err(sealing)?;
     let size = size_of_content(&content);
-    Ok((Attachment { id, request: stored.request.id, outreach, task, name: sealed_name, media_type, size, created_at: p.now() }, sealed))
+    Ok((Attachment { id, request: stored.request.id, outreach, task, name: sealed_name, media_type: checked_media_type(&media_type), size, created_at: p.now() }, sealed))
+}
+
+/// One of the kinds of file that prove something; it is kept in the open, so no text of the sender's may be in it.
+fn checked_media_type(given: &str) -> String {
+    let given = given.split(';').next().unwrap_or_default().trim();
+    let known = MEDIA_TYPES.iter().find(|known| known.eq_ignore_ascii_case(given));
+    known.copied().unwrap_or("application/octet-stream").to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "only its length")]
@@ -390,6 +418,9 @@ pub async fn callback(p: &Privity, recipient: &RecipientKey, message: ReceivedAn
         Ok(verified) => verified,
         Err(error) => return refuse(p, recipient, &error).await,
     };
+    if let Some(answer) = &verified.answer {
+        check_reason(p, answer)?;
+    }
     let external_id = verified.external_id.clone();
     let wanted = recipient.clone();
     let found = p.read("find outreach", move |tx| find(tx, &external_id, &wanted)).await?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use domain::audit::{Action, Actor, NewRecord, commit};
 use domain::data_map::IdentifierKind;
 use domain::id::{OperatorId, RequestId};
-use domain::law::Received as ReceivedAt;
+use domain::law::{DueError, Received as ReceivedAt};
 use domain::privacy_request::{Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting};
 use domain::rng::{new_id, new_token};
 use domain::sensitive::Sensitive;
@@ -183,9 +183,17 @@ async fn limit_rate(p: &Privity, address: Option<&str>) -> Result<(), Problem> {
 
 /// The clock of law data, in the time zone of the law.
 fn start_clock(p: &Privity, law: &str, kind: RequestKind) -> Result<(Clock, String), Problem> {
-    let clocks = p.law().due(law, kind.as_str(), &ReceivedAt::At(p.now())).map_err(|error| Problem::invalid("law", error.to_string()))?;
+    let clocks = p.law().due(law, kind.as_str(), &ReceivedAt::At(p.now())).map_err(|error| Problem::invalid("law", without_input(&error)))?;
     let clock = Clock { received_on: clocks.received_on, ack_by: clocks.ack_by, respond_by: clocks.respond_by, max_with_extension: clocks.max_with_extension, extended_to: None };
     Ok((clock, clocks.law))
+}
+
+/// What was typed as a law is not repeated: forms get filled in wrongly, and then it may be anything.
+fn without_input(error: &DueError) -> String {
+    match error {
+        DueError::UnknownLaw { known, .. } => format!("this law is not known here; known laws: {}", known.join(", ")),
+        other => other.to_string(),
+    }
 }
 
 fn first_tasks(p: &Privity, request: &PrivacyRequest, has_address: bool) -> Vec<Task> {
@@ -287,9 +295,12 @@ fn checked_identifiers(p: &Privity, given: Vec<(IdentifierKind, Sensitive<String
     Ok(identifiers)
 }
 
+/// A language tag by the shape of BCP 47; it is kept in the open, so nothing else may pass for one.
 fn checked_language(language: &str) -> String {
-    let plain = (2..=35).contains(&language.len()) && language.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if plain { language.to_owned() } else { "en".to_owned() }
+    let mut parts = language.split('-');
+    let first = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let tag = first && language.len() <= 35 && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if tag { language.to_owned() } else { "en".to_owned() }
 }
 
 impl Privity {

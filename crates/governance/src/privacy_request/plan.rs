@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::{KeepReason, SystemKind};
 use domain::id::OperatorId;
@@ -15,8 +16,9 @@ use domain::plan::Plan;
 use domain::privacy_request::{Clock, PrivacyRequest, RequestKind, RequestState, Step, Waiting};
 use domain::recipient::{Recipient, RecipientRole, VerificationLevel};
 use domain::rng::new_id;
-use domain::sensitive::Sealed;
+use domain::sensitive::{Sealed, Sensitive};
 use domain::task::{Task, TaskKind};
+use enforcement::vault::Place;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use storage::Tx;
@@ -25,6 +27,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::privacy_request::inform_recipients::link_tag;
 use crate::privacy_request::{figures, write_to_subject};
+use crate::requester::EXPLANATION;
 use crate::search::locate;
 use crate::worker::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem, letter};
@@ -218,12 +221,12 @@ pub async fn deny(p: &Privity, id: RequestId, operator: OperatorId, reason_code:
     stored.request.state.after(Step::Deny)?;
     let (kind, title, words) = (stored.request.kind, reason.title.clone(), explanation.clone());
     write_to_subject::send_now(p, &stored, Actor::Operator(operator), move |sender, link| letter::denied(sender, kind, &id.to_string(), &title, &words, link)).await?;
-    let (code, now) = (reason_code.to_owned(), p.now());
+    let (code, now, facts) = (reason_code.to_owned(), p.now(), sealed_facts(p, &stored, explanation)?);
     p.write("deny", move |tx| {
         let stored = existing(tx, id)?;
         let changed = PrivacyRequest { state: stored.request.state.after(Step::Deny)?, waiting: None, closed_at: Some(now), ..stored.request };
         storage::privacy_request::update(tx, &changed, std::slice::from_ref(&code), now)?;
-        storage::privacy_request::save_confirmation(tx, id, &serde_json::json!({ "explanation": explanation }), now)?;
+        storage::privacy_request::save_confirmation(tx, id, &facts, now)?;
         storage::task::remove_ready(tx, id)?;
         let denied = NewRecord::new(now, Actor::Operator(operator), Action::Denied).for_request(id).with("reason", code.clone());
         let closed = NewRecord::new(now, Actor::System, Action::RequestClosed).for_request(id).with("state", changed.state.as_str());
@@ -231,6 +234,19 @@ pub async fn deny(p: &Privity, id: RequestId, operator: OperatorId, reason_code:
     })
     .await?;
     Ok(())
+}
+
+/// The facts behind a refusal, sealed: the letter has told her, and an operator sees them by a recorded disclosure.
+fn sealed_facts(p: &Privity, stored: &StoredPrivacyRequest, explanation: String) -> Result<serde_json::Value, Problem> {
+    let place = Place { column: EXPLANATION, row: &stored.request.id.to_string() };
+    let sealed = crate::disclosure::request_key(p, stored)?.seal(p.rng(), &place, &Sensitive::new(explanation)).map_err(|error| Problem::internal("sealing this", &error))?;
+    Ok(serde_json::json!({ "explanation": BASE64_STANDARD.encode(sealed.envelope()) }))
+}
+
+/// What [`sealed_facts`] made.
+pub(crate) fn facts(stored: &StoredPrivacyRequest) -> Option<Sealed> {
+    let text = stored.confirmation.as_ref()?.get("explanation")?.as_str()?;
+    BASE64_STANDARD.decode(text).ok().map(Sealed::from_envelope)
 }
 
 /// An operator takes the one extension that the law allows; the subject is told why and until when, before it counts.

@@ -237,11 +237,11 @@ fn kept(p: &Privity, seen: &Seen) -> Vec<KeptLine> {
         .collect()
 }
 
-/// Why it was denied or only partly fulfilled, in words.
+/// Why it was denied or only partly fulfilled, in words of the law and of the data map. The facts behind a refusal stand in
+/// the letter about it.
 pub(crate) fn reasons(p: &Privity, stored: &StoredPrivacyRequest) -> Vec<domain::data_map::KeepReason> {
     let planned = stored.plan.iter().flat_map(Plan::reasons).collect::<Vec<_>>();
-    let explanation = stored.confirmation.as_ref().and_then(|json| json.get("explanation")).and_then(serde_json::Value::as_str);
-    let words = |code: &String| planned.iter().find(|reason| reason.code == *code).map(|reason| reason.explanation.as_str()).or(explanation);
+    let words = |code: &String| planned.iter().find(|reason| reason.code == *code).map(|reason| reason.explanation.as_str());
     stored.reasons.iter().map(|code| plan::in_words(p, code, words(code))).collect()
 }
 
