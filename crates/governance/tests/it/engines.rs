@@ -1,6 +1,13 @@
 //! The whole way of a deletion, of a copy and of an opt-out with our own storage on PostgreSQL, over a shop on PostgreSQL and
 //! a CRM on MariaDB that are joined by the customer number alone; for many subjects at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,28 +72,60 @@ struct Servers {
 
 impl Servers {
     async fn new() -> Option<Self> {
-        let (ours, shop, crm_store) = (engine(Engine::Postgres)?, engine(Engine::Postgres)?, engine(Engine::Mariadb)?);
+        let (ours, shop, crm_store) = (
+            engine(Engine::Postgres)?,
+            engine(Engine::Postgres)?,
+            engine(Engine::Mariadb)?,
+        );
         shop.run(SHOP);
         crm_store.run(&crm());
         let dir = tempfile::tempdir().unwrap();
         let map = MAP
             .replace("{kind: sqlite, path: shop.sqlite}", &shop.connection())
             .replace("{kind: sqlite, path: crm.sqlite}", &crm_store.connection())
-            .replace("ordered_at: {category: user.behavior.purchase_history, type: text}", "ordered_at: {category: user.behavior.purchase_history, type: timestamp}");
-        assert!(map.contains("kind: postgres") && map.contains("kind: mysql"), "{map}");
+            .replace(
+                "ordered_at: {category: user.behavior.purchase_history, type: text}",
+                "ordered_at: {category: user.behavior.purchase_history, type: timestamp}",
+            );
+        assert!(
+            map.contains("kind: postgres") && map.contains("kind: mysql"),
+            "{map}"
+        );
         std::fs::write(dir.path().join("map.yaml"), map).unwrap();
         let mailbox = Mailbox::start().await;
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));
         let p = start(dir.path(), &ours, mailbox.port, &clock, 1).await;
-        Some(Self { house: House { dir, p, clock, mailbox }, ours, shop, crm: crm_store })
+        Some(Self {
+            house: House {
+                dir,
+                p,
+                clock,
+                mailbox,
+            },
+            ours,
+            shop,
+            crm: crm_store,
+        })
     }
 
     /// Another process of the same installation: same database, same key file.
     async fn second(&self) -> Privity {
-        start(self.house.dir.path(), &self.ours, self.house.mailbox.port, &self.house.clock, 2).await
+        start(
+            self.house.dir.path(),
+            &self.ours,
+            self.house.mailbox.port,
+            &self.house.clock,
+            2,
+        )
+        .await
     }
 
-    async fn vouched(&self, operator: OperatorId, kind: RequestKind, email: &str) -> intake::Received {
+    async fn vouched(
+        &self,
+        operator: OperatorId,
+        kind: RequestKind,
+        email: &str,
+    ) -> intake::Received {
         let asked = intake::Intake::Identified {
             kind,
             law: None,
@@ -98,18 +137,27 @@ impl Servers {
             verified_by: Some(operator),
             address: None,
         };
-        intake::receive(&self.house.p, asked).await.unwrap_or_else(|problem| panic!("{problem}"))
+        intake::receive(&self.house.p, asked)
+            .await
+            .unwrap_or_else(|problem| panic!("{problem}"))
     }
 
     /// Every row that doesn't belong to those who leave.
     fn others(&self) -> (String, String) {
-        let leaving = format!("(customer_id IN (1,3) OR customer_id BETWEEN {} AND {})", LEAVING.start(), LEAVING.end());
+        let leaving = format!(
+            "(customer_id IN (1,3) OR customer_id BETWEEN {} AND {})",
+            LEAVING.start(),
+            LEAVING.end()
+        );
         let shop = format!(
             "SELECT * FROM customer WHERE NOT {leaving} ORDER BY 1; SELECT * FROM orders WHERE NOT {leaving} ORDER BY 1; SELECT * FROM invoice WHERE NOT {leaving} ORDER BY 1; SELECT * FROM review WHERE NOT {leaving} ORDER BY 1; SELECT * FROM product ORDER BY 1; SELECT * FROM address WHERE address_id=1;
             SELECT * FROM order_item WHERE order_id IN (20) OR order_id > 1000 + {} ORDER BY 1, 2",
             LEAVING.end()
         );
-        let crm = format!("SELECT * FROM contact WHERE shop_number=2 OR shop_number>{0} ORDER BY 1; SELECT * FROM `call` WHERE contact_id='c-2' OR contact_id IN (SELECT contact_id FROM contact WHERE shop_number>{0}) ORDER BY 1", LEAVING.end());
+        let crm = format!(
+            "SELECT * FROM contact WHERE shop_number=2 OR shop_number>{0} ORDER BY 1; SELECT * FROM `call` WHERE contact_id='c-2' OR contact_id IN (SELECT contact_id FROM contact WHERE shop_number>{0}) ORDER BY 1",
+            LEAVING.end()
+        );
         (self.shop.run(&shop), self.crm.run(&crm))
     }
 
@@ -122,21 +170,40 @@ impl Servers {
     fn links(&self, address: &str) -> Vec<Sensitive<String>> {
         let link = |text: String| {
             let start = text.find("/outreach/").expect("a link") + "/outreach/".len();
-            Sensitive::new(text[start..].chars().take_while(char::is_ascii_hexdigit).collect())
+            Sensitive::new(
+                text[start..]
+                    .chars()
+                    .take_while(char::is_ascii_hexdigit)
+                    .collect(),
+            )
         };
-        self.house.mailbox.to(address).into_iter().map(|mail| link(mail.text)).collect()
+        self.house
+            .mailbox
+            .to(address)
+            .into_iter()
+            .map(|mail| link(mail.text))
+            .collect()
     }
 }
 
-async fn start(dir: &std::path::Path, ours: &Store, mail_port: u16, clock: &Arc<FixedClock>, seed: u64) -> Privity {
+async fn start(
+    dir: &std::path::Path,
+    ours: &Store,
+    mail_port: u16,
+    clock: &Arc<FixedClock>,
+    seed: u64,
+) -> Privity {
     let base = dir.display();
     let yaml = format!(
         "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"{}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{mail_port}\", tls: none, from: \"privacy@hearth.example\"}}\n",
         ours.url()
     );
     let settings = serde_saphyr::from_str(&yaml).unwrap();
-    let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (clock.clone(), Arc::new(SeededRng::new(seed << 32)));
-    governance::start(settings, clock, rng).await.unwrap_or_else(|problem| panic!("{problem}"))
+    let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) =
+        (clock.clone(), Arc::new(SeededRng::new(seed << 32)));
+    governance::start(settings, clock, rng)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 async fn operator(p: &Privity) -> OperatorId {
@@ -145,30 +212,80 @@ async fn operator(p: &Privity) -> OperatorId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_are_forgotten_at_once_by_two_workers_over_three_databases() {
-    let Some(servers) = Servers::new().await else { return };
+    let Some(servers) = Servers::new().await else {
+        return;
+    };
     let house = &servers.house;
     let operator = operator(&house.p).await;
     let before = servers.others();
 
-    let maya = house.ask_verified(RequestKind::Delete, "maya@example.org").await;
-    let li = servers.vouched(operator, RequestKind::Delete, "李@example.org").await;
+    let maya = house
+        .ask_verified(RequestKind::Delete, "maya@example.org")
+        .await;
+    let li = servers
+        .vouched(operator, RequestKind::Delete, "李@example.org")
+        .await;
     let mut crowd = Vec::new();
     for number in LEAVING {
-        crowd.push(servers.vouched(operator, RequestKind::Delete, &format!("PERSON{number}@example.org")).await.id);
+        crowd.push(
+            servers
+                .vouched(
+                    operator,
+                    RequestKind::Delete,
+                    &format!("PERSON{number}@example.org"),
+                )
+                .await
+                .id,
+        );
     }
     house.work().await;
-    let planned = console::detail(&house.p, maya.id).await.unwrap().plan.expect("a plan");
-    let rows = |collection: &str| planned.collections.iter().find(|planned| planned.collection.to_string() == collection).map(|planned| (planned.rows, planned.delete, planned.redact));
-    assert_eq!([rows("crm.contact"), rows("crm.call"), rows("shop.invoice"), rows("shop.customer")], [Some((1, 1, 0)), Some((1, 1, 0)), Some((2, 1, 0)), Some((1, 0, 1))], "the customer number leads into the CRM");
-    assert_eq!(servers.shop.run("SELECT count(*) FROM orders"), "44", "nothing is touched before approval");
+    let planned = console::detail(&house.p, maya.id)
+        .await
+        .unwrap()
+        .plan
+        .expect("a plan");
+    let rows = |collection: &str| {
+        planned
+            .collections
+            .iter()
+            .find(|planned| planned.collection.to_string() == collection)
+            .map(|planned| (planned.rows, planned.delete, planned.redact))
+    };
+    assert_eq!(
+        [
+            rows("crm.contact"),
+            rows("crm.call"),
+            rows("shop.invoice"),
+            rows("shop.customer")
+        ],
+        [
+            Some((1, 1, 0)),
+            Some((1, 1, 0)),
+            Some((2, 1, 0)),
+            Some((1, 0, 1))
+        ],
+        "the customer number leads into the CRM"
+    );
+    assert_eq!(
+        servers.shop.run("SELECT count(*) FROM orders"),
+        "44",
+        "nothing is touched before approval"
+    );
 
     let all: Vec<RequestId> = crowd.iter().copied().chain([maya.id, li.id]).collect();
     for id in &all {
-        assert_eq!(servers.state(*id).await, (RequestState::Verified, Some(Waiting::Approval)), "{id}");
+        assert_eq!(
+            servers.state(*id).await,
+            (RequestState::Verified, Some(Waiting::Approval)),
+            "{id}"
+        );
         plan::approve(&house.p, *id, operator).await.unwrap();
     }
     let second = servers.second().await;
-    let (one, two) = tokio::join!(governance::worker::run_until_idle(&house.p), governance::worker::run_until_idle(&second));
+    let (one, two) = tokio::join!(
+        governance::worker::run_until_idle(&house.p),
+        governance::worker::run_until_idle(&second)
+    );
     assert!(one.unwrap() + two.unwrap() > 0);
     house.work().await;
 
@@ -180,72 +297,185 @@ async fn many_are_forgotten_at_once_by_two_workers_over_three_databases() {
 
     for desk in ["desk@mill.example", "desk@leads.example"] {
         let links = servers.links(desk);
-        assert_eq!((links.len(), links.iter().map(|link| Sensitive::expose(link).clone()).collect::<BTreeSet<_>>().len()), (all.len(), all.len()), "each is told once of each");
+        assert_eq!(
+            (links.len(), links.iter().collect::<BTreeSet<_>>().len()),
+            (all.len(), all.len()),
+            "each is told once of each"
+        );
         for link in links {
-            inform_recipients::answer(&second, &link, Answer::Done, None, None).await.unwrap();
+            inform_recipients::answer(&second, &link, Answer::Done, None, None)
+                .await
+                .unwrap();
         }
     }
     house.work().await;
     let key = governance::evidence::public_key(&house.p).unwrap();
     for id in all {
         let detail = console::detail(&house.p, id).await.unwrap();
-        let expected = if id == maya.id { RequestState::PartlyFulfilled } else { RequestState::Fulfilled };
-        assert_eq!((detail.listed.state, detail.residue.map(|residue| residue.len())), (expected, Some(0)), "{:?} {:?}", detail.reasons, detail.tasks);
-        governance::evidence::verify(&governance::evidence::export(&second, id).await.unwrap(), Some(&key)).unwrap();
+        let expected = if id == maya.id {
+            RequestState::PartlyFulfilled
+        } else {
+            RequestState::Fulfilled
+        };
+        assert_eq!(
+            (
+                detail.listed.state,
+                detail.residue.map(|residue| residue.len())
+            ),
+            (expected, Some(0)),
+            "{:?} {:?}",
+            detail.reasons,
+            detail.tasks
+        );
+        governance::evidence::verify(
+            &governance::evidence::export(&second, id).await.unwrap(),
+            Some(&key),
+        )
+        .unwrap();
     }
     assert_eq!(servers.ours.run("SELECT count(*) FROM task WHERE state <> 'done' AND run_at <= (SELECT max(run_at) FROM task WHERE state = 'done')"), "0", "no task is left behind");
 }
 
 #[tokio::test]
 async fn a_copy_comes_from_three_databases_and_outlives_a_restart() {
-    let Some(mut servers) = Servers::new().await else { return };
-    let received = servers.house.ask(RequestKind::KnowSpecific, "maya@example.org").await;
+    let Some(mut servers) = Servers::new().await else {
+        return;
+    };
+    let received = servers
+        .house
+        .ask(RequestKind::KnowSpecific, "maya@example.org")
+        .await;
     servers.house.work().await;
     let code = servers.house.code();
     servers.house.p = servers.second().await;
-    verify::confirm(&servers.house.p, &received.tracker, &code).await.unwrap();
+    verify::confirm(&servers.house.p, &received.tracker, &code)
+        .await
+        .unwrap();
     servers.house.work().await;
-    assert_eq!(tracker::view(&servers.house.p, &received.tracker).await.unwrap().state, RequestState::Fulfilled, "{:?}", console::detail(&servers.house.p, received.id).await.unwrap().tasks);
+    assert_eq!(
+        tracker::view(&servers.house.p, &received.tracker)
+            .await
+            .unwrap()
+            .state,
+        RequestState::Fulfilled,
+        "{:?}",
+        console::detail(&servers.house.p, received.id)
+            .await
+            .unwrap()
+            .tasks
+    );
     servers.house.p = servers.second().await;
     let copy = unpacked(&servers.house, &received.tracker).await;
-    for expected in ["Maya Okafor", "ring twice", "for Ada", "lovely rye", "furious about letters", "asked about rye", "1 Rye Lane", "1200.50", "2025-03-01", "2026-05-06"] {
+    for expected in [
+        "Maya Okafor",
+        "ring twice",
+        "for Ada",
+        "lovely rye",
+        "furious about letters",
+        "asked about rye",
+        "1 Rye Lane",
+        "1200.50",
+        "2025-03-01",
+        "2026-05-06",
+    ] {
         assert!(copy.contains(expected), "{expected}");
     }
-    for forbidden in ["4111111111111111", "Sam", "for Maya", "too salty", "leave it at the door", "likes salt", "Person"] {
+    for forbidden in [
+        "4111111111111111",
+        "Sam",
+        "for Maya",
+        "too salty",
+        "leave it at the door",
+        "likes salt",
+        "Person",
+    ] {
         assert!(!copy.contains(forbidden), "{forbidden}");
     }
     let tables = servers.ours.run("SELECT string_agg(format('SELECT coalesce(string_agg(t::text, chr(10)), %L) FROM %I AS t', '', table_name), '; ') FROM information_schema.tables WHERE table_schema = 'public'");
     let everything = servers.ours.run(&tables);
-    assert!(everything.contains(&received.id.to_string()), "the whole of our database is read");
-    for value in ["maya@example.org", "Maya", "Okafor", "ring twice", "lovely rye"] {
-        assert!(!everything.to_lowercase().contains(&value.to_lowercase()), "our own database holds `{value}` in the open");
+    assert!(
+        everything.contains(&received.id.to_string()),
+        "the whole of our database is read"
+    );
+    for value in [
+        "maya@example.org",
+        "Maya",
+        "Okafor",
+        "ring twice",
+        "lovely rye",
+    ] {
+        assert!(
+            !everything.to_lowercase().contains(&value.to_lowercase()),
+            "our own database holds `{value}` in the open"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_opt_out_finds_the_customer_number_and_tells_who_bought() {
-    let Some(servers) = Servers::new().await else { return };
+    let Some(servers) = Servers::new().await else {
+        return;
+    };
     let house = &servers.house;
-    let asked = [house.ask(RequestKind::OptOutSaleShare, "maya@example.org").await, house.ask(RequestKind::OptOutSaleShare, "Person7@Example.org").await];
+    let asked = [
+        house
+            .ask(RequestKind::OptOutSaleShare, "maya@example.org")
+            .await,
+        house
+            .ask(RequestKind::OptOutSaleShare, "Person7@Example.org")
+            .await,
+    ];
     house.work().await;
     for received in &asked {
         let tracker = tracker::view(&house.p, &received.tracker).await.unwrap();
-        assert_eq!(tracker.recipients.iter().map(|line| line.recipient.to_string()).collect::<Vec<_>>(), ["leads"], "only who bought is told");
-        assert_eq!(received.clock.respond_by, Some("2026-11-24".parse().unwrap()));
+        assert_eq!(
+            tracker
+                .recipients
+                .iter()
+                .map(|line| line.recipient.to_string())
+                .collect::<Vec<_>>(),
+            ["leads"],
+            "only who bought is told"
+        );
+        assert_eq!(
+            received.clock.respond_by,
+            Some("2026-11-24".parse().unwrap())
+        );
     }
     let links = servers.links("desk@leads.example");
     let mut numbers = BTreeSet::new();
     for link in &links {
-        numbers.extend(inform_recipients::page(&house.p, link).await.unwrap().identifiers);
+        numbers.extend(
+            inform_recipients::page(&house.p, link)
+                .await
+                .unwrap()
+                .identifiers,
+        );
     }
     let number = |value: &str| ("customer_number".to_owned(), value.to_owned());
-    assert_eq!(numbers, BTreeSet::from([number("1"), number("7")]), "it knows customers by their number, which the shop's database tells");
+    assert_eq!(
+        numbers,
+        BTreeSet::from([number("1"), number("7")]),
+        "it knows customers by their number, which the shop's database tells"
+    );
     for link in &links {
-        inform_recipients::answer(&house.p, link, Answer::Done, None, None).await.unwrap();
+        inform_recipients::answer(&house.p, link, Answer::Done, None, None)
+            .await
+            .unwrap();
     }
     house.work().await;
     for received in asked {
-        assert_eq!(tracker::view(&house.p, &received.tracker).await.unwrap().state, RequestState::Fulfilled);
+        assert_eq!(
+            tracker::view(&house.p, &received.tracker)
+                .await
+                .unwrap()
+                .state,
+            RequestState::Fulfilled
+        );
     }
-    assert_eq!(servers.shop.run("SELECT count(*) FROM customer"), "43", "an opt-out erases nothing");
+    assert_eq!(
+        servers.shop.run("SELECT count(*) FROM customer"),
+        "43",
+        "an opt-out erases nothing"
+    );
 }

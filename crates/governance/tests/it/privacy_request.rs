@@ -237,3 +237,17 @@ async fn a_record_that_says_nothing_does_not_keep_an_address_alive() {
     assert_eq!(sql(&house.shop(), "SELECT count(*) FROM address WHERE address_id=1"), "0");
     assert_eq!(sql(&house.shop(), "SELECT name, address_id FROM customer WHERE customer_id=1"), "[erased]|");
 }
+
+#[tokio::test]
+async fn a_mail_that_is_refused_does_not_make_another_be_sent_twice() {
+    let house = House::new().await;
+    let mut asked = Vec::new();
+    for email in ["maya@example.org", "refused@example.org", "sam@example.org"] {
+        asked.push(house.ask(RequestKind::Delete, email).await);
+    }
+    house.work().await;
+    assert_eq!([house.mailbox.to("maya@example.org").len(), house.mailbox.to("sam@example.org").len()], [1, 1], "all three went out in one batch, and each once");
+    let refused = console::detail(&house.p, asked[1].id).await.unwrap();
+    assert_eq!(refused.listed.waiting, Some(Waiting::Operator), "{:?}", refused.tasks);
+    assert_eq!(verify::confirm(&house.p, &asked[2].tracker, &house.code()).await.unwrap(), verify::Outcome::Verified);
+}

@@ -2,7 +2,14 @@
 //! customers each, read again to zero residue, and checked by searching every column of every table for what was hers.
 //!
 //! `PRIVITY_PYTHON` names a Python that has psycopg and PyMySQL (`./test` makes one); `python3` where it isn't set.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +18,9 @@ use std::process::{Command, Stdio};
 use domain::data_map::{SystemKey, SystemKind};
 use domain::id::OperatorId;
 use domain::privacy_request::{RequestKind, RequestState};
-use governance::data_map::{DescribedSystem, FileText, LoadedMap, Severity, check, connect, parse, suggest};
+use governance::data_map::{
+    DescribedSystem, FileText, LoadedMap, Severity, check, connect, parse, suggest,
+};
 use governance::privacy_request::console;
 
 use crate::data_map::Words;
@@ -61,10 +70,16 @@ fn can_load(engine: Engine) -> bool {
         Engine::Postgres => "psycopg",
         Engine::Mariadb => "pymysql",
     };
-    let tried = Command::new(python()).args(["-c", &format!("import {driver}")]).stderr(Stdio::null()).status();
+    let tried = Command::new(python())
+        .args(["-c", &format!("import {driver}")])
+        .stderr(Stdio::null())
+        .status();
     let has = tried.is_ok_and(|status| status.success());
     if !has {
-        println!("did not run: `{}` can't import `{driver}`, with which the real sample databases are loaded; install it, or set PRIVITY_PYTHON to a Python that has it", python());
+        println!(
+            "did not run: `{}` can't import `{driver}`, with which the real sample databases are loaded; install it, or set PRIVITY_PYTHON to a Python that has it",
+            python()
+        );
     }
     has
 }
@@ -73,37 +88,73 @@ fn can_load(engine: Engine) -> bool {
 type Seen = BTreeMap<String, (u64, u64)>;
 
 fn look(store: &Store, values: &[String]) -> (Seen, Vec<String>) {
-    let mut child = Command::new(python()).args(["-c", LOOK]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(python())
+        .args(["-c", LOOK])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     serde_json::to_writer(child.stdin.take().unwrap(), &(store.url(), values)).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "Python could not read the database");
+    assert!(
+        output.status.success(),
+        "Python could not read the database"
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn load(folder: &Path, case: &Case, store: &Store) {
-    let output = Command::new(python()).arg(folder.join("load.py")).arg(folder.join(format!("{}.sqlite", case.name))).arg(store.url()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(python())
+        .arg(folder.join("load.py"))
+        .arg(folder.join(format!("{}.sqlite", case.name)))
+        .arg(store.url())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn read(yaml: &str) -> LoadedMap {
-    let file = FileText { name: "draft.yaml".to_owned(), folder: "/".into(), text: yaml.to_owned() };
+    let file = FileText {
+        name: "draft.yaml".to_owned(),
+        folder: "/".into(),
+        text: yaml.to_owned(),
+    };
     parse(vec![file], &|_| None, &Words::new()).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
 /// The map that `describe` suggests; its check against the live database finds no error.
 async fn describe(name: &str, store: &Store) -> String {
     let system = SystemKey::from(name);
-    let bare = read(&format!("systems:\n  {name}: {{connection: {}}}\n", store.connection()));
+    let bare = read(&format!(
+        "systems:\n  {name}: {{connection: {}}}\n",
+        store.connection()
+    ));
     let description = connect(&bare).unwrap()[&system].describe().await.unwrap();
     let kind = match store.engine {
         Engine::Postgres => SystemKind::Postgres,
         Engine::Mariadb => SystemKind::Mysql,
     };
-    let drafted = suggest(&description, &DescribedSystem { key: system.clone(), kind, reached_by: "SAMPLE_URL".to_owned() }, &Words::new());
+    let drafted = suggest(
+        &description,
+        &DescribedSystem {
+            key: system.clone(),
+            kind,
+            reached_by: "SAMPLE_URL".to_owned(),
+        },
+        &Words::new(),
+    );
     let yaml = drafted.replace("${SAMPLE_URL}", &format!("{}?sslmode=disable", store.url()));
     assert_ne!(yaml, drafted, "the connection names the variable");
     let live = BTreeMap::from([(system, description)]);
-    let errors: Vec<String> = check(&read(&yaml), Some(&live)).iter().filter(|finding| finding.severity == Severity::Error).map(ToString::to_string).collect();
+    let errors: Vec<String> = check(&read(&yaml), Some(&live))
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(errors, [""; 0], "{yaml}");
     yaml
 }
@@ -125,51 +176,120 @@ impl Sample {
         }
         load(&folder, case, &store);
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("map.yaml"), describe(case.name, &store).await).unwrap();
+        std::fs::write(
+            dir.path().join("map.yaml"),
+            describe(case.name, &store).await,
+        )
+        .unwrap();
         let house = House::at(dir, "approval: {automatic: [know_specific, delete]}").await;
-        let operator = governance::operator::add(&house.p, "Robin").await.unwrap().0;
-        Some(Self { house, store, operator, original: folder.join(format!("{}.sqlite", case.name)) })
+        let operator = governance::operator::add(&house.p, "Robin")
+            .await
+            .unwrap()
+            .0;
+        Some(Self {
+            house,
+            store,
+            operator,
+            original: folder.join(format!("{}.sqlite", case.name)),
+        })
     }
 
     async fn know_and_delete(&self, case: &Case, email: &str) {
-        let hers: Vec<String> = sql(&self.original, &fill(case.hers, email)).lines().filter(|value| value.len() > 4).map(str::to_owned).collect();
-        let rows: u64 = sql(&self.original, &fill(case.rows, email)).parse().unwrap();
+        let hers: Vec<String> = sql(&self.original, &fill(case.hers, email))
+            .lines()
+            .filter(|value| value.len() > 4)
+            .map(str::to_owned)
+            .collect();
+        let rows: u64 = sql(&self.original, &fill(case.rows, email))
+            .parse()
+            .unwrap();
         assert!(!hers.is_empty() && rows > 2, "{email}");
         let (before, found) = look(&self.store, &hers);
         assert!(!found.is_empty(), "what is hers is there to begin with");
 
-        let (_, tracker) = answer(&self.house, self.operator, RequestKind::KnowSpecific, email).await;
+        let (_, tracker) =
+            answer(&self.house, self.operator, RequestKind::KnowSpecific, email).await;
         let copy = unpacked(&self.house, &tracker).await;
-        assert!(hers.iter().any(|value| copy.contains(value.as_str())), "her copy holds what is hers");
+        assert!(
+            hers.iter().any(|value| copy.contains(value.as_str())),
+            "her copy holds what is hers"
+        );
 
         let (id, _) = answer(&self.house, self.operator, RequestKind::Delete, email).await;
         let detail = console::detail(&self.house.p, id).await.unwrap();
-        assert!(matches!(detail.listed.state, RequestState::Fulfilled | RequestState::PartlyFulfilled), "{:?}", detail.tasks);
+        assert!(
+            matches!(
+                detail.listed.state,
+                RequestState::Fulfilled | RequestState::PartlyFulfilled
+            ),
+            "{:?}",
+            detail.tasks
+        );
         assert_eq!(detail.residue.map(|residue| residue.len()), Some(0));
         let plan = detail.plan.unwrap();
-        assert_eq!(plan.rows(), rows, "{:?}", plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| (collection.collection.to_string(), collection.rows)).collect::<Vec<_>>());
+        assert_eq!(
+            plan.rows(),
+            rows,
+            "{:?}",
+            plan.collections
+                .iter()
+                .filter(|collection| collection.rows > 0)
+                .map(|collection| (collection.collection.to_string(), collection.rows))
+                .collect::<Vec<_>>()
+        );
 
         let (after, found) = look(&self.store, &hers);
         assert_eq!(found, [""; 0], "values of hers are still in the database");
-        assert!(case.untouched.iter().all(|table| before[*table] == after[*table]), "a table that holds nothing of hers has changed");
+        assert!(
+            case.untouched
+                .iter()
+                .all(|table| before[*table] == after[*table]),
+            "a table that holds nothing of hers has changed"
+        );
         let count = |seen: &Seen| seen.values().map(|(rows, _)| rows).sum::<u64>();
-        let deleted: u64 = plan.collections.iter().map(|collection| collection.delete).sum();
-        assert_eq!(count(&before) - count(&after), deleted, "exactly the planned rows are gone");
-        let planned: Vec<&str> = plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| collection.collection.collection()).collect();
-        let changed: Vec<&String> = before.iter().filter(|(table, seen)| after.get(*table) != Some(seen)).map(|(table, _)| table).collect();
-        assert!(changed.iter().all(|table| planned.contains(&table.as_str())), "{changed:?} changed, {planned:?} was planned");
+        let deleted: u64 = plan
+            .collections
+            .iter()
+            .map(|collection| collection.delete)
+            .sum();
+        assert_eq!(
+            count(&before) - count(&after),
+            deleted,
+            "exactly the planned rows are gone"
+        );
+        let planned: Vec<&str> = plan
+            .collections
+            .iter()
+            .filter(|collection| collection.rows > 0)
+            .map(|collection| collection.collection.collection())
+            .collect();
+        let changed: Vec<&String> = before
+            .iter()
+            .filter(|(table, seen)| after.get(*table) != Some(seen))
+            .map(|(table, _)| table)
+            .collect();
+        assert!(
+            changed
+                .iter()
+                .all(|table| planned.contains(&table.as_str())),
+            "{changed:?} changed, {planned:?} was planned"
+        );
     }
 }
 
 async fn music_shop(on: Engine) {
-    let Some(sample) = Sample::new(&CHINOOK, on).await else { return };
+    let Some(sample) = Sample::new(&CHINOOK, on).await else {
+        return;
+    };
     for email in CHINOOK.emails {
         sample.know_and_delete(&CHINOOK, email).await;
     }
 }
 
 async fn bicycle_maker(on: Engine) {
-    let Some(sample) = Sample::new(&ADVENTUREWORKS, on).await else { return };
+    let Some(sample) = Sample::new(&ADVENTUREWORKS, on).await else {
+        return;
+    };
     for email in three_persons(&sample.original) {
         sample.know_and_delete(&ADVENTUREWORKS, &email).await;
     }

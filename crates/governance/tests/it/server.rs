@@ -1,6 +1,13 @@
 //! Throwaway databases on the servers that `PRIVITY_TEST_POSTGRES` and `PRIVITY_TEST_MARIADB` name, looked at through the
 //! servers' own programs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -34,8 +41,16 @@ pub(crate) fn engine(engine: Engine) -> Option<Store> {
         println!("did not run: {variable} names no server");
         return None;
     };
-    let name = format!("privity_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
-    let store = Store { engine, server, name };
+    let name = format!(
+        "privity_{}_{}",
+        std::process::id(),
+        DATABASES.fetch_add(1, Ordering::Relaxed)
+    );
+    let store = Store {
+        engine,
+        server,
+        name,
+    };
     store.on_server(&match engine {
         Engine::Postgres => format!("CREATE DATABASE {}", store.name),
         Engine::Mariadb => format!("CREATE DATABASE {} CHARACTER SET utf8mb4", store.name),
@@ -61,7 +76,10 @@ impl Store {
     }
 
     fn login(&self) -> (&str, &str) {
-        let rest = self.server.split_once("://").map_or(self.server.as_str(), |(_, rest)| rest);
+        let rest = self
+            .server
+            .split_once("://")
+            .map_or(self.server.as_str(), |(_, rest)| rest);
         let (login, host) = rest.rsplit_once('@').expect("a URL with an account");
         (login, host.split(['/', '?']).next().unwrap_or_default())
     }
@@ -86,16 +104,40 @@ impl Store {
         let (account, password) = login.split_once(':').unwrap_or((login, ""));
         let (host, port) = host.rsplit_once(':').unwrap_or((host, "3306"));
         let mut command = Command::new("mariadb");
-        command.args(["--no-defaults", "--protocol=tcp", "--batch", "--skip-column-names", "--default-character-set=utf8mb4", "-h", host, "-P", port, "-u", account]);
+        command.args([
+            "--no-defaults",
+            "--protocol=tcp",
+            "--batch",
+            "--skip-column-names",
+            "--default-character-set=utf8mb4",
+            "-h",
+            host,
+            "-P",
+            port,
+            "-u",
+            account,
+        ]);
         command.arg(format!("--password={password}")).args(database);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("MariaDB's own client is installed");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("MariaDB's own client is installed");
         let mut stdin = child.stdin.take().unwrap();
         let statements = statements.to_owned();
         let writer = std::thread::spawn(move || stdin.write_all(statements.as_bytes()));
         let output = child.wait_with_output().unwrap();
         let _written = writer.join().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().replace('\t', "|")
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim()
+            .replace('\t', "|")
     }
 }
 
