@@ -17,13 +17,18 @@ pub trait Channel: Send + Sync {
     async fn remind(&self, notification: &Notification) -> Result<Delivery, ChannelError>;
 
     /// Asks the recipient's system how far it is; `None` where the channel has no such question.
-    async fn poll(&self, outreach: OutreachId, external_id: &str) -> Result<Option<Delivery>, ChannelError>;
+    async fn poll(
+        &self,
+        outreach: OutreachId,
+        external_id: &str,
+    ) -> Result<Option<Delivery>, ChannelError>;
 
     /// Asks, after the recipient said it is done, whether the data is gone; `None` where it offers no such question.
     async fn probe(&self, notification: &Notification) -> Result<Option<bool>, ChannelError>;
 
     /// Verifies a message that claims to come from the recipient and reads its answer.
-    async fn verify_answer(&self, message: &ReceivedAnswer) -> Result<VerifiedAnswer, ChannelError>;
+    async fn verify_answer(&self, message: &ReceivedAnswer)
+    -> Result<VerifiedAnswer, ChannelError>;
 }
 
 /// What a recipient is told.

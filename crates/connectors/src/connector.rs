@@ -14,17 +14,32 @@ pub trait Connector: Send + Sync {
     async fn describe(&self) -> Result<Description, ConnectorError>;
 
     /// Rows that match any of the search's look-ups, in pages of bounded size.
-    async fn locate(&self, search: &Search, page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError>;
+    async fn locate(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<LocatedRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError>;
 
     /// The same rows with all fields of the collection, streamed in pages of bounded size.
-    async fn export(&self, search: &Search, page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send)) -> Result<(), ConnectorError>;
+    async fn export(
+        &self,
+        search: &Search,
+        page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
+    ) -> Result<(), ConnectorError>;
 
     /// Overwrites fields of the rows that match any of the look-ups. Returns how many rows.
-    async fn correct(&self, search: &Search, values: &[(FieldName, Sensitive<JsonValue>)]) -> Result<u64, ConnectorError>;
+    async fn correct(
+        &self,
+        search: &Search,
+        values: &[(FieldName, Sensitive<JsonValue>)],
+    ) -> Result<u64, ConnectorError>;
 
     /// Erases for a batch of subjects, in the order of the groups: one transaction when the plan's rows are few, else
     /// bounded pieces, so that no lock is held long. Returns what each step did, by collection.
-    async fn erase(&self, erasure: &Erasure) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError>;
+    async fn erase(
+        &self,
+        erasure: &Erasure,
+    ) -> Result<Vec<(CollectionKey, Erased)>, ConnectorError>;
 
     /// Reads again what the steps should have erased and names what remains and no reason keeps.
     async fn confirm_absent(&self, steps: &[EraseStep]) -> Result<Vec<Remaining>, ConnectorError>;
@@ -125,7 +140,9 @@ pub enum ConnectorError {
         reason: String,
     },
     /// The live schema isn't what the data map says.
-    #[error("`{collection}` is not as the data map says: {reason}; run `privity data-map check` and correct the map")]
+    #[error(
+        "`{collection}` is not as the data map says: {reason}; run `privity data-map check` and correct the map"
+    )]
     Drift {
         /// Which collection.
         collection: CollectionKey,
@@ -141,7 +158,9 @@ pub enum ConnectorError {
         reason: String,
     },
     /// Rows that point at the rows to be erased have come up since they were located.
-    #[error("new rows point at rows of `{collection}` that were to be erased; they are located again")]
+    #[error(
+        "new rows point at rows of `{collection}` that were to be erased; they are located again"
+    )]
     Moved {
         /// Which collection.
         collection: CollectionKey,
@@ -164,7 +183,10 @@ pub enum ConnectorError {
 impl ConnectorError {
     /// Whether trying again later, unchanged, can help.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Moved { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Moved { .. }
+        )
     }
 }
 

@@ -15,5 +15,10 @@ mod sql;
 pub mod sqlite;
 pub mod webhook;
 
-pub use channel::{Channel, ChannelError, Channels, Delivery, Notification, ReceivedAnswer, VerifiedAnswer};
-pub use connector::{Connector, ConnectorError, Description, DescribedCollection, DescribedField, DescribedReference, Remaining};
+pub use channel::{
+    Channel, ChannelError, Channels, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
+};
+pub use connector::{
+    Connector, ConnectorError, DescribedCollection, DescribedField, DescribedReference,
+    Description, Remaining,
+};

@@ -267,7 +267,11 @@ impl Shared {
         };
         // A trigger's words are its author's, and may quote the row.
         let trigger = matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER);
-        let words = if trigger { "a trigger forbids it; look into the database's schema at what it asks for".to_owned() } else { words };
+        let words = if trigger {
+            "a trigger forbids it; look into the database's schema at what it asks for".to_owned()
+        } else {
+            words
+        };
         let drift = ["no such table", "no such column", "has no column named"]
             .iter()
             .any(|sign| words.contains(sign));

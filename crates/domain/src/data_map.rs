@@ -117,7 +117,9 @@ pub struct Field {
 impl Field {
     /// Whether the field holds personal data, as far as anybody has said.
     pub fn is_personal(&self) -> bool {
-        self.category.as_deref().is_some_and(|category| category == "user" || category.starts_with("user."))
+        self.category
+            .as_deref()
+            .is_some_and(|category| category == "user" || category.starts_with("user."))
     }
 }
 

@@ -17,7 +17,9 @@ pub struct Id<N: Noun>(Uuid, PhantomData<N>);
 
 /// A text that is not an id of the expected noun.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("this is not an id of the expected kind; it should look like `{expected}_` followed by 32 hexadecimal digits")]
+#[error(
+    "this is not an id of the expected kind; it should look like `{expected}_` followed by 32 hexadecimal digits"
+)]
 pub struct InvalidId {
     expected: &'static str,
 }
@@ -75,14 +77,21 @@ impl<N: Noun> FromStr for Id<N> {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = InvalidId { expected: N::PREFIX };
-        let Some(hex) = text.strip_prefix(N::PREFIX).and_then(|rest| rest.strip_prefix('_')) else {
+        let invalid = InvalidId {
+            expected: N::PREFIX,
+        };
+        let Some(hex) = text
+            .strip_prefix(N::PREFIX)
+            .and_then(|rest| rest.strip_prefix('_'))
+        else {
             return Err(invalid);
         };
         if hex.len() != 32 {
             return Err(invalid);
         }
-        Uuid::try_parse(hex).map(Self::from_uuid).map_err(|_| invalid)
+        Uuid::try_parse(hex)
+            .map(Self::from_uuid)
+            .map_err(|_| invalid)
     }
 }
 impl<N: Noun> serde::Serialize for Id<N> {

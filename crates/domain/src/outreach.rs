@@ -45,7 +45,9 @@ impl Outreach {
     pub fn is_settled(&self, required: VerificationLevel) -> bool {
         match self.answer {
             // Whoever keeps data for a reason must at least have said so in a person's name.
-            Some(Answer::Exception { .. }) => self.level >= required.min(VerificationLevel::Attested),
+            Some(Answer::Exception { .. }) => {
+                self.level >= required.min(VerificationLevel::Attested)
+            }
             Some(Answer::Done | Answer::NotFound) => self.level >= required,
             // A channel that can prove no more than delivery has no answer to give.
             None => required <= VerificationLevel::Acknowledged && self.level >= required,
@@ -74,7 +76,9 @@ impl OutreachAction {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Delete, Self::OptOut].into_iter().find(|action| action.as_str() == text)
+        [Self::Delete, Self::OptOut]
+            .into_iter()
+            .find(|action| action.as_str() == text)
     }
 }
 

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data_map::graph::Pointer;
-use crate::data_map::{Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, KeepReason, Relation, SystemKey, ValueKind};
+use crate::data_map::{
+    Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, KeepReason,
+    Relation, SystemKey, ValueKind,
+};
 use crate::row::Tuple;
 use crate::sensitive::Sensitive;
 
@@ -147,17 +150,28 @@ pub struct Plan {
 impl Plan {
     /// All rows found.
     pub fn rows(&self) -> u64 {
-        self.collections.iter().map(|collection| collection.rows).sum()
+        self.collections
+            .iter()
+            .map(|collection| collection.rows)
+            .sum()
     }
 
     /// Systems with rows or to be searched by hand.
     pub fn systems(&self) -> BTreeSet<SystemKey> {
-        self.collections.iter().filter(|collection| collection.rows > 0).map(|collection| collection.system.clone()).chain(self.manual.iter().cloned()).collect()
+        self.collections
+            .iter()
+            .filter(|collection| collection.rows > 0)
+            .map(|collection| collection.system.clone())
+            .chain(self.manual.iter().cloned())
+            .collect()
     }
 
     /// Reasons for which something stays.
     pub fn reasons(&self) -> BTreeSet<KeepReason> {
-        self.collections.iter().flat_map(|collection| collection.kept.iter().map(|kept| kept.reason.clone())).collect()
+        self.collections
+            .iter()
+            .flat_map(|collection| collection.kept.iter().map(|kept| kept.reason.clone()))
+            .collect()
     }
 }
 
@@ -203,17 +217,42 @@ pub struct Residue {
 /// How each field of a row that stays is overwritten: as the data map says, else personal fields are emptied, or
 /// overwritten where the source system wants a value. Keys and foreign keys stay, or nothing would hold together; a reference
 /// that no source system enforces, such as one to another system by e-mail address, does not.
-pub fn redactions(collection: &Collection, pointed_at: &BTreeSet<FieldName>) -> Vec<(FieldName, Redaction)> {
-    collection.fields.iter().filter_map(|field| redaction(collection, pointed_at, field).map(|redaction| (field.name.clone(), redaction))).collect()
+pub fn redactions(
+    collection: &Collection,
+    pointed_at: &BTreeSet<FieldName>,
+) -> Vec<(FieldName, Redaction)> {
+    collection
+        .fields
+        .iter()
+        .filter_map(|field| {
+            redaction(collection, pointed_at, field)
+                .map(|redaction| (field.name.clone(), redaction))
+        })
+        .collect()
 }
 
 /// The overwriting that the data map demands even of rows which must stay.
-pub fn retained_redactions(collection: &Collection, pointed_at: &BTreeSet<FieldName>) -> Vec<(FieldName, Redaction)> {
-    let demanded = collection.fields.iter().filter(|field| field.erasure.is_some());
-    demanded.filter_map(|field| redaction(collection, pointed_at, field).map(|redaction| (field.name.clone(), redaction))).collect()
+pub fn retained_redactions(
+    collection: &Collection,
+    pointed_at: &BTreeSet<FieldName>,
+) -> Vec<(FieldName, Redaction)> {
+    let demanded = collection
+        .fields
+        .iter()
+        .filter(|field| field.erasure.is_some());
+    demanded
+        .filter_map(|field| {
+            redaction(collection, pointed_at, field)
+                .map(|redaction| (field.name.clone(), redaction))
+        })
+        .collect()
 }
 
-fn redaction(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> Option<Redaction> {
+fn redaction(
+    collection: &Collection,
+    pointed_at: &BTreeSet<FieldName>,
+    field: &Field,
+) -> Option<Redaction> {
     match &field.erasure {
         Some(FieldErasure::Keep(_)) => None,
         Some(FieldErasure::Null) => Some(Redaction::Null),
@@ -222,7 +261,9 @@ fn redaction(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &
         None if lets_go(collection, pointed_at, field) => Some(Redaction::Null),
         None if !field.is_personal() || is_key(collection, pointed_at, field) => None,
         None if field.nullable => Some(Redaction::Null),
-        None if field.unique && field.kind == ValueKind::Text => Some(Redaction::Hash(field.max_length.unwrap_or(39))),
+        None if field.unique && field.kind == ValueKind::Text => {
+            Some(Redaction::Hash(field.max_length.unwrap_or(39)))
+        }
         None => Some(Redaction::Fixed(blank(field))),
     }
 }
@@ -230,16 +271,27 @@ fn redaction(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &
 /// Whether the field only leads to a detail of the row, such as a customer's address. A row that is overwritten lets go of its
 /// details: a record that says nothing must not keep her address alive.
 fn lets_go(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> bool {
-    let mut references = collection.references.iter().filter(|reference| reference.fields.contains(&field.name)).peekable();
+    let mut references = collection
+        .references
+        .iter()
+        .filter(|reference| reference.fields.contains(&field.name))
+        .peekable();
     let leads_somewhere = references.peek().is_some();
     let only_to_details = references.all(|reference| reference.relation == Relation::Detail);
-    field.nullable && leads_somewhere && only_to_details && !collection.primary_key.contains(&field.name) && !pointed_at.contains(&field.name)
+    field.nullable
+        && leads_somewhere
+        && only_to_details
+        && !collection.primary_key.contains(&field.name)
+        && !pointed_at.contains(&field.name)
 }
 
 fn is_key(collection: &Collection, pointed_at: &BTreeSet<FieldName>, field: &Field) -> bool {
     collection.primary_key.contains(&field.name)
         || pointed_at.contains(&field.name)
-        || collection.references.iter().any(|reference| reference.enforced && reference.fields.contains(&field.name))
+        || collection
+            .references
+            .iter()
+            .any(|reference| reference.enforced && reference.fields.contains(&field.name))
 }
 
 /// A value of the field's type that says nothing.
@@ -254,8 +306,15 @@ fn blank(field: &Field) -> String {
         ValueKind::Json => "{}",
         ValueKind::Bytes => "",
     };
-    let longest = field.max_length.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
-    if field.kind == ValueKind::Text { text.chars().take(longest).collect() } else { text.to_owned() }
+    let longest = field
+        .max_length
+        .and_then(|length| usize::try_from(length).ok())
+        .unwrap_or(usize::MAX);
+    if field.kind == ValueKind::Text {
+        text.chars().take(longest).collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Whether the collection's rows are deleted when nothing keeps them.

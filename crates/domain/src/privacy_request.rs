@@ -52,7 +52,12 @@ pub enum RequestKind {
 
 impl RequestKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::KnowCategories, Self::KnowSpecific, Self::Delete, Self::OptOutSaleShare];
+    pub const ALL: [Self; 4] = [
+        Self::KnowCategories,
+        Self::KnowSpecific,
+        Self::Delete,
+        Self::OptOutSaleShare,
+    ];
 
     /// The key of the right in law data.
     pub const fn as_str(self) -> &'static str {
@@ -99,7 +104,16 @@ pub enum RequestState {
 
 impl RequestState {
     /// All states.
-    pub const ALL: [Self; 8] = [Self::Received, Self::Verified, Self::InProgress, Self::Fulfilled, Self::PartlyFulfilled, Self::Denied, Self::Withdrawn, Self::Expired];
+    pub const ALL: [Self; 8] = [
+        Self::Received,
+        Self::Verified,
+        Self::InProgress,
+        Self::Fulfilled,
+        Self::PartlyFulfilled,
+        Self::Denied,
+        Self::Withdrawn,
+        Self::Expired,
+    ];
 
     /// The text form.
     pub const fn as_str(self) -> &'static str {
@@ -122,7 +136,14 @@ impl RequestState {
 
     /// Whether nothing more will happen.
     pub const fn is_closed(self) -> bool {
-        matches!(self, Self::Fulfilled | Self::PartlyFulfilled | Self::Denied | Self::Withdrawn | Self::Expired)
+        matches!(
+            self,
+            Self::Fulfilled
+                | Self::PartlyFulfilled
+                | Self::Denied
+                | Self::Withdrawn
+                | Self::Expired
+        )
     }
 
     /// The state after `step`, or why the step isn't possible from here.
@@ -200,7 +221,15 @@ impl Waiting {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Verification, Self::Approval, Self::ManualWork, Self::Recipients, Self::Operator].into_iter().find(|waiting| waiting.as_str() == text)
+        [
+            Self::Verification,
+            Self::Approval,
+            Self::ManualWork,
+            Self::Recipients,
+            Self::Operator,
+        ]
+        .into_iter()
+        .find(|waiting| waiting.as_str() == text)
     }
 }
 
@@ -228,7 +257,9 @@ impl IntakeChannel {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::PrivacyCenter, Self::Api, Self::CommandLine].into_iter().find(|channel| channel.as_str() == text)
+        [Self::PrivacyCenter, Self::Api, Self::CommandLine]
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
     }
 }
 
@@ -261,9 +292,23 @@ mod tests {
 
     #[test]
     fn a_closed_request_takes_no_step() {
-        let steps = [Step::Verify, Step::Approve, Step::Fulfil, Step::FulfilPartly, Step::Deny, Step::Withdraw, Step::Expire];
-        for state in RequestState::ALL.into_iter().filter(|state| state.is_closed()) {
-            assert!(steps.iter().all(|step| state.after(*step).is_err()), "{state:?}");
+        let steps = [
+            Step::Verify,
+            Step::Approve,
+            Step::Fulfil,
+            Step::FulfilPartly,
+            Step::Deny,
+            Step::Withdraw,
+            Step::Expire,
+        ];
+        for state in RequestState::ALL
+            .into_iter()
+            .filter(|state| state.is_closed())
+        {
+            assert!(
+                steps.iter().all(|step| state.after(*step).is_err()),
+                "{state:?}"
+            );
         }
     }
 
@@ -272,7 +317,10 @@ mod tests {
         assert!(RequestState::Received.after(Step::Approve).is_err());
         assert!(RequestState::Received.after(Step::Fulfil).is_err());
         assert!(RequestState::Verified.after(Step::Fulfil).is_err());
-        assert_eq!(RequestState::InProgress.after(Step::Fulfil), Ok(RequestState::Fulfilled));
+        assert_eq!(
+            RequestState::InProgress.after(Step::Fulfil),
+            Ok(RequestState::Fulfilled)
+        );
     }
 
     #[test]

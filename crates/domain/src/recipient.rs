@@ -41,7 +41,11 @@ impl Recipient {
     /// The role that counts in law: 11 CCR 7051(c) makes a service provider or contractor without a compliant contract a third party.
     pub const fn effective_role(&self) -> RecipientRole {
         match self.role {
-            RecipientRole::ServiceProvider | RecipientRole::Contractor if !self.contract_compliant => RecipientRole::ThirdParty,
+            RecipientRole::ServiceProvider | RecipientRole::Contractor
+                if !self.contract_compliant =>
+            {
+                RecipientRole::ThirdParty
+            }
             role => role,
         }
     }
@@ -109,7 +113,17 @@ impl VerificationLevel {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::None, Self::Sent, Self::Delivered, Self::Acknowledged, Self::Attested, Self::Signed, Self::Probed].into_iter().find(|level| level.as_str() == text)
+        [
+            Self::None,
+            Self::Sent,
+            Self::Delivered,
+            Self::Acknowledged,
+            Self::Attested,
+            Self::Signed,
+            Self::Probed,
+        ]
+        .into_iter()
+        .find(|level| level.as_str() == text)
     }
 }
 
@@ -124,6 +138,9 @@ pub struct ReminderRule {
 
 impl Default for ReminderRule {
     fn default() -> Self {
-        Self { remind_after_days: vec![3, 7], escalate_after_days: 10 }
+        Self {
+            remind_after_days: vec![3, 7],
+            escalate_after_days: 10,
+        }
     }
 }

@@ -27,8 +27,12 @@ impl Zeroize for JsonValue {
     fn zeroize(&mut self) {
         match &mut self.0 {
             serde_json::Value::String(text) => text.zeroize(),
-            serde_json::Value::Array(items) => items.drain(..).for_each(|item| Self(item).zeroize()),
-            serde_json::Value::Object(members) => std::mem::take(members).into_iter().for_each(|(_, member)| Self(member).zeroize()),
+            serde_json::Value::Array(items) => {
+                items.drain(..).for_each(|item| Self(item).zeroize())
+            }
+            serde_json::Value::Object(members) => std::mem::take(members)
+                .into_iter()
+                .for_each(|(_, member)| Self(member).zeroize()),
             scalar => *scalar = serde_json::Value::Null,
         }
     }
@@ -52,13 +56,21 @@ pub fn canonical(kind: ValueKind, text: &str) -> String {
 
 fn canonical_number(text: &str) -> String {
     let unsigned = text.trim_start_matches('+');
-    if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') {
+    if unsigned.is_empty()
+        || !unsigned
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
+    {
         return text.to_owned();
     }
     match unsigned.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() => {
             let (whole, fraction) = (without_leading_zeros(whole), fraction.trim_end_matches('0'));
-            if fraction.is_empty() { whole } else { format!("{whole}.{fraction}") }
+            if fraction.is_empty() {
+                whole
+            } else {
+                format!("{whole}.{fraction}")
+            }
         }
         _ => without_leading_zeros(unsigned),
     }
@@ -66,9 +78,21 @@ fn canonical_number(text: &str) -> String {
 
 /// People type their customer number as it stands on the bill: `0042`.
 fn without_leading_zeros(whole: &str) -> String {
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let (sign, digits) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |digits| ("-", digits));
     let trimmed = digits.trim_start_matches('0');
-    if trimmed.bytes().next().is_some_and(|first| first.is_ascii_digit()) { format!("{sign}{trimmed}") } else if digits.starts_with('0') { format!("{sign}0{trimmed}") } else { whole.to_owned() }
+    if trimmed
+        .bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_digit())
+    {
+        format!("{sign}{trimmed}")
+    } else if digits.starts_with('0') {
+        format!("{sign}0{trimmed}")
+    } else {
+        whole.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -130,6 +130,8 @@ impl TaskState {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Ready, Self::Leased, Self::Done, Self::Stuck].into_iter().find(|state| state.as_str() == text)
+        [Self::Ready, Self::Leased, Self::Done, Self::Stuck]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }

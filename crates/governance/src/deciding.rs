@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::data_map::IdentifierKind;
-use domain::disclosure::{Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, RecipientFacts, RequestFacts};
+use domain::disclosure::{
+    Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, RecipientFacts, RequestFacts,
+};
 use domain::law::LawBook;
 use domain::privacy_request::PrivacyRequest;
 use domain::recipient::Recipient;
@@ -20,16 +22,29 @@ impl Vocabulary {
         let categories = || law.categories().map(|category| category.category.as_str());
         let never = categories().filter_map(|key| {
             let citation = law.never_disclosed(key)?.to_owned();
-            let title = law.category(key).map_or(key, |category| category.title.as_str());
-            Some(NeverDisclosed { category: key.to_owned(), description: title.to_owned(), citation })
+            let title = law
+                .category(key)
+                .map_or(key, |category| category.title.as_str());
+            Some(NeverDisclosed {
+                category: key.to_owned(),
+                description: title.to_owned(),
+                citation,
+            })
         });
-        Self { known_categories: Arc::new(categories().map(str::to_owned).collect()), never_disclosed: never.collect() }
+        Self {
+            known_categories: Arc::new(categories().map(str::to_owned).collect()),
+            never_disclosed: never.collect(),
+        }
     }
 
     /// The facts for one decision.
     pub(crate) fn facts(&self, request: &PrivacyRequest, recipient: Option<&Recipient>) -> Facts {
         Facts {
-            request: RequestFacts { id: request.id, kind: request.kind, state: request.state },
+            request: RequestFacts {
+                id: request.id,
+                kind: request.kind,
+                state: request.state,
+            },
             recipient: recipient.map(|recipient| RecipientFacts {
                 key: recipient.key.clone(),
                 role: recipient.effective_role(),
@@ -42,6 +57,14 @@ impl Vocabulary {
 }
 
 /// A sealed column of ours as an attribute.
-pub(crate) fn own(column: OwnColumn, category: &str, identifier: Option<IdentifierKind>) -> Attribute {
-    Attribute { name: AttributeName::Own(column), category: Some(category.to_owned()), identifier }
+pub(crate) fn own(
+    column: OwnColumn,
+    category: &str,
+    identifier: Option<IdentifierKind>,
+) -> Attribute {
+    Attribute {
+        name: AttributeName::Own(column),
+        category: Some(category.to_owned()),
+        identifier,
+    }
 }

@@ -23,12 +23,22 @@ pub struct Opened {
 }
 
 /// Decides one query and records it before anything opens.
-pub(crate) async fn open(p: &Privity, stored: &StoredPrivacyRequest, wanted: &Wanted<'_>, actor: Actor) -> Result<Opened, Problem> {
+pub(crate) async fn open(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+    wanted: &Wanted<'_>,
+    actor: Actor,
+) -> Result<Opened, Problem> {
     let (decision, record) = p.decide(&stored.request, wanted, actor);
     let mut appended = p.append("record disclosure", vec![record]).await?;
     let permit = decision.map_err(|denial| refused(&denial))?;
-    let proof = appended.pop().ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
-    Ok(Opened { permit: recorded(permit, proof)?, key: request_key(p, stored)? })
+    let proof = appended
+        .pop()
+        .ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
+    Ok(Opened {
+        permit: recorded(permit, proof)?,
+        key: request_key(p, stored)?,
+    })
 }
 
 /// What is wanted, for whom and why.
@@ -42,8 +52,16 @@ pub(crate) struct Wanted<'a> {
 
 impl Privity {
     /// The decision, and the record that must be appended whatever it is.
-    #[expect(clippy::disallowed_methods, reason = "the one place: whatever the decision is, its record comes with it")]
-    pub(crate) fn decide(&self, request: &PrivacyRequest, wanted: &Wanted<'_>, actor: Actor) -> (Result<Permit, Denial>, NewRecord) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place: whatever the decision is, its record comes with it"
+    )]
+    pub(crate) fn decide(
+        &self,
+        request: &PrivacyRequest,
+        wanted: &Wanted<'_>,
+        actor: Actor,
+    ) -> (Result<Permit, Denial>, NewRecord) {
         let query = Query {
             id: new_id::<Disclosure>(self.rng(), self.now()),
             request: request.id,
@@ -62,17 +80,28 @@ impl Privity {
 
 /// A permit with the proof of its record.
 pub(crate) fn recorded(permit: Permit, proof: Appended) -> Result<RecordedPermit, Problem> {
-    permit.record(proof).map_err(|error| Problem::internal("recording the disclosure", &error))
+    permit
+        .record(proof)
+        .map_err(|error| Problem::internal("recording the disclosure", &error))
 }
 
 /// The key of a privacy request.
-pub(crate) fn request_key(p: &Privity, stored: &StoredPrivacyRequest) -> Result<RequestKey, Problem> {
+pub(crate) fn request_key(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+) -> Result<RequestKey, Problem> {
     let Some(wrapped) = &stored.wrapped_key else {
-        return Err(Problem::conflict("what this privacy request held was destroyed when its time was over"));
+        return Err(Problem::conflict(
+            "what this privacy request held was destroyed when its time was over",
+        ));
     };
-    p.keys().unwrap_request_key(stored.request.id, &WrappedKey::from_bytes(wrapped.clone())).map_err(|error| Problem::internal("opening this privacy request", &error))
+    p.keys()
+        .unwrap_request_key(stored.request.id, &WrappedKey::from_bytes(wrapped.clone()))
+        .map_err(|error| Problem::internal("opening this privacy request", &error))
 }
 
 fn refused(denial: &Denial) -> Problem {
-    Problem::conflict(format!("{denial}; look at where the privacy request stands"))
+    Problem::conflict(format!(
+        "{denial}; look at where the privacy request stands"
+    ))
 }

@@ -15,23 +15,55 @@ use crate::{Privity, Problem};
 
 /// Everything that the audit log holds about one privacy request, with proofs and a freshly signed checkpoint.
 pub async fn export(p: &Privity, id: RequestId) -> Result<Vec<u8>, Problem> {
-    p.read("read privacy request", move |tx| existing(tx, id).map(drop)).await?;
-    p.append("evidence exported", vec![NewRecord::new(p.now(), Actor::System, Action::EvidenceExported).for_request(id)]).await?;
+    p.read("read privacy request", move |tx| existing(tx, id).map(drop))
+        .await?;
+    p.append(
+        "evidence exported",
+        vec![NewRecord::new(p.now(), Actor::System, Action::EvidenceExported).for_request(id)],
+    )
+    .await?;
     let log = p.log_name();
-    let (note, records) = p.read("gather evidence", { let q = p.clone(); let log = log.clone(); move |tx| gather(&q, tx, &log, id) }).await?;
-    let key = p.keys().log_verifier_key(&log).map_err(|error| failed(&error))?;
+    let (note, records) = p
+        .read("gather evidence", {
+            let q = p.clone();
+            let log = log.clone();
+            move |tx| gather(&q, tx, &log, id)
+        })
+        .await?;
+    let key = p
+        .keys()
+        .log_verifier_key(&log)
+        .map_err(|error| failed(&error))?;
     let saved = note.clone();
-    p.parts.database.write("save checkpoint", move |tx| storage::audit::save_checkpoint(tx, &log, &saved)).await?;
-    EvidenceFile::new(id, &key, note.note, records).to_bytes().map_err(|error| failed(&error))
+    p.parts
+        .database
+        .write("save checkpoint", move |tx| {
+            storage::audit::save_checkpoint(tx, &log, &saved)
+        })
+        .await?;
+    EvidenceFile::new(id, &key, note.note, records)
+        .to_bytes()
+        .map_err(|error| failed(&error))
 }
 
-fn gather(p: &Privity, tx: &mut Tx, log: &str, id: RequestId) -> Result<(storage::audit::Checkpoint, Vec<EvidenceRecord>), Problem> {
+fn gather(
+    p: &Privity,
+    tx: &mut Tx,
+    log: &str,
+    id: RequestId,
+) -> Result<(storage::audit::Checkpoint, Vec<EvidenceRecord>), Problem> {
     let state = storage::audit::state(tx, log)?;
     let (size, root) = (state.frontier.size(), state.frontier.root());
     let checkpoint = Checkpoint::new(log, size, root).map_err(|error| failed(&error))?;
-    let note = p.keys().sign_checkpoint(&checkpoint).map_err(|error| failed(&error))?;
+    let note = p
+        .keys()
+        .sign_checkpoint(&checkpoint)
+        .map_err(|error| failed(&error))?;
     let entries = storage::audit::of_request(tx, log, id)?;
-    let records = entries.iter().map(|entry| proven(tx, log, entry, size)).collect::<Result<Vec<_>, Problem>>()?;
+    let records = entries
+        .iter()
+        .map(|entry| proven(tx, log, entry, size))
+        .collect::<Result<Vec<_>, Problem>>()?;
     Ok((storage::audit::Checkpoint { size, root, note }, records))
 }
 
@@ -48,13 +80,19 @@ fn failed(error: &dyn std::fmt::Display) -> Problem {
 
 /// The public key of the audit log, to be handed to auditors by another way than the file.
 pub fn public_key(p: &Privity) -> Result<String, Problem> {
-    p.keys().log_verifier_key(&p.log_name()).map(|key| key.to_string()).map_err(|error| failed(&error))
+    p.keys()
+        .log_verifier_key(&p.log_name())
+        .map(|key| key.to_string())
+        .map_err(|error| failed(&error))
 }
 
 /// Checks an evidence file; without a key it only shows that the file is consistent in itself. Answers what it proves, in words.
 pub fn verify(bytes: &[u8], public_key: Option<&str>) -> Result<Vec<String>, Problem> {
-    enforcement::evidence::verify(bytes, public_key).map(|verified| verified.summary()).map_err(|error| {
-        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
-        Problem::new("evidence_refused", 422, format!("{error}{cause}"))
-    })
+    enforcement::evidence::verify(bytes, public_key)
+        .map(|verified| verified.summary())
+        .map_err(|error| {
+            let cause = std::error::Error::source(&error)
+                .map_or_else(String::new, |cause| format!(" ({cause})"));
+            Problem::new("evidence_refused", 422, format!("{error}{cause}"))
+        })
 }

@@ -19,11 +19,17 @@ pub async fn clear(p: &Privity) -> Result<u64, Problem> {
     let now = p.now();
     p.write("clear sessions and counters", move |tx| {
         storage::session::remove_expired(tx, now)?;
-        storage::rate_limit::remove_before(tx, now.saturating_sub(SignedDuration::from_hours(48)).unwrap_or(now))?;
+        storage::rate_limit::remove_before(
+            tx,
+            now.saturating_sub(SignedDuration::from_hours(48))
+                .unwrap_or(now),
+        )?;
         Ok(((), Vec::new()))
     })
     .await?;
-    let Some(before) = kept_since(p) else { return Ok(0) };
+    let Some(before) = kept_since(p) else {
+        return Ok(0);
+    };
     let mut removed = 0;
     loop {
         let gone = remove_some(p, before).await?;
@@ -45,7 +51,10 @@ async fn remove_some(p: &Privity, before: Timestamp) -> Result<u64, Problem> {
             let old: Vec<RequestId> = storage::privacy_request::closed_before(tx, before, AT_ONCE)?;
             storage::privacy_request::destroy_keys(tx, &old, now)?;
             storage::privacy_request::remove_many(tx, &old)?;
-            let records = old.iter().map(|id| NewRecord::new(now, Actor::System, Action::KeyDestroyed).for_request(*id)).collect();
+            let records = old
+                .iter()
+                .map(|id| NewRecord::new(now, Actor::System, Action::KeyDestroyed).for_request(*id))
+                .collect();
             Ok((old.len() as u64, records))
         })
         .await?;
@@ -56,5 +65,8 @@ async fn remove_some(p: &Privity, before: Timestamp) -> Result<u64, Problem> {
 fn kept_since(p: &Privity) -> Option<Timestamp> {
     let today = p.now().to_zoned(TimeZone::UTC);
     let months = p.law().number(RECORDS, today.date()).ok()?;
-    today.checked_sub(Span::new().try_months(months).ok()?).ok().map(|since| since.timestamp())
+    today
+        .checked_sub(Span::new().try_months(months).ok()?)
+        .ok()
+        .map(|since| since.timestamp())
 }

@@ -23,8 +23,16 @@ pub struct Sender<'a> {
 }
 
 /// The code that shows who asks. It also confirms receipt and says how we verify.
-pub fn code(sender: &Sender<'_>, request: &PrivacyRequest, code: &str, minutes: u32, link: &str) -> Letter {
-    let due = request.clock.due().map_or_else(String::new, |due| format!(" We will answer by {}.", long(due)));
+pub fn code(
+    sender: &Sender<'_>,
+    request: &PrivacyRequest,
+    code: &str,
+    minutes: u32,
+    link: &str,
+) -> Letter {
+    let due = request.clock.due().map_or_else(String::new, |due| {
+        format!(" We will answer by {}.", long(due))
+    });
     letter(
         sender,
         "Your code",
@@ -39,8 +47,19 @@ pub fn code(sender: &Sender<'_>, request: &PrivacyRequest, code: &str, minutes: 
 }
 
 /// Receipt, and what happens next.
-pub fn receipt(sender: &Sender<'_>, kind: RequestKind, reference: &str, clock: &Clock, link: &str) -> Letter {
-    let due = clock.due().map_or_else(String::new, |due| format!(" The law gives us until {} to answer; we mean to be faster.", long(due)));
+pub fn receipt(
+    sender: &Sender<'_>,
+    kind: RequestKind,
+    reference: &str,
+    clock: &Clock,
+    link: &str,
+) -> Letter {
+    let due = clock.due().map_or_else(String::new, |due| {
+        format!(
+            " The law gives us until {} to answer; we mean to be faster.",
+            long(due)
+        )
+    });
     letter(
         sender,
         "We have your privacy request",
@@ -48,7 +67,11 @@ pub fn receipt(sender: &Sender<'_>, kind: RequestKind, reference: &str, clock: &
             "We received your request {asked} on {received}. Its reference is {reference}.\n\n{verified}{due}\n\nYou can follow every step here: {link}",
             asked = asked(kind),
             received = long(clock.received_on),
-            verified = if kind.needs_verification() { "You showed that it is you with the code that we mailed you; nothing else is needed." } else { "We ask for no proof of who you are." },
+            verified = if kind.needs_verification() {
+                "You showed that it is you with the code that we mailed you; nothing else is needed."
+            } else {
+                "We ask for no proof of who you are."
+            },
         ),
     )
 }
@@ -58,14 +81,33 @@ pub fn package_ready(sender: &Sender<'_>, reference: &str, days: u32, link: &str
     letter(
         sender,
         "Your data is ready",
-        &format!("The answer to your request {reference} is ready. Fetch it here within {days} days: {link}\n\nIt holds a page to read, and everything as JSON and CSV files. Numbers that the law forbids us to send (such as card or ID numbers) are described, not shown."),
+        &format!(
+            "The answer to your request {reference} is ready. Fetch it here within {days} days: {link}\n\nIt holds a page to read, and everything as JSON and CSV files. Numbers that the law forbids us to send (such as card or ID numbers) are described, not shown."
+        ),
     )
 }
 
 /// The end of a deletion.
-pub fn deleted(sender: &Sender<'_>, reference: &str, kept: &[String], recipients: &[String], link: &str) -> Letter {
-    let kept = if kept.is_empty() { "Nothing was kept.".to_owned() } else { format!("Some of it has to stay, and will be used for nothing else:\n{}", bullets(kept)) };
-    let told = if recipients.is_empty() { "Nobody else had it.".to_owned() } else { format!("Whoever got it from us was told:\n{}", bullets(recipients)) };
+pub fn deleted(
+    sender: &Sender<'_>,
+    reference: &str,
+    kept: &[String],
+    recipients: &[String],
+    link: &str,
+) -> Letter {
+    let kept = if kept.is_empty() {
+        "Nothing was kept.".to_owned()
+    } else {
+        format!(
+            "Some of it has to stay, and will be used for nothing else:\n{}",
+            bullets(kept)
+        )
+    };
+    let told = if recipients.is_empty() {
+        "Nobody else had it.".to_owned()
+    } else {
+        format!("Whoever got it from us was told:\n{}", bullets(recipients))
+    };
     letter(
         sender,
         "Your data was deleted",
@@ -76,25 +118,81 @@ pub fn deleted(sender: &Sender<'_>, reference: &str, kept: &[String], recipients
 }
 
 /// The end of an opt-out.
-pub fn opted_out(sender: &Sender<'_>, reference: &str, recipients: &[String], link: &str) -> Letter {
-    let told = if recipients.is_empty() { "Nobody had bought or shared it.".to_owned() } else { format!("We told those who had it to stop, and to pass this on:\n{}", bullets(recipients)) };
-    letter(sender, "We no longer sell or share your data", &format!("Your opt-out {reference} took effect at once.\n\n{told}\n\nWe will not ask you to change your mind for at least twelve months. See it at any time: {link}"))
+pub fn opted_out(
+    sender: &Sender<'_>,
+    reference: &str,
+    recipients: &[String],
+    link: &str,
+) -> Letter {
+    let told = if recipients.is_empty() {
+        "Nobody had bought or shared it.".to_owned()
+    } else {
+        format!(
+            "We told those who had it to stop, and to pass this on:\n{}",
+            bullets(recipients)
+        )
+    };
+    letter(
+        sender,
+        "We no longer sell or share your data",
+        &format!(
+            "Your opt-out {reference} took effect at once.\n\n{told}\n\nWe will not ask you to change your mind for at least twelve months. See it at any time: {link}"
+        ),
+    )
 }
 
 /// A refusal.
-pub fn denied(sender: &Sender<'_>, kind: RequestKind, reference: &str, reason: &str, explanation: &str, link: &str) -> Letter {
-    let offer = if kind == RequestKind::Delete { "\n\nWhatever becomes of this request: you can tell us at any time not to sell or share your data, without giving a reason." } else { "" };
-    letter(sender, "About your privacy request", &format!("We can't do what you asked in request {reference}. The reason: {reason}.\n\n{explanation}{offer}\n\nDetails, and how to write to us: {link}"))
+pub fn denied(
+    sender: &Sender<'_>,
+    kind: RequestKind,
+    reference: &str,
+    reason: &str,
+    explanation: &str,
+    link: &str,
+) -> Letter {
+    let offer = if kind == RequestKind::Delete {
+        "\n\nWhatever becomes of this request: you can tell us at any time not to sell or share your data, without giving a reason."
+    } else {
+        ""
+    };
+    letter(
+        sender,
+        "About your privacy request",
+        &format!(
+            "We can't do what you asked in request {reference}. The reason: {reason}.\n\n{explanation}{offer}\n\nDetails, and how to write to us: {link}"
+        ),
+    )
 }
 
 /// More time.
-pub fn extended(sender: &Sender<'_>, reference: &str, reason: &str, until: Date, link: &str) -> Letter {
-    letter(sender, "We need more time", &format!("Your request {reference} takes longer than we hoped. The reason: {reason}. We will answer by {}, which is as long as the law allows.\n\nFollow it here: {link}", long(until)))
+pub fn extended(
+    sender: &Sender<'_>,
+    reference: &str,
+    reason: &str,
+    until: Date,
+    link: &str,
+) -> Letter {
+    letter(
+        sender,
+        "We need more time",
+        &format!(
+            "Your request {reference} takes longer than we hoped. The reason: {reason}. We will answer by {}, which is as long as the law allows.\n\nFollow it here: {link}",
+            long(until)
+        ),
+    )
 }
 
 fn letter(sender: &Sender<'_>, subject: &str, body: &str) -> Letter {
-    let contact = sender.contact.map_or_else(String::new, |contact| format!("\nQuestions? {contact}"));
-    Letter { subject: format!("{}: {subject}", sender.business), text: Sensitive::new(format!("Hello,\n\n{body}\n\n{}{contact}\n", sender.business)) }
+    let contact = sender
+        .contact
+        .map_or_else(String::new, |contact| format!("\nQuestions? {contact}"));
+    Letter {
+        subject: format!("{}: {subject}", sender.business),
+        text: Sensitive::new(format!(
+            "Hello,\n\n{body}\n\n{}{contact}\n",
+            sender.business
+        )),
+    }
 }
 
 const fn asked(kind: RequestKind) -> &'static str {
@@ -107,7 +205,11 @@ const fn asked(kind: RequestKind) -> &'static str {
 }
 
 fn bullets(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("  * {line}")).collect::<Vec<_>>().join("\n")
+    lines
+        .iter()
+        .map(|line| format!("  * {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A date as people write it.

@@ -116,11 +116,19 @@ impl Privity {
     }
 
     pub(crate) fn connector(&self, system: &SystemKey) -> Result<&dyn Connector, SearchError> {
-        self.parts.connectors.get(system).map(AsRef::as_ref).ok_or_else(|| SearchError::NoConnector(system.clone()))
+        self.parts
+            .connectors
+            .get(system)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| SearchError::NoConnector(system.clone()))
     }
 
     /// One transaction: the closure's changes and the records that it returns are durable together, or neither is.
-    pub(crate) async fn write<T: Send + 'static>(&self, name: &'static str, change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static) -> Result<(T, Vec<Appended>), Problem> {
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,
+    ) -> Result<(T, Vec<Appended>), Problem> {
         let log = self.log_name();
         let written = self
             .parts
@@ -135,18 +143,32 @@ impl Privity {
     }
 
     /// Records alone.
-    pub(crate) async fn append(&self, name: &'static str, records: Vec<NewRecord>) -> Result<Vec<Appended>, Problem> {
-        self.write(name, move |_| Ok(((), records.clone()))).await.map(|((), appended)| appended)
+    pub(crate) async fn append(
+        &self,
+        name: &'static str,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<Appended>, Problem> {
+        self.write(name, move |_| Ok(((), records.clone())))
+            .await
+            .map(|((), appended)| appended)
     }
 
     /// A read over one unchanging state.
-    pub(crate) async fn read<T: Send + 'static>(&self, name: &'static str, read: impl Fn(&mut Tx) -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         self.parts.database.read(name, read).await
     }
 
     /// The audit log's name, which is also the origin of its checkpoints.
     pub(crate) fn log_name(&self) -> String {
-        let address = self.settings().base_url.split_once("://").map_or(self.settings().base_url.as_str(), |(_, rest)| rest);
+        let address = self
+            .settings()
+            .base_url
+            .split_once("://")
+            .map_or(self.settings().base_url.as_str(), |(_, rest)| rest);
         format!("{}/audit", address.trim_end_matches('/'))
     }
 

@@ -17,17 +17,31 @@ pub struct Problem {
 impl Problem {
     /// Any problem.
     pub fn new(code: &'static str, status: u16, title: impl Into<String>) -> Self {
-        Self { code, status, title: title.into(), field: None }
+        Self {
+            code,
+            status,
+            title: title.into(),
+            field: None,
+        }
     }
 
     /// A value that can't be accepted.
     pub fn invalid(field: &'static str, title: impl Into<String>) -> Self {
-        Self { field: Some(field), ..Self::new("invalid_value", 422, title) }
+        Self {
+            field: Some(field),
+            ..Self::new("invalid_value", 422, title)
+        }
     }
 
     /// Something that isn't there, or that the asker may not know of: the two look the same.
     pub fn not_found(what: &str) -> Self {
-        Self::new("not_found", 404, format!("there is no {what} here; check the address, or start again from the first page"))
+        Self::new(
+            "not_found",
+            404,
+            format!(
+                "there is no {what} here; check the address, or start again from the first page"
+            ),
+        )
     }
 
     /// A step that isn't possible as things stand.
@@ -38,7 +52,11 @@ impl Problem {
     /// A fault of ours. The cause goes to the log, not to the asker.
     pub fn internal(attempted: &'static str, cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(attempted, cause = %cause, "could not go on");
-        Self::new("internal", 500, format!("{attempted} failed on our side; nothing was lost, please try again later"))
+        Self::new(
+            "internal",
+            500,
+            format!("{attempted} failed on our side; nothing was lost, please try again later"),
+        )
     }
 }
 
@@ -46,10 +64,18 @@ impl From<storage::Error> for Problem {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::NotFound { .. } => Self::not_found("such thing"),
-            storage::Error::Changed { .. } => Self::conflict("somebody else changed this meanwhile; look at it again and repeat"),
-            storage::Error::Busy { .. } | storage::Error::Unreachable { .. } | storage::Error::DiskFull => {
+            storage::Error::Changed { .. } => {
+                Self::conflict("somebody else changed this meanwhile; look at it again and repeat")
+            }
+            storage::Error::Busy { .. }
+            | storage::Error::Unreachable { .. }
+            | storage::Error::DiskFull => {
                 tracing::error!(cause = %error, "our database can't take this now");
-                Self::new("database_unavailable", 503, "our own database can't take this now; nothing was lost, please try again in a minute")
+                Self::new(
+                    "database_unavailable",
+                    503,
+                    "our own database can't take this now; nothing was lost, please try again in a minute",
+                )
             }
             other => Self::internal("storing this", &other),
         }

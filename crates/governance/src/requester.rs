@@ -10,11 +10,20 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// Where it is kept.
-pub(crate) const IDENTITY: OwnColumn = OwnColumn { table: "privacy_request", column: "identity" };
+pub(crate) const IDENTITY: OwnColumn = OwnColumn {
+    table: "privacy_request",
+    column: "identity",
+};
 /// Where the look-ups that find her rows are kept.
-pub(crate) const MANIFEST: OwnColumn = OwnColumn { table: "privacy_request", column: "manifest" };
+pub(crate) const MANIFEST: OwnColumn = OwnColumn {
+    table: "privacy_request",
+    column: "manifest",
+};
 /// Where the facts behind a refusal are kept: words of an operator, which may name her.
-pub(crate) const EXPLANATION: OwnColumn = OwnColumn { table: "privacy_request", column: "confirmation" };
+pub(crate) const EXPLANATION: OwnColumn = OwnColumn {
+    table: "privacy_request",
+    column: "confirmation",
+};
 
 /// The subject as she named herself.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -48,9 +57,15 @@ impl Requester {
     pub(crate) fn seeds(&self) -> Seeds {
         let mut values: BTreeMap<IdentifierKind, Vec<String>> = self.identifiers.clone();
         if let Some(email) = &self.email {
-            values.entry(IdentifierKind::email()).or_default().push(email.clone());
+            values
+                .entry(IdentifierKind::email())
+                .or_default()
+                .push(email.clone());
         }
-        values.into_iter().map(|(kind, values)| (kind, Sensitive::new(values))).collect()
+        values
+            .into_iter()
+            .map(|(kind, values)| (kind, Sensitive::new(values)))
+            .collect()
     }
 
     /// The bytes to be sealed.

@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use connectors::ConnectorError;
 use domain::data_map::graph::{Node, Pointer, SearchGraph};
-use domain::data_map::{CollectionErasure, CollectionKey, FieldName, RetentionRule, SystemKey, SystemKind};
+use domain::data_map::{
+    CollectionErasure, CollectionKey, FieldName, RetentionRule, SystemKey, SystemKind,
+};
 use domain::fate::{Outside, Print, Tally, tally};
-use domain::plan::{Cutoff, EraseStep, GuardSearch, Search, WaySearch, deletes_rows, redactions, retained_redactions};
+use domain::plan::{
+    Cutoff, EraseStep, GuardSearch, Search, WaySearch, deletes_rows, redactions,
+    retained_redactions,
+};
 use domain::row::Tuple;
 use domain::sensitive::Sensitive;
 use domain::traversal::{Counted, Located, Seeds, Traversal, Unattributed, Wave};
@@ -40,7 +45,11 @@ pub enum SearchError {
 }
 
 /// Searches all systems for a batch of subjects, in one pass; for a deletion also tells what becomes of each row.
-pub(crate) async fn locate(p: &Privity, seeds: &[Seeds], deletion: bool) -> Result<Vec<Found>, SearchError> {
+pub(crate) async fn locate(
+    p: &Privity,
+    seeds: &[Seeds],
+    deletion: bool,
+) -> Result<Vec<Found>, SearchError> {
     let mut traversal = Traversal::start(p.graph(), seeds, cutoffs(p.graph(), p.now()));
     if deletion {
         traversal = traversal.remembering_rows();
@@ -52,7 +61,11 @@ pub(crate) async fn locate(p: &Privity, seeds: &[Seeds], deletion: bool) -> Resu
         let mut stray = None;
         let taken = p
             .connector(&wave.search.collection.system)?
-            .locate(&wave.search, &mut |rows| traversal.take(&wave, rows).map_err(|error| interrupt(&mut stray, error)))
+            .locate(&wave.search, &mut |rows| {
+                traversal
+                    .take(&wave, rows)
+                    .map_err(|error| interrupt(&mut stray, error))
+            })
             .await;
         stray.map_or(Ok(()), Err)?;
         taken?;
@@ -63,11 +76,22 @@ pub(crate) async fn locate(p: &Privity, seeds: &[Seeds], deletion: bool) -> Resu
     if let Some((links, rows)) = remembered {
         let located: Vec<&Located> = found.iter().map(|(located, _)| located).collect();
         let (held, outside) = (held(p), outside(p, &located).await?);
-        let stays = |key: &CollectionKey| held.contains(key) || p.graph().node(key).is_some_and(|node| matches!(node.collection.erasure, CollectionErasure::Keep(_)));
+        let stays = |key: &CollectionKey| {
+            held.contains(key)
+                || p.graph().node(key).is_some_and(|node| {
+                    matches!(node.collection.erasure, CollectionErasure::Keep(_))
+                })
+        };
         fates = tally(p.graph(), &links, &rows, &outside, &stays);
     }
     let found = found.into_iter().enumerate();
-    Ok(found.map(|(subject, (located, counted))| Found { located, counted, fates: fates.remove(&subject).unwrap_or_default() }).collect())
+    Ok(found
+        .map(|(subject, (located, counted))| Found {
+            located,
+            counted,
+            fates: fates.remove(&subject).unwrap_or_default(),
+        })
+        .collect())
 }
 
 fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> ConnectorError {
@@ -80,16 +104,29 @@ fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> Connector
 async fn outside(p: &Privity, located: &[&Located]) -> Result<Outside, SearchError> {
     let mut outside = Outside::default();
     for node in p.graph().nodes() {
-        outside.guarded.extend(pointed_at(p, node, &node.guards, located).await?);
-        outside.blocked.extend(pointed_at(p, node, &node.blockers, located).await?);
+        outside
+            .guarded
+            .extend(pointed_at(p, node, &node.guards, located).await?);
+        outside
+            .blocked
+            .extend(pointed_at(p, node, &node.blockers, located).await?);
     }
     Ok(outside)
 }
 
-async fn pointed_at(p: &Privity, node: &Node, pointers: &[Pointer], located: &[&Located]) -> Result<Vec<(usize, Print)>, SearchError> {
+async fn pointed_at(
+    p: &Privity,
+    node: &Node,
+    pointers: &[Pointer],
+    located: &[&Located],
+) -> Result<Vec<(usize, Print)>, SearchError> {
     let mut found = Vec::new();
-    let guards: Vec<GuardSearch> = pointers.iter().filter_map(|pointer| guard_search(p.graph(), pointer, located)).collect();
-    let wave = Wave::again(p.graph(), &node.collection.key, located, guards).filter(|wave| !wave.search.guards.is_empty() && !is_manual(p, &node.collection.system));
+    let guards: Vec<GuardSearch> = pointers
+        .iter()
+        .filter_map(|pointer| guard_search(p.graph(), pointer, located))
+        .collect();
+    let wave = Wave::again(p.graph(), &node.collection.key, located, guards)
+        .filter(|wave| !wave.search.guards.is_empty() && !is_manual(p, &node.collection.system));
     if let Some(wave) = wave {
         p.connector(&node.collection.system)?
             .locate(&wave.search, &mut |rows| {
@@ -102,19 +139,34 @@ async fn pointed_at(p: &Privity, node: &Node, pointers: &[Pointer], located: &[&
 }
 
 /// Rows that point here, but for those that the batch's own look-ups find: they go as well.
-fn guard_search(graph: &SearchGraph, pointer: &Pointer, located: &[&Located]) -> Option<GuardSearch> {
+fn guard_search(
+    graph: &SearchGraph,
+    pointer: &Pointer,
+    located: &[&Located],
+) -> Option<GuardSearch> {
     let node = graph.node(&pointer.from)?;
-    Some(GuardSearch { pointer: pointer.clone(), collection: Arc::new(node.collection.clone()), except: union(node, located) })
+    Some(GuardSearch {
+        pointer: pointer.clone(),
+        collection: Arc::new(node.collection.clone()),
+        except: union(node, located),
+    })
 }
 
 /// The look-ups of all these subjects in one collection, as one.
 pub(crate) fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
     let mut ways = Vec::new();
     for way in &node.ways {
-        let lookups = located.iter().filter_map(|located| located.lookups.get(&node.collection.key)).flatten().filter(|lookup| lookup.way == way.way);
+        let lookups = located
+            .iter()
+            .filter_map(|located| located.lookups.get(&node.collection.key))
+            .flatten()
+            .filter(|lookup| lookup.way == way.way);
         let values: BTreeSet<&Tuple> = lookups.flat_map(|lookup| &lookup.values).collect();
         if !values.is_empty() {
-            ways.push(WaySearch { way: way.way.clone(), values: Sensitive::new(values.into_iter().cloned().collect()) });
+            ways.push(WaySearch {
+                way: way.way.clone(),
+                values: Sensitive::new(values.into_iter().cloned().collect()),
+            });
         }
     }
     ways
@@ -123,18 +175,39 @@ pub(crate) fn union(node: &Node, located: &[&Located]) -> Vec<WaySearch> {
 /// All fields of one subject's rows in one collection.
 pub(crate) fn everything(node: &Node, located: &Located) -> Option<Search> {
     let ways = union(node, &[located]);
-    let select: Vec<FieldName> = node.collection.fields.iter().map(|field| field.name.clone()).collect();
-    (!ways.is_empty()).then(|| Search { collection: Arc::new(node.collection.clone()), ways, select, grouped: false, retained: None, guards: Vec::new() })
+    let select: Vec<FieldName> = node
+        .collection
+        .fields
+        .iter()
+        .map(|field| field.name.clone())
+        .collect();
+    (!ways.is_empty()).then(|| Search {
+        collection: Arc::new(node.collection.clone()),
+        ways,
+        select,
+        grouped: false,
+        retained: None,
+        guards: Vec::new(),
+    })
 }
 
 /// The steps that erase these subjects' rows in one system, in order.
-pub(crate) fn erase_steps(p: &Privity, system: &SystemKey, located: &[&Located]) -> Vec<Vec<EraseStep>> {
+pub(crate) fn erase_steps(
+    p: &Privity,
+    system: &SystemKey,
+    located: &[&Located],
+) -> Vec<Vec<EraseStep>> {
     let held = held(p);
     let order = p.graph().erase_order(system).into_iter();
     order
         .map(|group| {
-            let nodes = group.iter().filter(|key| !held.contains(*key)).filter_map(|key| p.graph().node(key));
-            nodes.filter_map(|node| erase_step(node, located, p.now())).collect::<Vec<_>>()
+            let nodes = group
+                .iter()
+                .filter(|key| !held.contains(*key))
+                .filter_map(|key| p.graph().node(key));
+            nodes
+                .filter_map(|node| erase_step(node, located, p.now()))
+                .collect::<Vec<_>>()
         })
         .filter(|group| !group.is_empty())
         .collect()
@@ -145,13 +218,21 @@ fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<Erase
     if ways.is_empty() || matches!(node.collection.erasure, CollectionErasure::Keep(_)) {
         return None;
     }
-    let retained = node.collection.retention.as_ref().map(|rule| cutoff(node, rule, now));
+    let retained = node
+        .collection
+        .retention
+        .as_ref()
+        .map(|rule| cutoff(node, rule, now));
     Some(EraseStep {
         collection: Arc::new(node.collection.clone()),
         ways,
         delete: deletes_rows(&node.collection),
         redactions: redactions(&node.collection, &node.pointed_at),
-        retained_redactions: if retained.is_some() { retained_redactions(&node.collection, &node.pointed_at) } else { Vec::new() },
+        retained_redactions: if retained.is_some() {
+            retained_redactions(&node.collection, &node.pointed_at)
+        } else {
+            Vec::new()
+        },
         retained,
         guards: node.guards.clone(),
         blockers: node.blockers.clone(),
@@ -161,22 +242,43 @@ fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<Erase
 /// Collections that a legal hold of the data map keeps today.
 pub(crate) fn held(p: &Privity) -> BTreeSet<CollectionKey> {
     let today = p.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let holds = p.map().legal_holds.iter().filter(|hold| hold.until.is_none_or(|until| until >= today));
+    let holds = p
+        .map()
+        .legal_holds
+        .iter()
+        .filter(|hold| hold.until.is_none_or(|until| until >= today));
     holds.flat_map(|hold| hold.covers.iter().cloned()).collect()
 }
 
 fn cutoffs(graph: &SearchGraph, now: Timestamp) -> BTreeMap<CollectionKey, Cutoff> {
-    let ruled = graph.nodes().iter().filter_map(|node| Some((node, node.collection.retention.as_ref()?)));
-    ruled.map(|(node, rule)| (node.collection.key.clone(), cutoff(node, rule, now))).collect()
+    let ruled = graph
+        .nodes()
+        .iter()
+        .filter_map(|node| Some((node, node.collection.retention.as_ref()?)));
+    ruled
+        .map(|(node, rule)| (node.collection.key.clone(), cutoff(node, rule, now)))
+        .collect()
 }
 
 fn cutoff(node: &Node, rule: &RetentionRule, now: Timestamp) -> Cutoff {
-    let since = rule.since.as_ref().and_then(|name| node.collection.field(name)).map(|field| (field.name.clone(), field.kind));
-    let from = rule.keep_for.and_then(|span| now.to_zoned(jiff::tz::TimeZone::UTC).checked_sub(span).ok());
+    let since = rule
+        .since
+        .as_ref()
+        .and_then(|name| node.collection.field(name))
+        .map(|field| (field.name.clone(), field.kind));
+    let from = rule
+        .keep_for
+        .and_then(|span| now.to_zoned(jiff::tz::TimeZone::UTC).checked_sub(span).ok());
     // A rule whose time can't be reckoned keeps every row: when in doubt nothing is erased that must stay.
-    Cutoff { since: since.filter(|_| from.is_some()), from: from.map_or(Timestamp::MIN, |from| from.timestamp()) }
+    Cutoff {
+        since: since.filter(|_| from.is_some()),
+        from: from.map_or(Timestamp::MIN, |from| from.timestamp()),
+    }
 }
 
 fn is_manual(p: &Privity, system: &SystemKey) -> bool {
-    p.map().systems.get(system).is_some_and(|system| system.kind == SystemKind::Manual)
+    p.map()
+        .systems
+        .get(system)
+        .is_some_and(|system| system.kind == SystemKind::Manual)
 }

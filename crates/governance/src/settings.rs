@@ -115,12 +115,24 @@ pub struct Limits {
 
 impl Default for Approval {
     fn default() -> Self {
-        Self { automatic: vec![RequestKind::KnowCategories, RequestKind::KnowSpecific, RequestKind::OptOutSaleShare] }
+        Self {
+            automatic: vec![
+                RequestKind::KnowCategories,
+                RequestKind::KnowSpecific,
+                RequestKind::OptOutSaleShare,
+            ],
+        }
     }
 }
 impl Default for Verification {
     fn default() -> Self {
-        Self { code_minutes: 30, tries: 5, sends: 5, resend_seconds: 60, expire_days: 30 }
+        Self {
+            code_minutes: 30,
+            tries: 5,
+            sends: 5,
+            resend_seconds: 60,
+            expire_days: 30,
+        }
     }
 }
 impl Default for Package {
@@ -130,7 +142,10 @@ impl Default for Package {
 }
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_hour_per_address: 20, body_bytes: 65_536 }
+        Self {
+            requests_per_hour_per_address: 20,
+            body_bytes: 65_536,
+        }
     }
 }
 

@@ -14,11 +14,18 @@ use crate::{Parts, Privity, Problem, data_map, deciding, law};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
-pub async fn start(mut settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Privity, Problem> {
+pub async fn start(
+    mut settings: Settings,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Result<Privity, Problem> {
     // Links and signatures are compared as texts, so there must be one spelling.
-    settings.base_url.truncate(settings.base_url.trim_end_matches('/').len());
+    settings
+        .base_url
+        .truncate(settings.base_url.trim_end_matches('/').len());
     let law = law::load(settings.law.as_deref()).map_err(|error| setup(&error))?;
-    let loaded = data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
+    let loaded =
+        data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
@@ -28,8 +35,24 @@ pub async fn start(mut settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn R
     tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
     let graph = SearchGraph::new(&loaded.map);
     let deciding = deciding::Vocabulary::new(&law);
-    let parts = Parts { settings, database, keys, law, loaded, graph, connectors, channels, mailer, deciding, clock, rng, bell: tokio::sync::Notify::new() };
-    Ok(Privity { parts: Arc::new(parts) })
+    let parts = Parts {
+        settings,
+        database,
+        keys,
+        law,
+        loaded,
+        graph,
+        connectors,
+        channels,
+        mailer,
+        deciding,
+        clock,
+        rng,
+        bell: tokio::sync::Notify::new(),
+    };
+    Ok(Privity {
+        parts: Arc::new(parts),
+    })
 }
 
 /// The data map's `${NAME}` come from the environment, so that no secret need stand in a file.
@@ -37,24 +60,42 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the database's own address goes to the database")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the database's own address goes to the database"
+)]
 async fn open_database(settings: &Settings) -> Result<Database, Problem> {
-    Database::open(settings.storage.expose()).await.map_err(|error| setup(&error))
+    Database::open(settings.storage.expose())
+        .await
+        .map_err(|error| setup(&error))
 }
 
 fn open_keys(settings: &Settings, rng: &dyn Rng) -> Result<KeyRing, Problem> {
-    let opened = if settings.key_file.exists() { KeyRing::open(&settings.key_file) } else { KeyRing::create(&settings.key_file, rng) };
+    let opened = if settings.key_file.exists() {
+        KeyRing::open(&settings.key_file)
+    } else {
+        KeyRing::create(&settings.key_file, rng)
+    };
     opened.map_err(|error| setup(&error))
 }
 
 /// Another database's keys would seal what nobody can open again; better not to start.
 async fn check_keys(database: &Database, keys: &KeyRing) -> Result<(), Problem> {
     let check = keys.key_check().to_vec();
-    let known = database.write("check keys", move |tx| storage::meta::get_or_insert(tx, "key_check", &check)).await.map_err(|error: storage::Error| Problem::from(error))?;
+    let known = database
+        .write("check keys", move |tx| {
+            storage::meta::get_or_insert(tx, "key_check", &check)
+        })
+        .await
+        .map_err(|error: storage::Error| Problem::from(error))?;
     if known == keys.key_check() {
         return Ok(());
     }
-    Err(Problem::new("wrong_key_file", 500, "the key file belongs to another database; set `key_file` to the one that this database was made with"))
+    Err(Problem::new(
+        "wrong_key_file",
+        500,
+        "the key file belongs to another database; set `key_file` to the one that this database was made with",
+    ))
 }
 
 fn setup(error: &dyn std::fmt::Display) -> Problem {
@@ -65,7 +106,10 @@ fn setup(error: &dyn std::fmt::Display) -> Problem {
 pub fn system_clock() -> Arc<dyn Clock> {
     struct SystemClock;
     impl Clock for SystemClock {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the present moment comes from")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the present moment comes from"
+        )]
         fn now(&self) -> jiff::Timestamp {
             jiff::Timestamp::now()
         }
@@ -77,8 +121,14 @@ pub fn system_clock() -> Arc<dyn Clock> {
 pub fn system_rng() -> Arc<dyn Rng> {
     struct SystemRng;
     impl Rng for SystemRng {
-        #[expect(clippy::disallowed_methods, reason = "the one place where randomness comes from")]
-        #[expect(clippy::panic, reason = "without random numbers no key and no token may be made; the operating system always has them once it is up")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where randomness comes from"
+        )]
+        #[expect(
+            clippy::panic,
+            reason = "without random numbers no key and no token may be made; the operating system always has them once it is up"
+        )]
         fn fill(&self, bytes: &mut [u8]) {
             if let Err(error) = getrandom::fill(bytes) {
                 panic!("the operating system has no random numbers: {error}");

@@ -22,7 +22,9 @@ use tokio::sync::watch;
 
 use crate::deciding::own;
 use crate::disclosure::{Wanted, recorded, request_key};
-use crate::privacy_request::{access, close, confirm, delete, inform_recipients, opt_out, plan, verify, write_to_subject};
+use crate::privacy_request::{
+    access, close, confirm, delete, inform_recipients, opt_out, plan, verify, write_to_subject,
+};
 use crate::requester::{IDENTITY, MANIFEST, Requester};
 use crate::search::SearchError;
 use crate::{Privity, Problem};
@@ -55,7 +57,9 @@ pub(crate) enum Stop {
 impl From<SearchError> for Stop {
     fn from(error: SearchError) -> Self {
         match &error {
-            SearchError::Connector(connector) if connector.is_transient() => Self::Later(error.to_string()),
+            SearchError::Connector(connector) if connector.is_transient() => {
+                Self::Later(error.to_string())
+            }
             _ => Self::Never(error.to_string()),
         }
     }
@@ -67,7 +71,11 @@ impl From<connectors::ConnectorError> for Stop {
 }
 impl From<Problem> for Stop {
     fn from(problem: Problem) -> Self {
-        if problem.status >= 500 { Self::Later(problem.title) } else { Self::Never(problem.title) }
+        if problem.status >= 500 {
+            Self::Later(problem.title)
+        } else {
+            Self::Never(problem.title)
+        }
     }
 }
 impl From<enforcement::vault::VaultError> for Stop {
@@ -103,30 +111,77 @@ impl Work {
 }
 
 /// Opens what the subject told us.
-#[expect(clippy::disallowed_methods, reason = "read into a form that wipes itself")]
-pub(crate) fn requester(key: &RequestKey, permit: &RecordedPermit, stored: &StoredPrivacyRequest) -> Result<Requester, Stop> {
-    let Some(sealed) = &stored.identity else { return Ok(Requester::default()) };
-    let bytes = key.open(permit, &Place { column: IDENTITY, row: &stored.request.id.to_string() }, sealed)?;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "read into a form that wipes itself"
+)]
+pub(crate) fn requester(
+    key: &RequestKey,
+    permit: &RecordedPermit,
+    stored: &StoredPrivacyRequest,
+) -> Result<Requester, Stop> {
+    let Some(sealed) = &stored.identity else {
+        return Ok(Requester::default());
+    };
+    let bytes = key.open(
+        permit,
+        &Place {
+            column: IDENTITY,
+            row: &stored.request.id.to_string(),
+        },
+        sealed,
+    )?;
     read_json(bytes.expose())
 }
 
 /// Opens where her rows are.
-#[expect(clippy::disallowed_methods, reason = "look-ups on their way to the connectors")]
-pub(crate) fn located(key: &RequestKey, permit: &RecordedPermit, stored: &StoredPrivacyRequest) -> Result<Located, Stop> {
-    let Some(sealed) = &stored.manifest else { return Ok(Located::default()) };
-    let bytes = key.open(permit, &Place { column: MANIFEST, row: &stored.request.id.to_string() }, sealed)?;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "look-ups on their way to the connectors"
+)]
+pub(crate) fn located(
+    key: &RequestKey,
+    permit: &RecordedPermit,
+    stored: &StoredPrivacyRequest,
+) -> Result<Located, Stop> {
+    let Some(sealed) = &stored.manifest else {
+        return Ok(Located::default());
+    };
+    let bytes = key.open(
+        permit,
+        &Place {
+            column: MANIFEST,
+            row: &stored.request.id.to_string(),
+        },
+        sealed,
+    )?;
     read_json(bytes.expose())
 }
 
-#[expect(clippy::map_err_ignore, reason = "a parser's error could quote what it read")]
+#[expect(
+    clippy::map_err_ignore,
+    reason = "a parser's error could quote what it read"
+)]
 fn read_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Stop> {
     serde_json::from_slice(bytes).map_err(|_| Stop::Never("what was sealed can't be read by this version of the program; start the version that wrote it".to_owned()))
 }
 
 /// Seals where her rows are.
-pub(crate) fn seal_located(p: &Privity, key: &RequestKey, id: RequestId, located: &Located) -> Result<Sealed, Stop> {
+pub(crate) fn seal_located(
+    p: &Privity,
+    key: &RequestKey,
+    id: RequestId,
+    located: &Located,
+) -> Result<Sealed, Stop> {
     let bytes = serde_json::to_vec(located).map_err(|error| Stop::Never(error.to_string()))?;
-    Ok(key.seal(p.rng(), &Place { column: MANIFEST, row: &id.to_string() }, &domain::sensitive::Sensitive::new(bytes))?)
+    Ok(key.seal(
+        p.rng(),
+        &Place {
+            column: MANIFEST,
+            row: &id.to_string(),
+        },
+        &domain::sensitive::Sensitive::new(bytes),
+    )?)
 }
 
 /// Works until told to stop.
@@ -143,7 +198,11 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
             }
         }
         let kinds = due_kinds(p).await.unwrap_or_default();
-        for kind in kinds.into_iter().filter(|kind| busy.insert(*kind)).collect::<Vec<_>>() {
+        for kind in kinds
+            .into_iter()
+            .filter(|kind| busy.insert(*kind))
+            .collect::<Vec<_>>()
+        {
             let (p, owner) = (p.clone(), owner.clone());
             running.spawn(async move { (kind, run_kind(&p, kind, &owner).await) });
         }
@@ -160,7 +219,13 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
         }
     }
     while running.join_next().await.is_some() {}
-    let released = p.parts.database.write("release tasks", move |tx| storage::task::release(tx, &owner)).await;
+    let released = p
+        .parts
+        .database
+        .write("release tasks", move |tx| {
+            storage::task::release(tx, &owner)
+        })
+        .await;
     drop(released);
 }
 
@@ -187,8 +252,15 @@ pub async fn run_next(p: &Privity) -> Result<Option<(TaskKind, u64)>, Problem> {
 
 async fn due_kinds(p: &Privity) -> Result<Vec<TaskKind>, Problem> {
     let now = p.now();
-    let kinds = p.read("find due tasks", move |tx| Ok(storage::task::claimable_kinds(tx, now)?)).await?;
-    Ok(kinds.into_iter().filter(|kind| *kind != TaskKind::ManualWork).collect())
+    let kinds = p
+        .read("find due tasks", move |tx| {
+            Ok(storage::task::claimable_kinds(tx, now)?)
+        })
+        .await?;
+    Ok(kinds
+        .into_iter()
+        .filter(|kind| *kind != TaskKind::ManualWork)
+        .collect())
 }
 
 /// One batch of one kind.
@@ -198,7 +270,9 @@ async fn run_kind(p: &Privity, kind: TaskKind, owner: &str) -> Result<u64, Probl
     if batch.is_empty() {
         return Ok(0);
     }
-    let Err(stop) = leased(p, &batch, owner, work(p, kind, &batch, owner)).await else { return Ok(count) };
+    let Err(stop) = leased(p, &batch, owner, work(p, kind, &batch, owner)).await else {
+        return Ok(count);
+    };
     if let [one] = &batch[..] {
         settle(p, one, owner, &stop).await?;
         return Ok(count);
@@ -208,7 +282,14 @@ async fn run_kind(p: &Privity, kind: TaskKind, owner: &str) -> Result<u64, Probl
         if !is_still_ours(p, one).await? {
             continue;
         }
-        if let Err(stop) = leased(p, std::slice::from_ref(one), owner, work(p, kind, std::slice::from_ref(one), owner)).await {
+        if let Err(stop) = leased(
+            p,
+            std::slice::from_ref(one),
+            owner,
+            work(p, kind, std::slice::from_ref(one), owner),
+        )
+        .await
+        {
             settle(p, one, owner, &stop).await?;
         }
     }
@@ -218,7 +299,11 @@ async fn run_kind(p: &Privity, kind: TaskKind, owner: &str) -> Result<u64, Probl
 /// Letters and outreach end one by one: what was done before a batch stopped must not be done again.
 async fn is_still_ours(p: &Privity, work: &Work) -> Result<bool, Problem> {
     let id = work.task.id;
-    p.read("look whether a task is open", move |tx| Ok(storage::task::get(tx, id)?.is_some_and(|task| task.state == domain::task::TaskState::Leased))).await
+    p.read("look whether a task is open", move |tx| {
+        Ok(storage::task::get(tx, id)?
+            .is_some_and(|task| task.state == domain::task::TaskState::Leased))
+    })
+    .await
 }
 
 async fn work(p: &Privity, kind: TaskKind, batch: &[Work], owner: &str) -> Result<(), Stop> {
@@ -240,7 +325,12 @@ async fn work(p: &Privity, kind: TaskKind, batch: &[Work], owner: &str) -> Resul
 }
 
 /// Keeps the lease alive while the work goes on.
-async fn leased(p: &Privity, batch: &[Work], owner: &str, work: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+async fn leased(
+    p: &Privity,
+    batch: &[Work],
+    owner: &str,
+    work: impl Future<Output = Result<(), Stop>>,
+) -> Result<(), Stop> {
     let ids: Arc<[_]> = batch.iter().map(|work| work.task.id).collect();
     tokio::pin!(work);
     loop {
@@ -265,7 +355,14 @@ struct Claimed {
 }
 
 async fn claim(p: &Privity, kind: TaskKind, owner: &str) -> Result<Vec<Work>, Problem> {
-    let claim = storage::task::Claim { kind, same_target: kind == TaskKind::Erase, limit: batch_size(kind), now: p.now(), owner: owner.to_owned(), lease_until: later(p.now(), LEASE) };
+    let claim = storage::task::Claim {
+        kind,
+        same_target: kind == TaskKind::Erase,
+        limit: batch_size(kind),
+        now: p.now(),
+        owner: owner.to_owned(),
+        lease_until: later(p.now(), LEASE),
+    };
     let q = p.clone();
     let (claimed, appended) = p
         .write("claim tasks", move |tx| {
@@ -277,19 +374,32 @@ async fn claim(p: &Privity, kind: TaskKind, owner: &str) -> Result<Vec<Work>, Pr
             for task in tasks {
                 let Some(stored) = found.next() else { break };
                 let permits = decide(&q, &task, &stored, &mut records);
-                claimed.push(Claimed { task, stored, permits });
+                claimed.push(Claimed {
+                    task,
+                    stored,
+                    permits,
+                });
             }
             Ok((claimed, records))
         })
         .await?;
     let mut proofs = appended.into_iter();
     let mut batch = Vec::with_capacity(claimed.len());
-    for Claimed { task, stored, permits } in claimed {
+    for Claimed {
+        task,
+        stored,
+        permits,
+    } in claimed
+    {
         let mut opened = Vec::new();
         for (permit, proof) in permits.into_iter().zip(proofs.by_ref()) {
             opened.extend(permit.map(|permit| recorded(permit, proof)).transpose()?);
         }
-        batch.push(Work { task, stored, permits: opened });
+        batch.push(Work {
+            task,
+            stored,
+            permits: opened,
+        });
     }
     Ok(batch)
 }
@@ -305,35 +415,69 @@ const fn batch_size(kind: TaskKind) -> u32 {
 }
 
 /// What the task will have to open, decided now.
-fn decide(p: &Privity, task: &Task, stored: &StoredPrivacyRequest, records: &mut Vec<NewRecord>) -> Vec<Option<Permit>> {
+fn decide(
+    p: &Privity,
+    task: &Task,
+    stored: &StoredPrivacyRequest,
+    records: &mut Vec<NewRecord>,
+) -> Vec<Option<Permit>> {
     let decide = |wanted: Wanted<'_>, records: &mut Vec<NewRecord>| {
         let (decision, record) = p.decide(&stored.request, &wanted, Actor::System);
         records.push(record);
         decision.ok()
     };
-    wanted(p, task, stored).into_iter().map(|wanted| decide(wanted, records)).collect()
+    wanted(p, task, stored)
+        .into_iter()
+        .map(|wanted| decide(wanted, records))
+        .collect()
 }
 
 fn wanted(p: &Privity, task: &Task, stored: &StoredPrivacyRequest) -> Vec<Wanted<'static>> {
     match task.kind {
         TaskKind::SendCode | TaskKind::Acknowledge | TaskKind::Close => vec![to_subject()],
         TaskKind::Erase => vec![to_system(task.target.as_str().into())],
-        TaskKind::Plan | TaskKind::OptOut => p.connectors().keys().cloned().map(to_system).collect(),
-        TaskKind::Confirm | TaskKind::MakePackage => stored.plan.as_ref().map(domain::plan::Plan::systems).unwrap_or_default().into_iter().map(to_system).collect(),
+        TaskKind::Plan | TaskKind::OptOut => {
+            p.connectors().keys().cloned().map(to_system).collect()
+        }
+        TaskKind::Confirm | TaskKind::MakePackage => stored
+            .plan
+            .as_ref()
+            .map(domain::plan::Plan::systems)
+            .unwrap_or_default()
+            .into_iter()
+            .map(to_system)
+            .collect(),
         // These ask for each recipient by itself.
-        TaskKind::SendOutreach | TaskKind::PollOutreach | TaskKind::Remind | TaskKind::RemovePackage | TaskKind::ManualWork => Vec::new(),
+        TaskKind::SendOutreach
+        | TaskKind::PollOutreach
+        | TaskKind::Remind
+        | TaskKind::RemovePackage
+        | TaskKind::ManualWork => Vec::new(),
     }
 }
 
 /// Writing to the subject at the address that she gave.
 pub(crate) fn to_subject() -> Wanted<'static> {
-    Wanted { recipient: DisclosureRecipient::Subject, known: None, purpose: Purpose::WriteToSubject, attributes: vec![own(IDENTITY, "user.contact.email", None)] }
+    Wanted {
+        recipient: DisclosureRecipient::Subject,
+        known: None,
+        purpose: Purpose::WriteToSubject,
+        attributes: vec![own(IDENTITY, "user.contact.email", None)],
+    }
 }
 
 /// Searching or erasing in one source system.
 fn to_system(system: domain::data_map::SystemKey) -> Wanted<'static> {
-    let attributes = vec![own(IDENTITY, "user.contact.email", None), own(MANIFEST, "user.unique_id", None)];
-    Wanted { recipient: DisclosureRecipient::SourceSystem(system), known: None, purpose: Purpose::AnswerRequest, attributes }
+    let attributes = vec![
+        own(IDENTITY, "user.contact.email", None),
+        own(MANIFEST, "user.unique_id", None),
+    ];
+    Wanted {
+        recipient: DisclosureRecipient::SourceSystem(system),
+        known: None,
+        purpose: Purpose::AnswerRequest,
+        attributes,
+    }
 }
 
 /// What becomes of a task that did not come to its end.
@@ -344,7 +488,11 @@ async fn settle(p: &Privity, work: &Work, owner: &str, stop: &Stop) -> Result<()
         Stop::Never(reason) => (reason.clone(), true),
     };
     tracing::warn!(task.kind = task.kind.as_str(), task.target, task.attempts, request.id = %task.request, stuck, reason, "a task did not come to its end");
-    let (owner, now, run_at) = (owner.to_owned(), p.now(), later(p.now(), backoff(task.attempts)));
+    let (owner, now, run_at) = (
+        owner.to_owned(),
+        p.now(),
+        later(p.now(), backoff(task.attempts)),
+    );
     p.write("settle task", move |tx| {
         if !stuck {
             storage::task::retry_at(tx, task.id, &owner, run_at, Some(&reason))?;
@@ -368,19 +516,29 @@ pub(crate) fn stuck_record(now: Timestamp, task: &Task) -> NewRecord {
 }
 
 /// Marks the privacy request as waiting for an operator.
-pub(crate) fn call_operator(tx: &mut storage::Tx, request: RequestId, now: Timestamp) -> Result<(), Problem> {
-    let Some(stored) = storage::privacy_request::get(tx, request)? else { return Ok(()) };
+pub(crate) fn call_operator(
+    tx: &mut storage::Tx,
+    request: RequestId,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let Some(stored) = storage::privacy_request::get(tx, request)? else {
+        return Ok(());
+    };
     if stored.request.state.is_closed() || stored.request.waiting == Some(Waiting::Operator) {
         return Ok(());
     }
-    let changed = domain::privacy_request::PrivacyRequest { waiting: Some(Waiting::Operator), ..stored.request };
+    let changed = domain::privacy_request::PrivacyRequest {
+        waiting: Some(Waiting::Operator),
+        ..stored.request
+    };
     storage::privacy_request::update(tx, &changed, &stored.reasons, now)?;
     Ok(())
 }
 
 /// 10 s, 20 s, 40 s, ... up to an hour.
 fn backoff(attempts: u32) -> SignedDuration {
-    SignedDuration::from_secs(10_i64.saturating_mul(1 << attempts.saturating_sub(1).min(9))).min(SignedDuration::from_hours(1))
+    SignedDuration::from_secs(10_i64.saturating_mul(1 << attempts.saturating_sub(1).min(9)))
+        .min(SignedDuration::from_hours(1))
 }
 
 /// A moment later.
@@ -395,7 +553,12 @@ impl Privity {
     }
 
     /// A fresh task.
-    pub(crate) fn task(&self, kind: TaskKind, request: RequestId, target: impl Into<String>) -> Task {
+    pub(crate) fn task(
+        &self,
+        kind: TaskKind,
+        request: RequestId,
+        target: impl Into<String>,
+    ) -> Task {
         Task {
             id: domain::rng::new_id(self.rng(), self.now()),
             kind,

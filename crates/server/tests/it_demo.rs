@@ -27,7 +27,11 @@ fn every_claim_of_the_demos_story_holds_and_nothing_is_left_behind() {
     assert!(output.status.success(), "{told}\n{log}");
     assert!(!told.contains('✗') && !told.contains('\u{1b}'), "{told}");
     assert!(told.matches('✓').count() > 40, "{told}");
-    for secret in ["maya.okafor@example.com", "okafor-design", "400000000004217"] {
+    for secret in [
+        "maya.okafor@example.com",
+        "okafor-design",
+        "400000000004217",
+    ] {
         assert!(
             !log.contains(secret),
             "a personal value is in the log: {log}"

@@ -77,7 +77,9 @@ fn in_words(answer: &ServerError) -> String {
             "a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"
         ),
         // A trigger's words are its author's, and may quote the row.
-        1644 => format!("a trigger or procedure forbids it ({code}); look into the database's schema at what it asks for"),
+        1644 => format!(
+            "a trigger or procedure forbids it ({code}); look into the database's schema at what it asks for"
+        ),
         // These name columns, tables and collations, never values.
         1064 | 1093 | 1267 | 1271 | 1305 | 1436 => format!("{code}: {}", answer.message),
         _ => format!("code {code}, state {}", answer.state),

@@ -66,7 +66,9 @@ fn in_words(answer: &tokio_postgres::error::DbError) -> String {
             "a value doesn't fit a field's type ({code}); say in the data map how the field is to be overwritten"
         ),
         // A trigger's words are its author's, and may quote the row.
-        Some("P0") => format!("a trigger or function forbids it ({code}); look into the database's schema at what it asks for"),
+        Some("P0") => format!(
+            "a trigger or function forbids it ({code}); look into the database's schema at what it asks for"
+        ),
         // These name relations, settings and conditions, never values.
         Some("42" | "0A" | "54" | "55" | "25" | "28" | "3D" | "3F") => {
             format!("{code}: {}", answer.message())

@@ -112,7 +112,9 @@ fn fit_text(class: Class, text: String) -> Option<String> {
 
 /// `1e0` in a column of numbers would be read by SQLite as 1, which is another value's text.
 fn is_number_in_disguise(class: Class, text: &str) -> bool {
-    matches!(class, Class::Integer(..) | Class::Decimal | Class::Float) && !is_number(text) && text.trim().parse::<f64>().is_ok()
+    matches!(class, Class::Integer(..) | Class::Decimal | Class::Float)
+        && !is_number(text)
+        && text.trim().parse::<f64>().is_ok()
 }
 
 fn is_number(text: &str) -> bool {

@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Collection, CollectionErasure, CollectionKey, DataMap, FieldName, IdentifierKind, Reference, Relation, SystemKey};
+use super::{
+    Collection, CollectionErasure, CollectionKey, DataMap, FieldName, IdentifierKind, Reference,
+    Relation, SystemKey,
+};
 use crate::plan::Way;
 
 /// The derived graph; node numbers are positions in [`SearchGraph::nodes`].
@@ -66,15 +69,29 @@ pub struct Pointer {
 impl SearchGraph {
     /// Derives the graph. The map must have been validated: references to collections that aren't there are passed over.
     pub fn new(map: &DataMap) -> Self {
-        let by_key: BTreeMap<_, _> = map.collections.keys().cloned().enumerate().map(|(number, key)| (key, number)).collect();
-        let nodes = map.collections.values().map(Node::with_identities).collect();
+        let by_key: BTreeMap<_, _> = map
+            .collections
+            .keys()
+            .cloned()
+            .enumerate()
+            .map(|(number, key)| (key, number))
+            .collect();
+        let nodes = map
+            .collections
+            .values()
+            .map(Node::with_identities)
+            .collect();
         let mut graph = Self { nodes, by_key };
         for collection in map.collections.values() {
             for reference in &collection.references {
                 graph.connect(collection, reference);
             }
         }
-        let held: BTreeSet<_> = map.legal_holds.iter().flat_map(|hold| hold.covers.iter().cloned()).collect();
+        let held: BTreeSet<_> = map
+            .legal_holds
+            .iter()
+            .flat_map(|hold| hold.covers.iter().cloned())
+            .collect();
         graph.guard_shared_rows(map);
         graph.block_rows_pointed_at(map, &held);
         graph.note_compared_fields();
@@ -99,53 +116,91 @@ impl SearchGraph {
     /// Collections that no identity leads to, so that no subject's rows are ever found in them.
     pub fn unreachable(&self) -> BTreeSet<CollectionKey> {
         let mut reached: BTreeSet<usize> = BTreeSet::new();
-        let mut open: Vec<usize> = self.numbers_where(|node| node.ways.iter().any(|way| way.identity.is_some()));
+        let mut open: Vec<usize> =
+            self.numbers_where(|node| node.ways.iter().any(|way| way.identity.is_some()));
         while let Some(number) = open.pop() {
             if reached.insert(number) {
-                open.extend(self.nodes.get(number).into_iter().flat_map(|node| node.edges.iter().map(|edge| edge.to)));
+                open.extend(
+                    self.nodes
+                        .get(number)
+                        .into_iter()
+                        .flat_map(|node| node.edges.iter().map(|edge| edge.to)),
+                );
             }
         }
-        self.by_key.iter().filter(|(_, number)| !reached.contains(number)).map(|(key, _)| key.clone()).collect()
+        self.by_key
+            .iter()
+            .filter(|(_, number)| !reached.contains(number))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// The order in which the collections of one system are erased: rows that point before rows pointed at.
     /// Collections that point at each other in a circle share a group, which a connector erases as one.
     pub fn erase_order(&self, system: &SystemKey) -> Vec<Vec<CollectionKey>> {
         let members = self.numbers_where(|node| node.collection.system == *system);
-        let mut pointed_at_by: BTreeMap<usize, Vec<usize>> = members.iter().map(|number| (*number, Vec::new())).collect();
+        let mut pointed_at_by: BTreeMap<usize, Vec<usize>> =
+            members.iter().map(|number| (*number, Vec::new())).collect();
         for &number in &members {
-            for reference in self.nodes.get(number).map_or(&[][..], |node| &node.collection.references) {
-                let target = self.number(&reference.to).filter(|target| *target != number);
+            for reference in self
+                .nodes
+                .get(number)
+                .map_or(&[][..], |node| &node.collection.references)
+            {
+                let target = self
+                    .number(&reference.to)
+                    .filter(|target| *target != number);
                 if let Some(pointers) = target.and_then(|target| pointed_at_by.get_mut(&target)) {
                     pointers.push(number);
                 }
             }
             // Whether a row is somebody else's too is told by what still points, so what points goes first.
             let guards = self.nodes.get(number).map_or(&[][..], |node| &node.guards);
-            let guarding: Vec<usize> = guards.iter().filter_map(|guard| self.number(&guard.from)).filter(|from| *from != number).collect();
+            let guarding: Vec<usize> = guards
+                .iter()
+                .filter_map(|guard| self.number(&guard.from))
+                .filter(|from| *from != number)
+                .collect();
             if let Some(pointers) = pointed_at_by.get_mut(&number) {
                 pointers.extend(guarding);
             }
         }
         strongly_connected(&pointed_at_by)
             .into_iter()
-            .map(|group| group.into_iter().filter_map(|number| self.nodes.get(number)).map(|node| node.collection.key.clone()).collect())
+            .map(|group| {
+                group
+                    .into_iter()
+                    .filter_map(|number| self.nodes.get(number))
+                    .map(|node| node.collection.key.clone())
+                    .collect()
+            })
             .collect()
     }
 
     fn numbers_where(&self, wanted: impl Fn(&Node) -> bool) -> Vec<usize> {
-        self.nodes.iter().enumerate().filter(|(_, node)| wanted(node)).map(|(number, _)| number).collect()
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| wanted(node))
+            .map(|(number, _)| number)
+            .collect()
     }
 
     fn connect(&mut self, collection: &Collection, reference: &Reference) {
-        let (Some(here), Some(there)) = (self.number(&collection.key), self.number(&reference.to)) else {
+        let (Some(here), Some(there)) = (self.number(&collection.key), self.number(&reference.to))
+        else {
             return;
         };
         // What no foreign key holds together, such as an e-mail address that another system refers to, can be overwritten.
         if let Some(target) = self.nodes.get_mut(there).filter(|_| reference.enforced) {
-            target.pointed_at.extend(reference.to_fields.iter().cloned());
+            target
+                .pointed_at
+                .extend(reference.to_fields.iter().cloned());
         }
-        let into_here = matches!(reference.relation, Relation::OwnedBy | Relation::SameSubject);
+        let into_here = matches!(
+            reference.relation,
+            Relation::OwnedBy | Relation::SameSubject
+        );
         // Whether a detail in another system is somebody else's too, no statement there can tell (`data-map check` reports it).
         let is_detail = reference.relation == Relation::Detail && self.share_a_system(here, there);
         let into_there = reference.relation == Relation::SameSubject || is_detail;
@@ -163,9 +218,15 @@ impl SearchGraph {
     }
 
     fn add_edge(&mut self, from: usize, fields: &[FieldName], to: usize, to_fields: &[FieldName]) {
-        let Some(target) = self.nodes.get_mut(to) else { return };
+        let Some(target) = self.nodes.get_mut(to) else {
+            return;
+        };
         let way = target.way_by(to_fields);
-        let edge = Edge { fields: fields.to_vec(), to, way };
+        let edge = Edge {
+            fields: fields.to_vec(),
+            to,
+            way,
+        };
         if let Some(source) = self.nodes.get_mut(from)
             && !source.edges.contains(&edge)
         {
@@ -177,14 +238,27 @@ impl SearchGraph {
     /// belong to such a row share its fate, as far as they carry the fields that tell.
     fn guard_shared_rows(&mut self, map: &DataMap) {
         for collection in map.collections.values() {
-            for reference in collection.references.iter().filter(|reference| reference.relation == Relation::Detail) {
-                let there = self.number(&reference.to).and_then(|number| self.nodes.get_mut(number));
-                if let Some(there) = there.filter(|there| there.collection.system == collection.system) {
+            for reference in collection
+                .references
+                .iter()
+                .filter(|reference| reference.relation == Relation::Detail)
+            {
+                let there = self
+                    .number(&reference.to)
+                    .and_then(|number| self.nodes.get_mut(number));
+                if let Some(there) =
+                    there.filter(|there| there.collection.system == collection.system)
+                {
                     there.guards.push(Pointer::of(&collection.key, reference));
                 }
             }
         }
-        let inherited: Vec<(usize, Vec<Pointer>)> = self.nodes.iter().enumerate().map(|(number, node)| (number, self.inherited_guards(node))).collect();
+        let inherited: Vec<(usize, Vec<Pointer>)> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(number, node)| (number, self.inherited_guards(node)))
+            .collect();
         for (number, guards) in inherited {
             if let Some(node) = self.nodes.get_mut(number) {
                 node.guards.extend(guards);
@@ -193,20 +267,52 @@ impl SearchGraph {
     }
 
     fn inherited_guards(&self, node: &Node) -> Vec<Pointer> {
-        let owned = node.collection.references.iter().filter(|reference| reference.relation == Relation::OwnedBy);
+        let owned = node
+            .collection
+            .references
+            .iter()
+            .filter(|reference| reference.relation == Relation::OwnedBy);
         let owners = owned.filter_map(|reference| Some((self.node(&reference.to)?, reference)));
-        owners.filter(|(owner, _)| owner.collection.system == node.collection.system).flat_map(|(owner, reference)| translate(&owner.guards, reference)).collect()
+        owners
+            .filter(|(owner, _)| owner.collection.system == node.collection.system)
+            .flat_map(|(owner, reference)| translate(&owner.guards, reference))
+            .collect()
     }
 
     fn note_compared_fields(&mut self) {
-        let searched: BTreeSet<CollectionKey> = self.nodes.iter().filter(|node| !node.ways.is_empty()).map(|node| node.collection.key.clone()).collect();
-        let pointers: Vec<(usize, Pointer)> = self.nodes.iter().enumerate().filter(|(_, node)| !node.ways.is_empty()).flat_map(|(number, node)| node.guards.iter().chain(&node.blockers).map(move |pointer| (number, pointer.clone()))).collect();
-        for (number, pointer) in pointers.into_iter().filter(|(_, pointer)| searched.contains(&pointer.from)) {
+        let searched: BTreeSet<CollectionKey> = self
+            .nodes
+            .iter()
+            .filter(|node| !node.ways.is_empty())
+            .map(|node| node.collection.key.clone())
+            .collect();
+        let pointers: Vec<(usize, Pointer)> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| !node.ways.is_empty())
+            .flat_map(|(number, node)| {
+                node.guards
+                    .iter()
+                    .chain(&node.blockers)
+                    .map(move |pointer| (number, pointer.clone()))
+            })
+            .collect();
+        for (number, pointer) in pointers
+            .into_iter()
+            .filter(|(_, pointer)| searched.contains(&pointer.from))
+        {
             if let Some(here) = self.nodes.get_mut(number) {
-                here.compared.extend(pointer.pairs.iter().map(|(_, here)| here.clone()));
+                here.compared
+                    .extend(pointer.pairs.iter().map(|(_, here)| here.clone()));
             }
-            if let Some(there) = self.number(&pointer.from).and_then(|number| self.nodes.get_mut(number)) {
-                there.compared.extend(pointer.pairs.iter().map(|(there, _)| there.clone()));
+            if let Some(there) = self
+                .number(&pointer.from)
+                .and_then(|number| self.nodes.get_mut(number))
+            {
+                there
+                    .compared
+                    .extend(pointer.pairs.iter().map(|(there, _)| there.clone()));
             }
         }
     }
@@ -219,7 +325,8 @@ impl SearchGraph {
             let mut changed = false;
             for collection in map.collections.values() {
                 for reference in &collection.references {
-                    let stays = reference.relation == Relation::Link || self.may_stay(&collection.key, held, &unreachable);
+                    let stays = reference.relation == Relation::Link
+                        || self.may_stay(&collection.key, held, &unreachable);
                     changed |= stays && self.add_blocker(&collection.key, reference);
                 }
             }
@@ -229,8 +336,15 @@ impl SearchGraph {
         }
     }
 
-    fn may_stay(&self, key: &CollectionKey, held: &BTreeSet<CollectionKey>, unreachable: &BTreeSet<CollectionKey>) -> bool {
-        let Some(node) = self.node(key) else { return true };
+    fn may_stay(
+        &self,
+        key: &CollectionKey,
+        held: &BTreeSet<CollectionKey>,
+        unreachable: &BTreeSet<CollectionKey>,
+    ) -> bool {
+        let Some(node) = self.node(key) else {
+            return true;
+        };
         held.contains(key)
             || unreachable.contains(key)
             || node.collection.erasure != CollectionErasure::Delete
@@ -241,12 +355,18 @@ impl SearchGraph {
 
     fn add_blocker(&mut self, from: &CollectionKey, reference: &Reference) -> bool {
         let same_system = self.node(from).map(|node| node.collection.system.clone());
-        let Some(target) = self.number(&reference.to).and_then(|number| self.nodes.get_mut(number)) else {
+        let Some(target) = self
+            .number(&reference.to)
+            .and_then(|number| self.nodes.get_mut(number))
+        else {
             return false;
         };
         let pointer = Pointer::of(from, reference);
         // A guard already keeps the row untouched, and another system can't refuse the deletion.
-        if same_system.as_ref() != Some(&target.collection.system) || target.guards.contains(&pointer) || target.blockers.contains(&pointer) {
+        if same_system.as_ref() != Some(&target.collection.system)
+            || target.guards.contains(&pointer)
+            || target.blockers.contains(&pointer)
+        {
             return false;
         }
         target.blockers.push(pointer);
@@ -261,27 +381,62 @@ impl Node {
             .iter()
             .filter_map(|field| {
                 let identity = field.identity.as_ref()?;
-                let way = Way { fields: vec![field.name.clone()], ignore_case: identity.ignore_case };
-                Some(WayIn { way, identity: Some(identity.kind.clone()) })
+                let way = Way {
+                    fields: vec![field.name.clone()],
+                    ignore_case: identity.ignore_case,
+                };
+                Some(WayIn {
+                    way,
+                    identity: Some(identity.kind.clone()),
+                })
             })
             .collect();
-        Self { collection: collection.clone(), ways, edges: Vec::new(), guards: Vec::new(), blockers: Vec::new(), pointed_at: BTreeSet::new(), compared: BTreeSet::new() }
+        Self {
+            collection: collection.clone(),
+            ways,
+            edges: Vec::new(),
+            guards: Vec::new(),
+            blockers: Vec::new(),
+            pointed_at: BTreeSet::new(),
+            compared: BTreeSet::new(),
+        }
     }
 
     /// The number of the way in by these fields, made if it isn't there yet. A reference shares an identity's way when
     /// both compare exactly.
     fn way_by(&mut self, fields: &[FieldName]) -> usize {
-        if let Some(number) = self.ways.iter().position(|way| way.way.fields == fields && !way.way.ignore_case) {
+        if let Some(number) = self
+            .ways
+            .iter()
+            .position(|way| way.way.fields == fields && !way.way.ignore_case)
+        {
             return number;
         }
-        self.ways.push(WayIn { way: Way { fields: fields.to_vec(), ignore_case: false }, identity: None });
+        self.ways.push(WayIn {
+            way: Way {
+                fields: fields.to_vec(),
+                ignore_case: false,
+            },
+            identity: None,
+        });
         self.ways.len() - 1
     }
 
     /// Fields whose values a search must bring back: those of its ways (to tell whose row it is) and of its edges.
     pub fn searched_fields(&self) -> Vec<FieldName> {
-        let mut fields: Vec<FieldName> = self.ways.iter().flat_map(|way| way.way.fields.iter()).cloned().collect();
-        fields.extend(self.edges.iter().flat_map(|edge| edge.fields.iter()).chain(&self.compared).cloned());
+        let mut fields: Vec<FieldName> = self
+            .ways
+            .iter()
+            .flat_map(|way| way.way.fields.iter())
+            .cloned()
+            .collect();
+        fields.extend(
+            self.edges
+                .iter()
+                .flat_map(|edge| edge.fields.iter())
+                .chain(&self.compared)
+                .cloned(),
+        );
         if self.ways.len() > 1 {
             fields.extend(self.collection.primary_key.iter().cloned());
         }
@@ -293,8 +448,16 @@ impl Node {
 
 impl Pointer {
     fn of(from: &CollectionKey, reference: &Reference) -> Self {
-        let pairs = reference.fields.iter().cloned().zip(reference.to_fields.iter().cloned()).collect();
-        Self { from: from.clone(), pairs }
+        let pairs = reference
+            .fields
+            .iter()
+            .cloned()
+            .zip(reference.to_fields.iter().cloned())
+            .collect();
+        Self {
+            from: from.clone(),
+            pairs,
+        }
     }
 }
 
@@ -305,8 +468,19 @@ fn translate(guards: &[Pointer], reference: &Reference) -> Vec<Pointer> {
     guards
         .iter()
         .filter_map(|guard| {
-            let pairs: Option<Vec<_>> = guard.pairs.iter().map(|(there, owner)| here_for.get(owner).map(|here| (there.clone(), (*here).clone()))).collect();
-            pairs.map(|pairs| Pointer { from: guard.from.clone(), pairs })
+            let pairs: Option<Vec<_>> = guard
+                .pairs
+                .iter()
+                .map(|(there, owner)| {
+                    here_for
+                        .get(owner)
+                        .map(|here| (there.clone(), (*here).clone()))
+                })
+                .collect();
+            pairs.map(|pairs| Pointer {
+                from: guard.from.clone(),
+                pairs,
+            })
         })
         .collect()
 }
@@ -372,7 +546,11 @@ impl Tarjan {
         if self.low.get(&node) != self.index.get(&node) {
             return;
         }
-        let from = self.stack.iter().position(|open| *open == node).unwrap_or(self.stack.len());
+        let from = self
+            .stack
+            .iter()
+            .position(|open| *open == node)
+            .unwrap_or(self.stack.len());
         let mut group = self.stack.split_off(from);
         group.sort_unstable();
         self.groups.push(group);
@@ -387,9 +565,20 @@ mod tests {
     #[test]
     fn rows_that_point_go_before_rows_pointed_at_and_circles_go_together() {
         // 0 customer is pointed at by 1 orders, which is pointed at by 2 items; 3 and 4 point at each other.
-        let leads_to = BTreeMap::from([(0, vec![1]), (1, vec![2]), (2, vec![]), (3, vec![4]), (4, vec![3])]);
+        let leads_to = BTreeMap::from([
+            (0, vec![1]),
+            (1, vec![2]),
+            (2, vec![]),
+            (3, vec![4]),
+            (4, vec![3]),
+        ]);
         let order = strongly_connected(&leads_to);
-        let place = |node: usize| order.iter().position(|group| group.contains(&node)).unwrap();
+        let place = |node: usize| {
+            order
+                .iter()
+                .position(|group| group.contains(&node))
+                .unwrap()
+        };
         assert!(place(2) < place(1) && place(1) < place(0));
         assert_eq!(order[place(3)], vec![3, 4]);
     }

@@ -27,12 +27,16 @@ impl CollectionKey {
 
     /// The part before the first dot.
     pub fn dataset(&self) -> &str {
-        self.0.split_once('.').map_or(&self.0, |(dataset, _)| dataset)
+        self.0
+            .split_once('.')
+            .map_or(&self.0, |(dataset, _)| dataset)
     }
 
     /// The part after the first dot.
     pub fn collection(&self) -> &str {
-        self.0.split_once('.').map_or("", |(_, collection)| collection)
+        self.0
+            .split_once('.')
+            .map_or("", |(_, collection)| collection)
     }
 }
 

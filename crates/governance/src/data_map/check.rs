@@ -299,7 +299,12 @@ impl<'a> Check<'a> {
                 .node(&reference.to)
                 .map(|owner| owner.guards.as_slice())
                 .unwrap_or_default();
-            let aside = self.loaded.map.collections.get(&reference.to).is_some_and(|owner| owner.system != collection.system);
+            let aside = self
+                .loaded
+                .map
+                .collections
+                .get(&reference.to)
+                .is_some_and(|owner| owner.system != collection.system);
             let carried = |field: &FieldName| !aside && reference.to_fields.contains(field);
             let Some(guard) = guards
                 .iter()

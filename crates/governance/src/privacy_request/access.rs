@@ -12,8 +12,8 @@ use domain::plan::Plan;
 use domain::privacy_request::RequestKind;
 use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
-use jiff::SignedDuration;
 use enforcement::vault::{OpeningReader, Place};
+use jiff::SignedDuration;
 use tokio::io::AsyncWriteExt;
 
 use crate::deciding::own;
@@ -25,7 +25,10 @@ use crate::worker::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
 
 /// What a permit must name to open a package.
-const CONTENT: OwnColumn = OwnColumn { table: "access_package", column: "content" };
+const CONTENT: OwnColumn = OwnColumn {
+    table: "access_package",
+    column: "content",
+};
 
 impl From<PackageError> for Stop {
     fn from(error: PackageError) -> Self {
@@ -41,16 +44,41 @@ impl From<PackageError> for Stop {
 pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
     for work in batch {
         let (path, size) = write_file(p, work).await?;
-        let expires_at = later(p.now(), SignedDuration::from_hours(24 * i64::from(p.settings().package.link_days)));
-        let tag = domain::audit::Hash::of(work.id().to_string().as_bytes()).0.to_vec();
-        let package = storage::privacy_request::Package { path: path.display().to_string(), tag, expires_at, size };
+        let expires_at = later(
+            p.now(),
+            SignedDuration::from_hours(24 * i64::from(p.settings().package.link_days)),
+        );
+        let tag = domain::audit::Hash::of(work.id().to_string().as_bytes())
+            .0
+            .to_vec();
+        let package = storage::privacy_request::Package {
+            path: path.display().to_string(),
+            tag,
+            expires_at,
+            size,
+        };
         let (task, owner, id, q) = (work.task.clone(), owner.to_owned(), work.id(), p.clone());
         p.write("package made", move |tx| {
             storage::task::finish(tx, &[task.id], &owner)?;
             storage::privacy_request::save_package(tx, id, Some(&package), q.now())?;
-            storage::task::insert_again(tx, &[Task { run_at: expires_at, ..q.task(TaskKind::RemovePackage, id, "") }], q.now())?;
+            storage::task::insert_again(
+                tx,
+                &[Task {
+                    run_at: expires_at,
+                    ..q.task(TaskKind::RemovePackage, id, "")
+                }],
+                q.now(),
+            )?;
             close::when_ready(&q, tx, &[id].into())?;
-            Ok(((), vec![NewRecord::new(q.now(), Actor::System, Action::PackageMade).for_request(id).with("bytes", size).with("link_ends", expires_at.to_string())]))
+            Ok((
+                (),
+                vec![
+                    NewRecord::new(q.now(), Actor::System, Action::PackageMade)
+                        .for_request(id)
+                        .with("bytes", size)
+                        .with("link_ends", expires_at.to_string()),
+                ],
+            ))
         })
         .await?;
     }
@@ -59,25 +87,56 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
 
 /// Writes the file beside its name and renames it when it is whole, so that a crash never leaves half a package.
 async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
-    let path = p.settings().packages_dir.join(format!("{}.package", work.id()));
+    let path = p
+        .settings()
+        .packages_dir
+        .join(format!("{}.package", work.id()));
     let part = path.with_extension("part");
     let file = std::fs::File::create(&part).map_err(PackageError::from)?;
     let key = work.key(p)?;
     let row = work.id().to_string();
-    let counting = Counting { inner: io::BufWriter::new(file), bytes: 0 };
-    let sealing = key.seal_stream(p.rng(), &Place { column: CONTENT, row: &row }, counting).map_err(PackageError::from)?;
-    let plan = work.stored.plan.clone().unwrap_or_else(|| Plan { made_at: p.now(), collections: Vec::new(), manual: Vec::new() });
+    let counting = Counting {
+        inner: io::BufWriter::new(file),
+        bytes: 0,
+    };
+    let sealing = key
+        .seal_stream(
+            p.rng(),
+            &Place {
+                column: CONTENT,
+                row: &row,
+            },
+            counting,
+        )
+        .map_err(PackageError::from)?;
+    let plan = work.stored.plan.clone().unwrap_or_else(|| Plan {
+        made_at: p.now(),
+        collections: Vec::new(),
+        manual: Vec::new(),
+    });
     let (cover, categories) = (cover(p, work), categories(p, &plan));
     let written = if work.stored.request.kind == RequestKind::KnowSpecific && plan.rows() > 0 {
         let located = work.located(p)?;
         let opened = open(p, &work.stored, &wanted(p, &plan), Actor::System).await?;
-        package::write(p, &opened.permit, &plan, &located, &cover, &categories, sealing).await?
+        package::write(
+            p,
+            &opened.permit,
+            &plan,
+            &located,
+            &cover,
+            &categories,
+            sealing,
+        )
+        .await?
     } else {
         package::write_categories(&cover, &categories, sealing)?
     };
     let counting = written.finish().map_err(PackageError::from)?;
     let size = counting.bytes;
-    let file = counting.inner.into_inner().map_err(|error| PackageError::from(error.into_error()))?;
+    let file = counting
+        .inner
+        .into_inner()
+        .map_err(|error| PackageError::from(error.into_error()))?;
     file.sync_all().map_err(PackageError::from)?;
     std::fs::rename(&part, &path).map_err(PackageError::from)?;
     Ok((path, size))
@@ -85,16 +144,43 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
 
 /// Every field of the collections in which something was found: the decision says which may leave.
 fn wanted(p: &Privity, plan: &Plan) -> Wanted<'static> {
-    let found = plan.collections.iter().filter(|planned| planned.rows > 0).filter_map(|planned| p.map().collections.get(&planned.collection));
-    let field = |name: FieldName, category: Option<String>, key| Attribute { name: AttributeName::Field(key, name), category, identifier: None };
-    let attributes = found.flat_map(|collection| collection.fields.iter().map(move |item| field(item.name.clone(), item.category.clone(), collection.key.clone())));
-    Wanted { recipient: DisclosureRecipient::Subject, known: None, purpose: Purpose::GiveAccess, attributes: attributes.collect() }
+    let found = plan
+        .collections
+        .iter()
+        .filter(|planned| planned.rows > 0)
+        .filter_map(|planned| p.map().collections.get(&planned.collection));
+    let field = |name: FieldName, category: Option<String>, key| Attribute {
+        name: AttributeName::Field(key, name),
+        category,
+        identifier: None,
+    };
+    let attributes = found.flat_map(|collection| {
+        collection.fields.iter().map(move |item| {
+            field(
+                item.name.clone(),
+                item.category.clone(),
+                collection.key.clone(),
+            )
+        })
+    });
+    Wanted {
+        recipient: DisclosureRecipient::Subject,
+        known: None,
+        purpose: Purpose::GiveAccess,
+        attributes: attributes.collect(),
+    }
 }
 
 fn cover(p: &Privity, work: &Work) -> Cover {
     let business = &p.settings().business;
     let today = p.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    Cover { business: business.name.clone(), request: work.id().to_string(), law: work.stored.request.law.clone(), made_on: letter::long(today), contact: business.privacy_contact.clone() }
+    Cover {
+        business: business.name.clone(),
+        request: work.id().to_string(),
+        law: work.stored.request.law.clone(),
+        made_on: letter::long(today),
+        contact: business.privacy_contact.clone(),
+    }
 }
 
 /// A package on its way out.
@@ -111,18 +197,52 @@ pub struct Package {
 pub async fn fetch(p: &Privity, tracker: &Sensitive<String>) -> Result<Package, Problem> {
     let stored = verify::by_tracker(p, tracker).await?;
     let Some(package) = stored.package.clone() else {
-        return Err(Problem::new("package_not_ready", 404, "your package is not ready yet, or its time is over; the page of your request says which"));
+        return Err(Problem::new(
+            "package_not_ready",
+            404,
+            "your package is not ready yet, or its time is over; the page of your request says which",
+        ));
     };
     if package.expires_at <= p.now() {
-        return Err(Problem::new("package_expired", 410, "the link to your package has ended; ask again, it costs nothing"));
+        return Err(Problem::new(
+            "package_expired",
+            410,
+            "the link to your package has ended; ask again, it costs nothing",
+        ));
     }
-    let wanted = Wanted { recipient: DisclosureRecipient::Subject, known: None, purpose: Purpose::GiveAccess, attributes: vec![own(CONTENT, "user", None)] };
+    let wanted = Wanted {
+        recipient: DisclosureRecipient::Subject,
+        known: None,
+        purpose: Purpose::GiveAccess,
+        attributes: vec![own(CONTENT, "user", None)],
+    };
     let Opened { permit, key } = open(p, &stored, &wanted, Actor::Subject).await?;
-    let file = std::fs::File::open(&package.path).map_err(|error| Problem::internal("opening the package", &error))?;
+    let file = std::fs::File::open(&package.path)
+        .map_err(|error| Problem::internal("opening the package", &error))?;
     let row = stored.request.id.to_string();
-    let reader = key.open_stream(&permit, &Place { column: CONTENT, row: &row }, io::BufReader::new(file)).map_err(|error| Problem::internal("opening the package", &error))?;
-    p.append("package fetched", vec![NewRecord::new(p.now(), Actor::Subject, Action::PackageFetched).for_request(stored.request.id)]).await?;
-    Ok(Package { file: pour(reader), size: package.size, name: format!("{}.zip", stored.request.id) })
+    let reader = key
+        .open_stream(
+            &permit,
+            &Place {
+                column: CONTENT,
+                row: &row,
+            },
+            io::BufReader::new(file),
+        )
+        .map_err(|error| Problem::internal("opening the package", &error))?;
+    p.append(
+        "package fetched",
+        vec![
+            NewRecord::new(p.now(), Actor::Subject, Action::PackageFetched)
+                .for_request(stored.request.id),
+        ],
+    )
+    .await?;
+    Ok(Package {
+        file: pour(reader),
+        size: package.size,
+        name: format!("{}.zip", stored.request.id),
+    })
 }
 
 /// Opens as fast as the other side reads, and never more than a piece ahead.
@@ -134,7 +254,11 @@ fn pour(mut reader: OpeningReader<io::BufReader<std::fs::File>>) -> tokio::io::D
             match reader.read(&mut piece) {
                 Ok(0) => return,
                 Ok(length) => {
-                    if writer.write_all(piece.get(..length).unwrap_or_default()).await.is_err() {
+                    if writer
+                        .write_all(piece.get(..length).unwrap_or_default())
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -153,7 +277,11 @@ pub(crate) async fn remove(p: &Privity, batch: &[Work], owner: &str) -> Result<(
     for work in batch {
         if let Some(package) = &work.stored.package {
             match std::fs::remove_file(&package.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Stop::Later(format!("an access package can't be removed: {error}"))),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Stop::Later(format!(
+                        "an access package can't be removed: {error}"
+                    )));
+                }
                 _ => {}
             }
         }
@@ -161,7 +289,10 @@ pub(crate) async fn remove(p: &Privity, batch: &[Work], owner: &str) -> Result<(
         p.write("package removed", move |tx| {
             storage::task::finish(tx, &[task.id], &owner)?;
             storage::privacy_request::save_package(tx, id, None, now)?;
-            Ok(((), vec![NewRecord::new(now, Actor::System, Action::PackageExpired).for_request(id)]))
+            Ok((
+                (),
+                vec![NewRecord::new(now, Actor::System, Action::PackageExpired).for_request(id)],
+            ))
         })
         .await?;
     }

@@ -62,45 +62,114 @@ pub struct Disclosed {
 /// Puts the answer together from what the search found and what the data map says.
 pub fn categories(p: &Privity, plan: &Plan) -> Categories {
     let found: BTreeMap<String, u64> = rows_by_category(plan);
-    let systems: BTreeSet<&SystemKey> = plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| &collection.system).collect();
-    let systems: Vec<_> = systems.into_iter().filter_map(|key| p.map().systems.get(key)).collect();
+    let systems: BTreeSet<&SystemKey> = plan
+        .collections
+        .iter()
+        .filter(|collection| collection.rows > 0)
+        .map(|collection| &collection.system)
+        .collect();
+    let systems: Vec<_> = systems
+        .into_iter()
+        .filter_map(|key| p.map().systems.get(key))
+        .collect();
     // Only what is held about her can have been disclosed about her.
-    let got = |recipient: &&Recipient| recipient.categories.iter().any(|category| found.contains_key(category));
-    let (sold, used): (Vec<_>, Vec<_>) = p.map().recipients.values().filter(got).partition(|recipient| recipient.sold || recipient.shared);
+    let got = |recipient: &&Recipient| {
+        recipient
+            .categories
+            .iter()
+            .any(|category| found.contains_key(category))
+    };
+    let (sold, used): (Vec<_>, Vec<_>) = p
+        .map()
+        .recipients
+        .values()
+        .filter(got)
+        .partition(|recipient| recipient.sold || recipient.shared);
     Categories {
-        held: found.iter().map(|(category, entries)| held(p, plan, category, *entries)).collect(),
-        sources: systems.iter().flat_map(|system| system.sources.iter().cloned()).collect(),
-        purposes: systems.iter().flat_map(|system| system.purposes.iter().cloned()).collect(),
-        sold_or_shared: sold.into_iter().map(|recipient| disclosed(p, recipient, &found)).collect(),
-        disclosed_for_business_purpose: used.into_iter().map(|recipient| disclosed(p, recipient, &found)).collect(),
-        searched_by_hand: plan.manual.iter().filter_map(|key| p.map().systems.get(key)).map(|system| system.title.clone()).collect(),
+        held: found
+            .iter()
+            .map(|(category, entries)| held(p, plan, category, *entries))
+            .collect(),
+        sources: systems
+            .iter()
+            .flat_map(|system| system.sources.iter().cloned())
+            .collect(),
+        purposes: systems
+            .iter()
+            .flat_map(|system| system.purposes.iter().cloned())
+            .collect(),
+        sold_or_shared: sold
+            .into_iter()
+            .map(|recipient| disclosed(p, recipient, &found))
+            .collect(),
+        disclosed_for_business_purpose: used
+            .into_iter()
+            .map(|recipient| disclosed(p, recipient, &found))
+            .collect(),
+        searched_by_hand: plan
+            .manual
+            .iter()
+            .filter_map(|key| p.map().systems.get(key))
+            .map(|system| system.title.clone())
+            .collect(),
     }
 }
 
 fn held(p: &Privity, plan: &Plan, category: &str, entries: u64) -> Held {
-    let holds = |collection: &&domain::plan::PlannedCollection| collection.rows > 0 && collection.categories.contains(category);
-    let systems = plan.collections.iter().filter(holds).filter_map(|collection| p.map().systems.get(&collection.system)).map(|system| system.title.clone());
+    let holds = |collection: &&domain::plan::PlannedCollection| {
+        collection.rows > 0 && collection.categories.contains(category)
+    };
+    let systems = plan
+        .collections
+        .iter()
+        .filter(holds)
+        .filter_map(|collection| p.map().systems.get(&collection.system))
+        .map(|system| system.title.clone());
     Held {
         category: category.to_owned(),
         title: title(p, category),
-        legal_categories: p.law().ccpa_categories(category).iter().map(|letter| p.law().ccpa_category(letter).map_or_else(|| letter.clone(), |term| term.title.clone())).collect(),
+        legal_categories: p
+            .law()
+            .ccpa_categories(category)
+            .iter()
+            .map(|letter| {
+                p.law()
+                    .ccpa_category(letter)
+                    .map_or_else(|| letter.clone(), |term| term.title.clone())
+            })
+            .collect(),
         systems: systems.collect(),
         entries,
     }
 }
 
 fn disclosed(p: &Privity, recipient: &Recipient, found: &BTreeMap<String, u64>) -> Disclosed {
-    let categories = recipient.categories.iter().filter(|category| found.contains_key(*category));
-    Disclosed { recipient: recipient.title.clone(), role: recipient.effective_role(), categories: categories.map(|category| title(p, category)).collect(), purpose: recipient.purpose.clone() }
+    let categories = recipient
+        .categories
+        .iter()
+        .filter(|category| found.contains_key(*category));
+    Disclosed {
+        recipient: recipient.title.clone(),
+        role: recipient.effective_role(),
+        categories: categories.map(|category| title(p, category)).collect(),
+        purpose: recipient.purpose.clone(),
+    }
 }
 
 fn title(p: &Privity, category: &str) -> String {
-    p.law().category(category).map_or_else(|| category.to_owned(), |known| known.title.clone())
+    p.law()
+        .category(category)
+        .map_or_else(|| category.to_owned(), |known| known.title.clone())
 }
 
 /// Data categories of a collection's personal fields.
 pub fn of_collection(collection: &Collection) -> BTreeSet<String> {
-    collection.fields.iter().filter(|field| field.is_personal()).filter_map(|field| field.category.clone()).collect()
+    collection
+        .fields
+        .iter()
+        .filter(|field| field.is_personal())
+        .filter_map(|field| field.category.clone())
+        .collect()
 }
 
 impl Categories {
@@ -113,21 +182,44 @@ impl Categories {
             html.push_str("<div class=\"scroll\"><table><tr><th>What we hold</th><th>In the law's words</th><th>Where</th><th>Entries</th></tr>");
             for held in &self.held {
                 let systems = held.systems.iter().cloned().collect::<Vec<_>>().join(", ");
-                let _ = write!(html, "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", escape(&held.title), escape(&held.legal_categories.join("; ")), escape(&systems), held.entries);
+                let _ = write!(
+                    html,
+                    "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                    escape(&held.title),
+                    escape(&held.legal_categories.join("; ")),
+                    escape(&systems),
+                    held.entries
+                );
             }
             html.push_str("</table></div>");
         }
         list(&mut html, "Where it came from", self.sources.iter());
         list(&mut html, "Why we collected it", self.purposes.iter());
-        recipients(&mut html, "Sold to or shared with", &self.sold_or_shared, "We did not sell or share it.");
-        recipients(&mut html, "Disclosed for a business purpose to", &self.disclosed_for_business_purpose, "Nobody else got it.");
-        list(&mut html, "Still searched by hand; we will write again", self.searched_by_hand.iter());
+        recipients(
+            &mut html,
+            "Sold to or shared with",
+            &self.sold_or_shared,
+            "We did not sell or share it.",
+        );
+        recipients(
+            &mut html,
+            "Disclosed for a business purpose to",
+            &self.disclosed_for_business_purpose,
+            "Nobody else got it.",
+        );
+        list(
+            &mut html,
+            "Still searched by hand; we will write again",
+            self.searched_by_hand.iter(),
+        );
         html
     }
 }
 
 fn list<'a>(html: &mut String, title: &str, items: impl Iterator<Item = &'a String>) {
-    let items: Vec<String> = items.map(|item| format!("<li>{}</li>", escape(&item.replace('_', " ")))).collect();
+    let items: Vec<String> = items
+        .map(|item| format!("<li>{}</li>", escape(&item.replace('_', " "))))
+        .collect();
     if !items.is_empty() {
         let _ = write!(html, "<h3>{title}</h3><ul>{}</ul>", items.join(""));
     }
@@ -139,6 +231,12 @@ fn recipients(html: &mut String, title: &str, disclosed: &[Disclosed], none: &st
         let _ = write!(html, "<p>{none}</p>");
     }
     for one in disclosed {
-        let _ = write!(html, "<dl><dt>{}</dt><dd>{}: {}</dd></dl>", escape(&one.recipient), escape(&one.purpose), escape(&one.categories.join(", ")));
+        let _ = write!(
+            html,
+            "<dl><dt>{}</dt><dd>{}: {}</dd></dl>",
+            escape(&one.recipient),
+            escape(&one.purpose),
+            escape(&one.categories.join(", "))
+        );
     }
 }

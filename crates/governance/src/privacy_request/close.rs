@@ -26,7 +26,11 @@ use crate::{Privity, Problem, letter};
 const RECIPIENTS_SILENT: &str = "recipients_unconfirmed";
 
 /// Calls for closing whatever has nothing left to wait for, and says of the others what they wait for. Called under the requests' lock.
-pub(crate) fn when_ready(p: &Privity, tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<(), Problem> {
+pub(crate) fn when_ready(
+    p: &Privity,
+    tx: &mut Tx,
+    requests: &BTreeSet<RequestId>,
+) -> Result<(), Problem> {
     let requests: Vec<RequestId> = requests.iter().copied().collect();
     let mut closing = Vec::new();
     for stored in storage::privacy_request::get_many(tx, &requests)? {
@@ -43,23 +47,44 @@ pub(crate) fn when_ready(p: &Privity, tx: &mut Tx, requests: &BTreeSet<RequestId
     Ok(())
 }
 
-fn wait(p: &Privity, tx: &mut Tx, stored: &StoredPrivacyRequest, waiting: Option<Waiting>) -> Result<(), Problem> {
+fn wait(
+    p: &Privity,
+    tx: &mut Tx,
+    stored: &StoredPrivacyRequest,
+    waiting: Option<Waiting>,
+) -> Result<(), Problem> {
     // An operator who was called stays called until the stuck task is tried again.
     if stored.request.waiting == waiting || stored.request.waiting == Some(Waiting::Operator) {
         return Ok(());
     }
-    storage::privacy_request::update(tx, &PrivacyRequest { waiting, ..stored.request.clone() }, &stored.reasons, p.now())?;
+    storage::privacy_request::update(
+        tx,
+        &PrivacyRequest {
+            waiting,
+            ..stored.request.clone()
+        },
+        &stored.reasons,
+        p.now(),
+    )?;
     Ok(())
 }
 
 /// What keeps a privacy request from its end; inside, whom it waits for, if for anybody outside the program.
-fn obstacle(p: &Privity, tx: &mut Tx, stored: &StoredPrivacyRequest, outreach: &[StoredOutreach]) -> Result<Option<Option<Waiting>>, Problem> {
+fn obstacle(
+    p: &Privity,
+    tx: &mut Tx,
+    stored: &StoredPrivacyRequest,
+    outreach: &[StoredOutreach],
+) -> Result<Option<Option<Waiting>>, Problem> {
     let id = stored.request.id;
     if count(tx, id, TaskKind::ManualWork)? > 0 {
         return Ok(Some(Some(Waiting::ManualWork)));
     }
     let working = match stored.request.kind {
-        RequestKind::Delete => count(tx, id, TaskKind::Erase)? + count(tx, id, TaskKind::Confirm)? > 0 || !is_proven_gone(stored),
+        RequestKind::Delete => {
+            count(tx, id, TaskKind::Erase)? + count(tx, id, TaskKind::Confirm)? > 0
+                || !is_proven_gone(stored)
+        }
         RequestKind::KnowCategories | RequestKind::KnowSpecific => stored.package.is_none(),
         RequestKind::OptOutSaleShare => false,
     };
@@ -71,16 +96,22 @@ fn obstacle(p: &Privity, tx: &mut Tx, stored: &StoredPrivacyRequest, outreach: &
 }
 
 fn count(tx: &mut Tx, id: RequestId, kind: TaskKind) -> Result<u64, Problem> {
-    Ok(storage::task::unfinished(tx, &[id], kind)?.into_iter().sum())
+    Ok(storage::task::unfinished(tx, &[id], kind)?
+        .into_iter()
+        .sum())
 }
 
 fn is_proven_gone(stored: &StoredPrivacyRequest) -> bool {
-    confirm::stored(stored.confirmation.as_ref()).is_some_and(|confirmation| confirmation.residue.is_empty())
+    confirm::stored(stored.confirmation.as_ref())
+        .is_some_and(|confirmation| confirmation.residue.is_empty())
 }
 
 /// Whether a recipient's matter has ended; one that left the data map no longer holds anything up.
 pub(crate) fn is_settled(p: &Privity, stored: &StoredOutreach) -> bool {
-    p.map().recipients.get(&stored.outreach.recipient).is_none_or(|recipient| stored.outreach.is_settled(recipient.required_level))
+    p.map()
+        .recipients
+        .get(&stored.outreach.recipient)
+        .is_none_or(|recipient| stored.outreach.is_settled(recipient.required_level))
 }
 
 /// How one privacy request ends.
@@ -114,10 +145,22 @@ pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<()
 
 async fn ending(p: &Privity, work: &Work) -> Result<Ending, Stop> {
     let id = work.id();
-    let nothing = Ending { task: work.task.clone(), id, step: None, reasons: Vec::new(), suppressions: Vec::new(), emptied: None };
+    let nothing = Ending {
+        task: work.task.clone(),
+        id,
+        step: None,
+        reasons: Vec::new(),
+        suppressions: Vec::new(),
+        emptied: None,
+    };
     match work.stored.request.state {
-        RequestState::Received if work.task.target == "unverified" => Ok(Ending { step: Some(Step::Expire), ..nothing }),
-        RequestState::InProgress if work.task.target != "unverified" => finished(p, work, nothing).await,
+        RequestState::Received if work.task.target == "unverified" => Ok(Ending {
+            step: Some(Step::Expire),
+            ..nothing
+        }),
+        RequestState::InProgress if work.task.target != "unverified" => {
+            finished(p, work, nothing).await
+        }
         _ => Ok(nothing),
     }
 }
@@ -131,83 +174,190 @@ async fn finished(p: &Privity, work: &Work, nothing: Ending) -> Result<Ending, S
         Ok((outreach, obstacle))
     };
     let (outreach, obstacle) = p.read("look before closing", read).await?;
-    let only_recipients_missing = obstacle == Some(Some(Waiting::Recipients)) && work.task.target == "deadline";
+    let only_recipients_missing =
+        obstacle == Some(Some(Waiting::Recipients)) && work.task.target == "deadline";
     if obstacle.is_some() && !only_recipients_missing {
         return Ok(nothing);
     }
     let reasons = reasons(p, work, &outreach);
     let requester = work.requester(p)?;
     tell(p, work, &requester, &outreach).await?;
-    let step = if reasons.is_empty() { Step::Fulfil } else { Step::FulfilPartly };
+    let step = if reasons.is_empty() {
+        Step::Fulfil
+    } else {
+        Step::FulfilPartly
+    };
     let deleted = work.stored.request.kind == RequestKind::Delete;
-    let suppressions = if deleted { intake::suppressions(p, &requester, id, SuppressionReason::Deleted) } else { Vec::new() };
+    let suppressions = if deleted {
+        intake::suppressions(p, &requester, id, SuppressionReason::Deleted)
+    } else {
+        Vec::new()
+    };
     // An opt-out or a deletion that recipients have not answered still needs to know by what they know her.
-    let emptied = if only_recipients_missing { None } else { Some(seal_located(p, &work.key(p)?, id, &Located::default())?) };
-    Ok(Ending { step: Some(step), reasons, suppressions, emptied, ..nothing })
+    let emptied = if only_recipients_missing {
+        None
+    } else {
+        Some(seal_located(p, &work.key(p)?, id, &Located::default())?)
+    };
+    Ok(Ending {
+        step: Some(step),
+        reasons,
+        suppressions,
+        emptied,
+        ..nothing
+    })
 }
 
 /// Why it is only partly fulfilled: what stays, what recipients keep, who is silent.
 fn reasons(p: &Privity, work: &Work, outreach: &[StoredOutreach]) -> Vec<String> {
-    let kept = work.stored.plan.iter().flat_map(|plan| plan.reasons()).map(|reason| reason.code);
-    let exceptions = outreach.iter().filter_map(|outreach| match &outreach.outreach.answer {
-        Some(Answer::Exception { reason }) => Some(reason.clone()),
-        _ => None,
-    });
-    let silent = outreach.iter().any(|outreach| !is_settled(p, outreach)).then(|| RECIPIENTS_SILENT.to_owned());
-    kept.chain(exceptions).chain(silent).collect::<BTreeSet<_>>().into_iter().collect()
+    let kept = work
+        .stored
+        .plan
+        .iter()
+        .flat_map(|plan| plan.reasons())
+        .map(|reason| reason.code);
+    let exceptions = outreach
+        .iter()
+        .filter_map(|outreach| match &outreach.outreach.answer {
+            Some(Answer::Exception { reason }) => Some(reason.clone()),
+            _ => None,
+        });
+    let silent = outreach
+        .iter()
+        .any(|outreach| !is_settled(p, outreach))
+        .then(|| RECIPIENTS_SILENT.to_owned());
+    kept.chain(exceptions)
+        .chain(silent)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
-async fn tell(p: &Privity, work: &Work, requester: &Requester, outreach: &[StoredOutreach]) -> Result<(), Stop> {
-    let (sender, link, reference) = (write_to_subject::sender(p), write_to_subject::tracker_link(p, requester), work.id().to_string());
-    let title = |outreach: &StoredOutreach| p.map().recipients.get(&outreach.outreach.recipient).map_or_else(|| outreach.outreach.recipient.to_string(), |recipient| recipient.title.clone());
+async fn tell(
+    p: &Privity,
+    work: &Work,
+    requester: &Requester,
+    outreach: &[StoredOutreach],
+) -> Result<(), Stop> {
+    let (sender, link, reference) = (
+        write_to_subject::sender(p),
+        write_to_subject::tracker_link(p, requester),
+        work.id().to_string(),
+    );
+    let title = |outreach: &StoredOutreach| {
+        p.map()
+            .recipients
+            .get(&outreach.outreach.recipient)
+            .map_or_else(
+                || outreach.outreach.recipient.to_string(),
+                |recipient| recipient.title.clone(),
+            )
+    };
     let recipients: Vec<String> = outreach.iter().map(title).collect();
     let letter = match work.stored.request.kind {
-        RequestKind::Delete => letter::deleted(&sender, &reference, &kept_lines(work), &recipients, &link),
+        RequestKind::Delete => {
+            letter::deleted(&sender, &reference, &kept_lines(work), &recipients, &link)
+        }
         RequestKind::OptOutSaleShare => letter::opted_out(&sender, &reference, &recipients, &link),
-        RequestKind::KnowCategories | RequestKind::KnowSpecific => letter::package_ready(&sender, &reference, p.settings().package.link_days, &link),
+        RequestKind::KnowCategories | RequestKind::KnowSpecific => {
+            letter::package_ready(&sender, &reference, p.settings().package.link_days, &link)
+        }
     };
     write_to_subject::send(p, work, requester, letter).await
 }
 
 fn kept_lines(work: &Work) -> Vec<String> {
     let collections = work.stored.plan.iter().flat_map(|plan| &plan.collections);
-    collections.flat_map(|collection| collection.kept.iter().map(move |kept| format!("{} ({}): {}", collection.title, kept.rows, kept.reason.explanation))).collect()
+    collections
+        .flat_map(|collection| {
+            collection.kept.iter().map(move |kept| {
+                format!(
+                    "{} ({}): {}",
+                    collection.title, kept.rows, kept.reason.explanation
+                )
+            })
+        })
+        .collect()
 }
 
-fn end(p: &Privity, tx: &mut Tx, ending: &Ending, owner: &str, records: &mut Vec<NewRecord>) -> Result<(), Problem> {
+fn end(
+    p: &Privity,
+    tx: &mut Tx,
+    ending: &Ending,
+    owner: &str,
+    records: &mut Vec<NewRecord>,
+) -> Result<(), Problem> {
     let stored = super::plan::existing(tx, ending.id)?;
     storage::task::finish(tx, &[ending.task.id], owner)?;
-    let Some(step) = ending.step else { return not_yet(p, tx, ending, &stored) };
-    let Ok(state) = stored.request.state.after(step) else { return Ok(()) };
-    let changed = PrivacyRequest { state, waiting: None, closed_at: Some(p.now()), ..stored.request };
+    let Some(step) = ending.step else {
+        return not_yet(p, tx, ending, &stored);
+    };
+    let Ok(state) = stored.request.state.after(step) else {
+        return Ok(());
+    };
+    let changed = PrivacyRequest {
+        state,
+        waiting: None,
+        closed_at: Some(p.now()),
+        ..stored.request
+    };
     storage::privacy_request::update(tx, &changed, &ending.reasons, p.now())?;
     storage::suppression::insert_many(tx, &ending.suppressions)?;
     if let (Some(emptied), Some(plan)) = (&ending.emptied, &stored.plan) {
         storage::privacy_request::save_plan(tx, ending.id, emptied, plan, p.now())?;
     }
     if step == Step::Expire {
-        records.push(NewRecord::new(p.now(), Actor::System, Action::VerificationExpired).for_request(ending.id));
+        records.push(
+            NewRecord::new(p.now(), Actor::System, Action::VerificationExpired)
+                .for_request(ending.id),
+        );
     } else {
-        records.push(NewRecord::new(p.now(), Actor::System, Action::SubjectTold).for_request(ending.id));
+        records.push(
+            NewRecord::new(p.now(), Actor::System, Action::SubjectTold).for_request(ending.id),
+        );
     }
     forget_reminders(p, tx, ending.id, stored.package.as_ref())?;
-    records.push(NewRecord::new(p.now(), Actor::System, Action::RequestClosed).for_request(ending.id).with("state", state.as_str()).with("reasons", ending.reasons.clone()));
+    records.push(
+        NewRecord::new(p.now(), Actor::System, Action::RequestClosed)
+            .for_request(ending.id)
+            .with("state", state.as_str())
+            .with("reasons", ending.reasons.clone()),
+    );
     Ok(())
 }
 
 /// Nobody is reminded of what has ended. What is stuck stays, with its reason; so does the end of the package's link.
-fn forget_reminders(p: &Privity, tx: &mut Tx, id: RequestId, package: Option<&storage::privacy_request::Package>) -> Result<(), Problem> {
-    if storage::task::of_request(tx, id)?.iter().any(|task| task.state == TaskState::Stuck) {
+fn forget_reminders(
+    p: &Privity,
+    tx: &mut Tx,
+    id: RequestId,
+    package: Option<&storage::privacy_request::Package>,
+) -> Result<(), Problem> {
+    if storage::task::of_request(tx, id)?
+        .iter()
+        .any(|task| task.state == TaskState::Stuck)
+    {
         return Ok(());
     }
     storage::task::remove_ready(tx, id)?;
-    let removal: Vec<Task> = package.map(|package| Task { run_at: package.expires_at, ..p.task(TaskKind::RemovePackage, id, "") }).into_iter().collect();
+    let removal: Vec<Task> = package
+        .map(|package| Task {
+            run_at: package.expires_at,
+            ..p.task(TaskKind::RemovePackage, id, "")
+        })
+        .into_iter()
+        .collect();
     storage::task::insert_again(tx, &removal, p.now())?;
     Ok(())
 }
 
 /// On the last day something of ours is still missing: an operator has to know today.
-fn not_yet(p: &Privity, tx: &mut Tx, ending: &Ending, stored: &StoredPrivacyRequest) -> Result<(), Problem> {
+fn not_yet(
+    p: &Privity,
+    tx: &mut Tx,
+    ending: &Ending,
+    stored: &StoredPrivacyRequest,
+) -> Result<(), Problem> {
     if ending.task.target == "deadline" && stored.request.state == RequestState::InProgress {
         call_operator(tx, ending.id, p.now())?;
     }

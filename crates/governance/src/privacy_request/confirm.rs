@@ -44,8 +44,16 @@ pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<
     let located = located(p, batch)?;
     let mut residue: Vec<BTreeMap<CollectionKey, u64>> = vec![BTreeMap::new(); batch.len()];
     let mut read = 0;
-    for system in p.map().systems.values().filter(|system| system.kind != SystemKind::Manual) {
-        let steps: Vec<_> = erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>()).into_iter().flatten().collect();
+    for system in p
+        .map()
+        .systems
+        .values()
+        .filter(|system| system.kind != SystemKind::Manual)
+    {
+        let steps: Vec<_> = erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>())
+            .into_iter()
+            .flatten()
+            .collect();
         if steps.is_empty() {
             continue;
         }
@@ -59,16 +67,44 @@ pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<
 
 /// What was never searched (nothing was found anywhere) needs no permit and has no look-ups.
 fn located(p: &Privity, batch: &[Work]) -> Result<Vec<Located>, Stop> {
-    let searched = |work: &Work| work.stored.plan.as_ref().is_some_and(|plan| plan.rows() > 0);
-    batch.iter().map(|work| if searched(work) { work.located(p) } else { Ok(Located::default()) }).collect()
+    let searched = |work: &Work| {
+        work.stored
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.rows() > 0)
+    };
+    batch
+        .iter()
+        .map(|work| {
+            if searched(work) {
+                work.located(p)
+            } else {
+                Ok(Located::default())
+            }
+        })
+        .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "compared with what led there, to tell whose it is")]
-fn attribute(located: &[Located], remaining: &Remaining, residue: &mut [BTreeMap<CollectionKey, u64>]) {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with what led there, to tell whose it is"
+)]
+fn attribute(
+    located: &[Located],
+    remaining: &Remaining,
+    residue: &mut [BTreeMap<CollectionKey, u64>],
+) {
     let (way, value) = &remaining.found_by;
     for (located, residue) in located.iter().zip(residue) {
-        let lookups = located.lookups.get(&remaining.collection).into_iter().flatten();
-        if lookups.filter(|lookup| lookup.way == *way).any(|lookup| lookup.values.contains(value.expose())) {
+        let lookups = located
+            .lookups
+            .get(&remaining.collection)
+            .into_iter()
+            .flatten();
+        if lookups
+            .filter(|lookup| lookup.way == *way)
+            .any(|lookup| lookup.values.contains(value.expose()))
+        {
             *residue.entry(remaining.collection.clone()).or_default() += remaining.rows;
         }
     }
@@ -83,16 +119,39 @@ struct Read {
     again: Vec<SystemKey>,
 }
 
-async fn store(p: &Privity, batch: &[Work], residue: Vec<BTreeMap<CollectionKey, u64>>, read: u64, owner: &str) -> Result<(), Stop> {
-    let reads: Vec<Read> = batch.iter().zip(residue).map(|(work, residue)| after_reading(p, work, residue, read)).collect();
+async fn store(
+    p: &Privity,
+    batch: &[Work],
+    residue: Vec<BTreeMap<CollectionKey, u64>>,
+    read: u64,
+    owner: &str,
+) -> Result<(), Stop> {
+    let reads: Vec<Read> = batch
+        .iter()
+        .zip(residue)
+        .map(|(work, residue)| after_reading(p, work, residue, read))
+        .collect();
     let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
     p.write("confirmed", move |tx| {
         let requests: BTreeSet<RequestId> = reads.iter().map(|read| read.id).collect();
         storage::privacy_request::lock(tx, &requests)?;
-        let confirmations: Vec<_> = reads.iter().map(|read| (read.id, serde_json::to_value(&read.confirmation).unwrap_or_default())).collect();
+        let confirmations: Vec<_> = reads
+            .iter()
+            .map(|read| {
+                (
+                    read.id,
+                    serde_json::to_value(&read.confirmation).unwrap_or_default(),
+                )
+            })
+            .collect();
         storage::privacy_request::save_confirmations(tx, &confirmations, q.now())?;
         let mut records = Vec::new();
-        let finished: Vec<_> = reads.iter().zip(&ids).filter(|(read, _)| !is_hopeless(read)).map(|(_, id)| *id).collect();
+        let finished: Vec<_> = reads
+            .iter()
+            .zip(&ids)
+            .filter(|(read, _)| !is_hopeless(read))
+            .map(|(_, id)| *id)
+            .collect();
         storage::task::finish(tx, &finished, &owner)?;
         for read in &reads {
             records.push(record(&q, read));
@@ -105,11 +164,33 @@ async fn store(p: &Privity, batch: &[Work], residue: Vec<BTreeMap<CollectionKey,
     Ok(())
 }
 
-fn after_reading(p: &Privity, work: &Work, residue: BTreeMap<CollectionKey, u64>, collections: u64) -> Read {
+fn after_reading(
+    p: &Privity,
+    work: &Work,
+    residue: BTreeMap<CollectionKey, u64>,
+    collections: u64,
+) -> Read {
     let rounds = stored(work.stored.confirmation.as_ref()).map_or(0, |before| before.rounds) + 1;
-    let again: BTreeSet<SystemKey> = residue.keys().filter_map(|key| p.map().collections.get(key)).map(|collection| collection.system.clone()).collect();
-    let residue = residue.into_iter().map(|(collection, rows)| Residue { collection, rows }).collect();
-    Read { id: work.id(), task: work.task.clone(), confirmation: Confirmation { collections, residue, rounds, at: p.now().as_microsecond() }, again: again.into_iter().collect() }
+    let again: BTreeSet<SystemKey> = residue
+        .keys()
+        .filter_map(|key| p.map().collections.get(key))
+        .map(|collection| collection.system.clone())
+        .collect();
+    let residue = residue
+        .into_iter()
+        .map(|(collection, rows)| Residue { collection, rows })
+        .collect();
+    Read {
+        id: work.id(),
+        task: work.task.clone(),
+        confirmation: Confirmation {
+            collections,
+            residue,
+            rounds,
+            at: p.now().as_microsecond(),
+        },
+        again: again.into_iter().collect(),
+    }
 }
 
 fn is_hopeless(read: &Read) -> bool {
@@ -117,22 +198,53 @@ fn is_hopeless(read: &Read) -> bool {
 }
 
 fn record(p: &Privity, read: &Read) -> NewRecord {
-    let action = if read.confirmation.residue.is_empty() { Action::Confirmed } else { Action::ResidueFound };
-    let residue: serde_json::Map<String, serde_json::Value> = read.confirmation.residue.iter().map(|residue| (residue.collection.to_string(), residue.rows.into())).collect();
-    NewRecord::new(p.now(), Actor::System, action).for_request(read.id).with("collections_read", read.confirmation.collections).with("residue", residue).with("round", read.confirmation.rounds)
+    let action = if read.confirmation.residue.is_empty() {
+        Action::Confirmed
+    } else {
+        Action::ResidueFound
+    };
+    let residue: serde_json::Map<String, serde_json::Value> = read
+        .confirmation
+        .residue
+        .iter()
+        .map(|residue| (residue.collection.to_string(), residue.rows.into()))
+        .collect();
+    NewRecord::new(p.now(), Actor::System, action)
+        .for_request(read.id)
+        .with("collections_read", read.confirmation.collections)
+        .with("residue", residue)
+        .with("round", read.confirmation.rounds)
 }
 
 /// Residue is erased again; when that does not help, an operator is called.
-fn follow_up(p: &Privity, tx: &mut Tx, read: &Read, owner: &str, records: &mut Vec<NewRecord>) -> Result<(), Problem> {
+fn follow_up(
+    p: &Privity,
+    tx: &mut Tx,
+    read: &Read,
+    owner: &str,
+    records: &mut Vec<NewRecord>,
+) -> Result<(), Problem> {
     if is_hopeless(read) {
-        let left: Vec<String> = read.confirmation.residue.iter().map(|residue| format!("{} in `{}`", residue.rows, residue.collection)).collect();
-        let error = format!("rows still remain after {ROUNDS} erasures: {}; look for what writes or restores them, and at the rights of our account there, then try again", left.join(", "));
+        let left: Vec<String> = read
+            .confirmation
+            .residue
+            .iter()
+            .map(|residue| format!("{} in `{}`", residue.rows, residue.collection))
+            .collect();
+        let error = format!(
+            "rows still remain after {ROUNDS} erasures: {}; look for what writes or restores them, and at the rights of our account there, then try again",
+            left.join(", ")
+        );
         storage::task::stick(tx, read.task.id, owner, &error)?;
         call_operator(tx, read.id, p.now())?;
         records.push(stuck_record(p.now(), &read.task));
         return Ok(());
     }
-    let again: Vec<_> = read.again.iter().map(|system| p.task(TaskKind::Erase, read.id, system.as_ref())).collect();
+    let again: Vec<_> = read
+        .again
+        .iter()
+        .map(|system| p.task(TaskKind::Erase, read.id, system.as_ref()))
+        .collect();
     storage::task::insert_again(tx, &again, p.now())?;
     Ok(())
 }

@@ -23,19 +23,37 @@ use crate::{Privity, Problem};
 
 /// The task: erases the batch's rows in one system, the tasks' target.
 pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let Some(system) = batch.first().map(|work| SystemKey::from(work.task.target.as_str())) else { return Ok(()) };
-    let located = batch.iter().map(|work| work.located(p)).collect::<Result<Vec<_>, Stop>>()?;
+    let Some(system) = batch
+        .first()
+        .map(|work| SystemKey::from(work.task.target.as_str()))
+    else {
+        return Ok(());
+    };
+    let located = batch
+        .iter()
+        .map(|work| work.located(p))
+        .collect::<Result<Vec<_>, Stop>>()?;
     let erasure = erasure(p, &system, batch, &located);
     let connector = p.connector(&system)?;
     let erased = match connector.erase(&erasure).await {
         Err(ConnectorError::Moved { collection }) => {
             locate_again(p, batch, &located).await?;
-            return Err(Stop::Later(format!("new rows came up in `{collection}` while it was being erased; they were located and it is erased again")));
+            return Err(Stop::Later(format!(
+                "new rows came up in `{collection}` while it was being erased; they were located and it is erased again"
+            )));
         }
         outcome => outcome?,
     };
-    let records = batch.iter().map(|work| record(p, &system, work, batch.len(), &erased)).collect::<Vec<_>>();
-    let (ids, requests, owner, q) = (task_ids(batch), batch.iter().map(Work::id).collect::<BTreeSet<_>>(), owner.to_owned(), p.clone());
+    let records = batch
+        .iter()
+        .map(|work| record(p, &system, work, batch.len(), &erased))
+        .collect::<Vec<_>>();
+    let (ids, requests, owner, q) = (
+        task_ids(batch),
+        batch.iter().map(Work::id).collect::<BTreeSet<_>>(),
+        owner.to_owned(),
+        p.clone(),
+    );
     p.write("erased", move |tx| {
         storage::privacy_request::lock(tx, &requests)?;
         storage::task::finish(tx, &ids, &owner)?;
@@ -50,35 +68,78 @@ fn erasure(p: &Privity, system: &SystemKey, batch: &[Work], located: &[Located])
     let with_rows: BTreeSet<&CollectionKey> = batch
         .iter()
         .filter_map(|work| work.stored.plan.as_ref())
-        .flat_map(|plan| plan.collections.iter().filter(|collection| collection.rows > 0).map(|collection| &collection.collection))
+        .flat_map(|plan| {
+            plan.collections
+                .iter()
+                .filter(|collection| collection.rows > 0)
+                .map(|collection| &collection.collection)
+        })
         .collect();
     let mut groups = erase_steps(p, system, &located.iter().collect::<Vec<_>>());
-    groups.iter_mut().for_each(|group| group.retain(|step| with_rows.contains(&step.collection.key)));
+    groups
+        .iter_mut()
+        .for_each(|group| group.retain(|step| with_rows.contains(&step.collection.key)));
     groups.retain(|group| !group.is_empty());
     let plans = batch.iter().filter_map(|work| work.stored.plan.as_ref());
-    let rows = plans.flat_map(|plan| &plan.collections).filter(|collection| collection.system == *system).map(|collection| collection.rows).sum();
-    Erasure { groups, hash_key: hash_key(p), rows }
+    let rows = plans
+        .flat_map(|plan| &plan.collections)
+        .filter(|collection| collection.system == *system)
+        .map(|collection| collection.rows)
+        .sum();
+    Erasure {
+        groups,
+        hash_key: hash_key(p),
+        rows,
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "our own key, handed to the connector that hashes with it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "our own key, handed to the connector that hashes with it"
+)]
 fn hash_key(p: &Privity) -> Sensitive<Vec<u8>> {
-    Sensitive::new(p.keys().secret(SecretPurpose::ErasureHash).expose().to_vec())
+    Sensitive::new(
+        p.keys()
+            .secret(SecretPurpose::ErasureHash)
+            .expose()
+            .to_vec(),
+    )
 }
 
 /// Searches again and adds what is new to what was known; nothing that was known is forgotten.
 async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Result<(), Stop> {
-    let seeds = batch.iter().map(|work| Ok(work.requester(p)?.seeds())).collect::<Result<Vec<_>, Stop>>()?;
+    let seeds = batch
+        .iter()
+        .map(|work| Ok(work.requester(p)?.seeds()))
+        .collect::<Result<Vec<_>, Stop>>()?;
     let found = locate(p, &seeds, true).await?;
     let mut plans = Vec::with_capacity(batch.len());
     for ((work, known), found) in batch.iter().zip(located).zip(found) {
         let mut all = known.clone();
-        let mut plan = work.stored.plan.clone().unwrap_or_else(|| super::figures::plan(p, work.stored.request.kind, &found));
-        widen(&mut plan, super::figures::plan(p, work.stored.request.kind, &found));
+        let mut plan = work
+            .stored
+            .plan
+            .clone()
+            .unwrap_or_else(|| super::figures::plan(p, work.stored.request.kind, &found));
+        widen(
+            &mut plan,
+            super::figures::plan(p, work.stored.request.kind, &found),
+        );
         all.extend(found.located);
-        plans.push((work.id(), seal_located(p, &work.key(p)?, work.id(), &all)?, plan));
+        plans.push((
+            work.id(),
+            seal_located(p, &work.key(p)?, work.id(), &all)?,
+            plan,
+        ));
     }
     p.write("located again", move |tx| {
-        storage::privacy_request::save_plans(tx, &plans, plans.first().map_or(jiff::Timestamp::UNIX_EPOCH, |(_, _, plan)| plan.made_at))?;
+        storage::privacy_request::save_plans(
+            tx,
+            &plans,
+            plans
+                .first()
+                .map_or(jiff::Timestamp::UNIX_EPOCH, |(_, _, plan)| plan.made_at),
+        )?;
         Ok(((), Vec::new()))
     })
     .await?;
@@ -88,7 +149,11 @@ async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Resul
 /// The larger figure of two searches counts: what was seen once must be shown to be gone.
 fn widen(plan: &mut domain::plan::Plan, later: domain::plan::Plan) {
     for new in later.collections {
-        match plan.collections.iter_mut().find(|known| known.collection == new.collection) {
+        match plan
+            .collections
+            .iter_mut()
+            .find(|known| known.collection == new.collection)
+        {
             Some(known) if known.rows < new.rows => *known = new,
             Some(_) => {}
             None => plan.collections.push(new),
@@ -96,31 +161,62 @@ fn widen(plan: &mut domain::plan::Plan, later: domain::plan::Plan) {
     }
 }
 
-fn record(p: &Privity, system: &SystemKey, work: &Work, batch: usize, erased: &[(CollectionKey, Erased)]) -> NewRecord {
+fn record(
+    p: &Privity,
+    system: &SystemKey,
+    work: &Work,
+    batch: usize,
+    erased: &[(CollectionKey, Erased)],
+) -> NewRecord {
     let planned: serde_json::Map<String, serde_json::Value> = work
         .stored
         .plan
         .iter()
         .flat_map(|plan| &plan.collections)
         .filter(|collection| collection.system == *system && collection.rows > 0)
-        .map(|collection| (collection.collection.to_string(), serde_json::json!({ "delete": collection.delete, "redact": collection.redact })))
+        .map(|collection| {
+            (
+                collection.collection.to_string(),
+                serde_json::json!({ "delete": collection.delete, "redact": collection.redact }),
+            )
+        })
         .collect();
-    let done: serde_json::Map<String, serde_json::Value> = erased.iter().map(|(key, erased)| (key.to_string(), serde_json::json!({ "deleted": erased.deleted, "redacted": erased.redacted }))).collect();
+    let done: serde_json::Map<String, serde_json::Value> = erased
+        .iter()
+        .map(|(key, erased)| {
+            (
+                key.to_string(),
+                serde_json::json!({ "deleted": erased.deleted, "redacted": erased.redacted }),
+            )
+        })
+        .collect();
     NewRecord::new(p.now(), Actor::System, Action::Erased)
         .for_request(work.id())
         .about(system.as_ref())
         .with("planned", planned)
         // What the system's pass did, for all privacy requests that shared it.
-        .with("pass", serde_json::json!({ "privacy_requests": batch, "collections": done }))
+        .with(
+            "pass",
+            serde_json::json!({ "privacy_requests": batch, "collections": done }),
+        )
 }
 
 /// Whoever finishes the last erasure of a privacy request calls for the re-read. Called under the lock of the requests.
-pub(crate) fn confirm_what_is_erased(p: &Privity, tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<(), Problem> {
+pub(crate) fn confirm_what_is_erased(
+    p: &Privity,
+    tx: &mut Tx,
+    requests: &BTreeSet<RequestId>,
+) -> Result<(), Problem> {
     let requests: Vec<RequestId> = requests.iter().copied().collect();
     let erasing = storage::task::unfinished(tx, &requests, TaskKind::Erase)?;
     let by_hand = storage::task::unfinished(tx, &requests, TaskKind::ManualWork)?;
-    let done = requests.iter().zip(erasing.iter().zip(&by_hand)).filter(|(_, (erasing, by_hand))| **erasing + **by_hand == 0);
-    let confirm: Vec<_> = done.map(|(request, _)| p.task(TaskKind::Confirm, *request, "")).collect();
+    let done = requests
+        .iter()
+        .zip(erasing.iter().zip(&by_hand))
+        .filter(|(_, (erasing, by_hand))| **erasing + **by_hand == 0);
+    let confirm: Vec<_> = done
+        .map(|(request, _)| p.task(TaskKind::Confirm, *request, ""))
+        .collect();
     storage::task::insert_again(tx, &confirm, p.now())?;
     Ok(())
 }

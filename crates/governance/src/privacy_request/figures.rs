@@ -17,17 +17,42 @@ use crate::search::{Found, held};
 /// The plan for one subject.
 pub(crate) fn plan(p: &Privity, kind: RequestKind, found: &Found) -> Plan {
     let held = held(p);
-    let searched = p.graph().nodes().iter().filter(|node| found.located.lookups.contains_key(&node.collection.key));
-    let collections = searched.filter(|node| system_kind(p, node) != Some(SystemKind::Manual)).map(|node| planned(p, kind, node, found, &held)).collect();
-    let manual = p.map().systems.values().filter(|system| system.kind == SystemKind::Manual).map(|system| system.key.clone());
-    Plan { made_at: p.now(), collections, manual: manual.collect() }
+    let searched = p
+        .graph()
+        .nodes()
+        .iter()
+        .filter(|node| found.located.lookups.contains_key(&node.collection.key));
+    let collections = searched
+        .filter(|node| system_kind(p, node) != Some(SystemKind::Manual))
+        .map(|node| planned(p, kind, node, found, &held))
+        .collect();
+    let manual = p
+        .map()
+        .systems
+        .values()
+        .filter(|system| system.kind == SystemKind::Manual)
+        .map(|system| system.key.clone());
+    Plan {
+        made_at: p.now(),
+        collections,
+        manual: manual.collect(),
+    }
 }
 
 fn system_kind(p: &Privity, node: &Node) -> Option<SystemKind> {
-    p.map().systems.get(&node.collection.system).map(|system| system.kind)
+    p.map()
+        .systems
+        .get(&node.collection.system)
+        .map(|system| system.kind)
 }
 
-fn planned(p: &Privity, kind: RequestKind, node: &Node, found: &Found, held: &BTreeSet<CollectionKey>) -> PlannedCollection {
+fn planned(
+    p: &Privity,
+    kind: RequestKind,
+    node: &Node,
+    found: &Found,
+    held: &BTreeSet<CollectionKey>,
+) -> PlannedCollection {
     let key = &node.collection.key;
     let counted = found.counted.get(key).copied().unwrap_or_default();
     let mut planned = PlannedCollection {
@@ -38,7 +63,13 @@ fn planned(p: &Privity, kind: RequestKind, node: &Node, found: &Found, held: &BT
         delete: 0,
         redact: 0,
         kept: Vec::new(),
-        categories: node.collection.fields.iter().filter(|field| field.is_personal()).filter_map(|field| field.category.clone()).collect(),
+        categories: node
+            .collection
+            .fields
+            .iter()
+            .filter(|field| field.is_personal())
+            .filter_map(|field| field.category.clone())
+            .collect(),
     };
     if kind == RequestKind::Delete && counted.rows > 0 {
         decide(p, &mut planned, node, found, held, counted);
@@ -46,20 +77,48 @@ fn planned(p: &Privity, kind: RequestKind, node: &Node, found: &Found, held: &BT
     planned
 }
 
-fn decide(p: &Privity, planned: &mut PlannedCollection, node: &Node, found: &Found, held: &BTreeSet<CollectionKey>, counted: Counted) {
+fn decide(
+    p: &Privity,
+    planned: &mut PlannedCollection,
+    node: &Node,
+    found: &Found,
+    held: &BTreeSet<CollectionKey>,
+    counted: Counted,
+) {
     if let Some(reason) = whole_reason(p, &node.collection, held) {
-        planned.kept.push(Kept { rows: counted.rows, reason });
+        planned.kept.push(Kept {
+            rows: counted.rows,
+            reason,
+        });
         return;
     }
-    let tally = found.fates.get(&node.collection.key).copied().unwrap_or_else(|| of_itself(&node.collection, counted));
-    if let Some(rule) = node.collection.retention.as_ref().filter(|_| tally.kept > 0) {
-        planned.kept.push(Kept { rows: tally.kept, reason: rule.reason.clone() });
+    let tally = found
+        .fates
+        .get(&node.collection.key)
+        .copied()
+        .unwrap_or_else(|| of_itself(&node.collection, counted));
+    if let Some(rule) = node
+        .collection
+        .retention
+        .as_ref()
+        .filter(|_| tally.kept > 0)
+    {
+        planned.kept.push(Kept {
+            rows: tally.kept,
+            reason: rule.reason.clone(),
+        });
     }
     if tally.attached > 0 {
-        planned.kept.push(Kept { rows: tally.attached, reason: belongs_to_what_stays(p, node, held) });
+        planned.kept.push(Kept {
+            rows: tally.attached,
+            reason: belongs_to_what_stays(p, node, held),
+        });
     }
     if tally.shared > 0 {
-        planned.kept.push(Kept { rows: tally.shared, reason: belongs_to_somebody_else() });
+        planned.kept.push(Kept {
+            rows: tally.shared,
+            reason: belongs_to_somebody_else(),
+        });
     }
     (planned.delete, planned.redact) = (tally.delete, tally.redact);
 }
@@ -67,14 +126,36 @@ fn decide(p: &Privity, planned: &mut PlannedCollection, node: &Node, found: &Fou
 /// What becomes of rows that nothing points at and that point at nothing.
 fn of_itself(collection: &Collection, counted: Counted) -> Tally {
     let goes = counted.rows - counted.retained;
-    let tally = Tally { kept: counted.retained, ..Tally::default() };
-    if collection.erasure == CollectionErasure::Delete { Tally { delete: goes, ..tally } } else { Tally { redact: goes, ..tally } }
+    let tally = Tally {
+        kept: counted.retained,
+        ..Tally::default()
+    };
+    if collection.erasure == CollectionErasure::Delete {
+        Tally {
+            delete: goes,
+            ..tally
+        }
+    } else {
+        Tally {
+            redact: goes,
+            ..tally
+        }
+    }
 }
 
 /// Why the whole collection stays, if it does.
-fn whole_reason(p: &Privity, collection: &Collection, held: &BTreeSet<CollectionKey>) -> Option<KeepReason> {
+fn whole_reason(
+    p: &Privity,
+    collection: &Collection,
+    held: &BTreeSet<CollectionKey>,
+) -> Option<KeepReason> {
     if held.contains(&collection.key) {
-        return p.map().legal_holds.iter().find(|hold| hold.covers.contains(&collection.key)).map(|hold| hold.reason.clone());
+        return p
+            .map()
+            .legal_holds
+            .iter()
+            .find(|hold| hold.covers.contains(&collection.key))
+            .map(|hold| hold.reason.clone());
     }
     match &collection.erasure {
         CollectionErasure::Keep(reason) => Some(reason.clone()),
@@ -84,20 +165,42 @@ fn whole_reason(p: &Privity, collection: &Collection, held: &BTreeSet<Collection
 
 /// Why a detail of something of hers that stays, stays: for the same reason.
 fn belongs_to_what_stays(p: &Privity, node: &Node, held: &BTreeSet<CollectionKey>) -> KeepReason {
-    let pointing = node.guards.iter().filter_map(|pointer| p.graph().node(&pointer.from));
-    let mut reasons = pointing.filter_map(|from| whole_reason(p, &from.collection, held).or_else(|| from.collection.retention.as_ref().map(|rule| rule.reason.clone())));
-    reasons.next().unwrap_or_else(|| KeepReason { explanation: "another record refers to an entry that has to stay, and this is part of it".to_owned(), ..belongs_to_somebody_else() })
+    let pointing = node
+        .guards
+        .iter()
+        .filter_map(|pointer| p.graph().node(&pointer.from));
+    let mut reasons = pointing.filter_map(|from| {
+        whole_reason(p, &from.collection, held).or_else(|| {
+            from.collection
+                .retention
+                .as_ref()
+                .map(|rule| rule.reason.clone())
+        })
+    });
+    reasons.next().unwrap_or_else(|| KeepReason {
+        explanation: "another record refers to an entry that has to stay, and this is part of it"
+            .to_owned(),
+        ..belongs_to_somebody_else()
+    })
 }
 
 /// 1798.145: the rights of other people.
 pub fn belongs_to_somebody_else() -> KeepReason {
-    KeepReason { code: "X7_belongs_to_other_person".to_owned(), explanation: "somebody else's records refer to the same entry, so it is theirs as well".to_owned() }
+    KeepReason {
+        code: "X7_belongs_to_other_person".to_owned(),
+        explanation: "somebody else's records refer to the same entry, so it is theirs as well"
+            .to_owned(),
+    }
 }
 
 /// Rows by data category, for an answer in categories.
 pub fn rows_by_category(plan: &Plan) -> BTreeMap<String, u64> {
     let mut rows = BTreeMap::new();
-    for collection in plan.collections.iter().filter(|collection| collection.rows > 0) {
+    for collection in plan
+        .collections
+        .iter()
+        .filter(|collection| collection.rows > 0)
+    {
         for category in &collection.categories {
             *rows.entry(category.clone()).or_default() += collection.rows;
         }

@@ -30,8 +30,14 @@ use crate::{Privity, Problem};
 
 /// A recipient's machine is asked this often how far it is.
 const POLL: SignedDuration = SignedDuration::from_hours(6);
-const NOTE: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "outreach", column: "note" };
-const CONTENT: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "attachment", column: "content" };
+const NOTE: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+    table: "outreach",
+    column: "note",
+};
+const CONTENT: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+    table: "attachment",
+    column: "content",
+};
 /// Kinds of file that prove something; a file of any other kind is kept as bytes.
 const MEDIA_TYPES: [&str; 16] = [
     "application/json",
@@ -51,7 +57,10 @@ const MEDIA_TYPES: [&str; 16] = [
     "text/html",
     "text/plain",
 ];
-const NAME: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn { table: "attachment", column: "name" };
+const NAME: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+    table: "attachment",
+    column: "name",
+};
 
 /// The task: tells one recipient after the other.
 pub(crate) async fn send(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
@@ -78,37 +87,95 @@ struct Told {
 
 impl Told {
     async fn load(p: &Privity, work: &Work) -> Result<Self, Stop> {
-        let id: OutreachId = work.task.target.parse().map_err(|error: domain::id::InvalidId| Stop::Never(error.to_string()))?;
-        let outreach = p.read("read outreach", move |tx| storage::outreach::get(tx, id)?.ok_or_else(|| Problem::not_found("outreach"))).await?;
+        let id: OutreachId = work
+            .task
+            .target
+            .parse()
+            .map_err(|error: domain::id::InvalidId| Stop::Never(error.to_string()))?;
+        let outreach = p
+            .read("read outreach", move |tx| {
+                storage::outreach::get(tx, id)?.ok_or_else(|| Problem::not_found("outreach"))
+            })
+            .await?;
         let key = &outreach.outreach.recipient;
         let recipient = p.map().recipients.get(key).cloned().ok_or_else(|| Stop::Never(format!("`{key}` is no longer in the data map; put it back, or write to it yourself and record the answer")))?;
-        Ok(Self { outreach, recipient })
+        Ok(Self {
+            outreach,
+            recipient,
+        })
     }
 }
 
 fn channel<'a>(p: &'a Privity, recipient: &Recipient) -> Result<&'a dyn connectors::Channel, Stop> {
-    p.channels().get(&recipient.key).map(AsRef::as_ref).ok_or_else(|| Stop::Never(format!("`{}` has no channel in the data map; add one", recipient.key)))
+    p.channels()
+        .get(&recipient.key)
+        .map(AsRef::as_ref)
+        .ok_or_else(|| {
+            Stop::Never(format!(
+                "`{}` has no channel in the data map; add one",
+                recipient.key
+            ))
+        })
 }
 
 /// Opens, by a recorded permit, the identifiers by which this recipient knows the subject, and nothing else.
-async fn open_identifiers(p: &Privity, stored: &StoredPrivacyRequest, recipient: &Recipient, actor: Actor) -> Result<Opened, Problem> {
-    let attributes = recipient.known_by.iter().map(|kind| own(MANIFEST, "user.unique_id", Some(kind.clone()))).collect();
-    let wanted = Wanted { recipient: DisclosureRecipient::Recipient(recipient.key.clone(), recipient.effective_role()), known: Some(recipient), purpose: Purpose::InformRecipient, attributes };
+async fn open_identifiers(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+    recipient: &Recipient,
+    actor: Actor,
+) -> Result<Opened, Problem> {
+    let attributes = recipient
+        .known_by
+        .iter()
+        .map(|kind| own(MANIFEST, "user.unique_id", Some(kind.clone())))
+        .collect();
+    let wanted = Wanted {
+        recipient: DisclosureRecipient::Recipient(
+            recipient.key.clone(),
+            recipient.effective_role(),
+        ),
+        known: Some(recipient),
+        purpose: Purpose::InformRecipient,
+        attributes,
+    };
     open(p, stored, &wanted, actor).await
 }
 
-fn identifiers(opened: &Opened, stored: &StoredPrivacyRequest, recipient: &Recipient) -> Result<Vec<(domain::data_map::IdentifierKind, Sensitive<String>)>, Stop> {
+fn identifiers(
+    opened: &Opened,
+    stored: &StoredPrivacyRequest,
+    recipient: &Recipient,
+) -> Result<Vec<(domain::data_map::IdentifierKind, Sensitive<String>)>, Stop> {
     let mut located = located(&opened.key, &opened.permit, stored)?;
-    let known = recipient.known_by.iter().filter_map(|kind| Some((kind.clone(), located.identifiers.remove(kind)?)));
-    Ok(known.flat_map(|(kind, values)| values.into_iter().map(move |value| (kind.clone(), Sensitive::new(value)))).collect())
+    let known = recipient
+        .known_by
+        .iter()
+        .filter_map(|kind| Some((kind.clone(), located.identifiers.remove(kind)?)));
+    Ok(known
+        .flat_map(|(kind, values)| {
+            values
+                .into_iter()
+                .map(move |value| (kind.clone(), Sensitive::new(value)))
+        })
+        .collect())
 }
 
 async fn notification(p: &Privity, work: &Work, told: &Told) -> Result<Notification, Stop> {
     let opened = open_identifiers(p, &work.stored, &told.recipient, Actor::System).await?;
     let identifiers = identifiers(&opened, &work.stored, &told.recipient)?;
     if identifiers.is_empty() {
-        let kinds: Vec<&str> = told.recipient.known_by.iter().map(|kind| kind.0.as_str()).collect();
-        return Err(Stop::Never(format!("`{}` knows subjects by {}, and none was given or found; ask the subject, or settle it with the recipient by hand", told.recipient.key, kinds.join(", "))));
+        let kinds: Vec<&str> = told
+            .recipient
+            .known_by
+            .iter()
+            .map(|kind| kind.0.as_str())
+            .collect();
+        return Err(Stop::Never(format!(
+            "`{}` knows subjects by {}, and none was given or found; ask the subject, or settle it with the recipient by hand",
+            told.recipient.key,
+            kinds.join(", ")
+        )));
     }
     let (request, outreach) = (&work.stored.request, &told.outreach.outreach);
     Ok(Notification {
@@ -130,35 +197,71 @@ fn answer_url(p: &Privity, outreach: &Outreach) -> Sensitive<String> {
     let base = p.settings().base_url.trim_end_matches('/');
     Sensitive::new(match outreach.channel {
         ChannelKind::Email => format!("{base}/outreach/{}", link_token(p, outreach.id)),
-        ChannelKind::Webhook | ChannelKind::Opendsr => format!("{base}/callbacks/{}", outreach.recipient),
+        ChannelKind::Webhook | ChannelKind::Opendsr => {
+            format!("{base}/callbacks/{}", outreach.recipient)
+        }
     })
 }
 
 /// The secret in a recipient's link: a keyed hash of the outreach's id, so that a reminder carries the same link and nothing is stored.
 fn link_token(p: &Privity, id: OutreachId) -> String {
-    commit(&p.keys().secret(SecretPurpose::Link), "outreach", &Sensitive::new(id.to_string())).to_string()
+    commit(
+        &p.keys().secret(SecretPurpose::Link),
+        "outreach",
+        &Sensitive::new(id.to_string()),
+    )
+    .to_string()
 }
 
 /// What is stored of a recipient's link.
 pub(crate) fn link_tag(p: &Privity, id: OutreachId) -> Vec<u8> {
-    token_tag(&Sensitive::new(link_token(p, id))).as_bytes().to_vec()
+    token_tag(&Sensitive::new(link_token(p, id)))
+        .as_bytes()
+        .to_vec()
 }
 
-async fn sent(p: &Privity, work: &Work, told: &Told, delivery: &Delivery, owner: &str) -> Result<(), Stop> {
-    let (id, task, owner, q, delivery) = (told.outreach.outreach.id, work.task.clone(), owner.to_owned(), p.clone(), delivery.clone());
+async fn sent(
+    p: &Privity,
+    work: &Work,
+    told: &Told,
+    delivery: &Delivery,
+    owner: &str,
+) -> Result<(), Stop> {
+    let (id, task, owner, q, delivery) = (
+        told.outreach.outreach.id,
+        work.task.clone(),
+        owner.to_owned(),
+        p.clone(),
+        delivery.clone(),
+    );
     let rule = told.recipient.reminders.clone();
     p.write("outreach sent", move |tx| {
         storage::task::finish(tx, &[task.id], &owner)?;
-        let Some(stored) = storage::outreach::lock(tx, id)? else { return Ok(((), Vec::new())) };
+        let Some(stored) = storage::outreach::lock(tx, id)? else {
+            return Ok(((), Vec::new()));
+        };
         let mut outreach = raised(stored.outreach, &delivery, &q);
         outreach.sent_at = outreach.sent_at.or(Some(q.now()));
         outreach.last_error = None;
-        let first = rule.remind_after_days.first().copied().unwrap_or(rule.escalate_after_days);
-        outreach.next_reminder_at = Some(later(q.now(), SignedDuration::from_hours(24 * i64::from(first))));
+        let first = rule
+            .remind_after_days
+            .first()
+            .copied()
+            .unwrap_or(rule.escalate_after_days);
+        outreach.next_reminder_at = Some(later(
+            q.now(),
+            SignedDuration::from_hours(24 * i64::from(first)),
+        ));
         storage::outreach::update(tx, &outreach)?;
-        let mut follow = vec![Task { run_at: outreach.next_reminder_at.unwrap_or(q.now()), ..q.task(TaskKind::Remind, outreach.request, id.to_string()) }];
+        let mut follow = vec![Task {
+            run_at: outreach.next_reminder_at.unwrap_or(q.now()),
+            ..q.task(TaskKind::Remind, outreach.request, id.to_string())
+        }];
         if outreach.channel == ChannelKind::Opendsr {
-            follow.push(Task { run_at: later(q.now(), POLL), ..q.task(TaskKind::PollOutreach, outreach.request, id.to_string()) });
+            follow.push(Task {
+                run_at: later(q.now(), POLL),
+                ..q.task(TaskKind::PollOutreach, outreach.request, id.to_string())
+            });
         }
         storage::task::insert_again(tx, &follow, q.now())?;
         close::when_ready(&q, tx, &[outreach.request].into())?;
@@ -172,12 +275,19 @@ async fn sent(p: &Privity, work: &Work, told: &Told, delivery: &Delivery, owner:
 /// The outreach with what a delivery proves; proof never gets weaker.
 fn raised(outreach: Outreach, delivery: &Delivery, p: &Privity) -> Outreach {
     // A reason that the law doesn't know is no answer, and it may be any text: it is not kept.
-    let answer = delivery.answer.clone().filter(|answer| check_reason(p, answer).is_ok());
+    let answer = delivery
+        .answer
+        .clone()
+        .filter(|answer| check_reason(p, answer).is_ok());
     let answered = answer.is_some() && outreach.answer.is_none();
     Outreach {
         level: outreach.level.max(delivery.level),
         answer: outreach.answer.clone().or(answer),
-        answered_at: if answered { Some(p.now()) } else { outreach.answered_at },
+        answered_at: if answered {
+            Some(p.now())
+        } else {
+            outreach.answered_at
+        },
         external_id: delivery.external_id.clone().or(outreach.external_id),
         ..outreach
     }
@@ -189,7 +299,10 @@ fn record(p: &Privity, outreach: &Outreach, actor: Actor, action: Action) -> New
         .about(outreach.recipient.as_ref())
         .with("outreach", outreach.id.to_string())
         .with("action", outreach.action.as_str())
-        .with("channel", serde_json::to_value(outreach.channel).unwrap_or_default())
+        .with(
+            "channel",
+            serde_json::to_value(outreach.channel).unwrap_or_default(),
+        )
         .with("level", outreach.level.as_str())
         .with("answer", outreach.answer.as_ref().map(Answer::as_str))
 }
@@ -199,13 +312,23 @@ async fn failed(p: &Privity, told: &Told, error: &ChannelError) -> Stop {
     let kept = p
         .write("outreach failed", move |tx| {
             if let Some(stored) = storage::outreach::lock(tx, id)? {
-                storage::outreach::update(tx, &Outreach { last_error: Some(words.clone()), ..stored.outreach })?;
+                storage::outreach::update(
+                    tx,
+                    &Outreach {
+                        last_error: Some(words.clone()),
+                        ..stored.outreach
+                    },
+                )?;
             }
             Ok(((), Vec::new()))
         })
         .await;
     drop(kept);
-    if error.is_transient() { Stop::Later(error.to_string()) } else { Stop::Never(error.to_string()) }
+    if error.is_transient() {
+        Stop::Later(error.to_string())
+    } else {
+        Stop::Never(error.to_string())
+    }
 }
 
 /// The task: asks a recipient's machine how far it is; when it says done, whether the data is gone.
@@ -213,11 +336,24 @@ pub(crate) async fn poll(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
     for work in batch {
         let told = Told::load(p, work).await?;
         let outreach = &told.outreach.outreach;
-        let delivery = match channel(p, &told.recipient)?.poll(outreach.id, outreach.external_id.as_deref().unwrap_or_default()).await {
+        let delivery = match channel(p, &told.recipient)?
+            .poll(
+                outreach.id,
+                outreach.external_id.as_deref().unwrap_or_default(),
+            )
+            .await
+        {
             Ok(delivery) => delivery,
             Err(error) => return Err(failed(p, &told, &error).await),
         };
-        let probed = if delivery.as_ref().is_some_and(|delivery| delivery.answer.is_some()) { probe(p, work, &told).await } else { None };
+        let probed = if delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.answer.is_some())
+        {
+            probe(p, work, &told).await
+        } else {
+            None
+        };
         learned(p, work, outreach.id, delivery, probed, owner).await?;
     }
     Ok(())
@@ -226,15 +362,30 @@ pub(crate) async fn poll(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
 /// Asks whether the data is gone; a question that fails proves nothing and stops nothing.
 async fn probe(p: &Privity, work: &Work, told: &Told) -> Option<bool> {
     let notification = notification(p, work, told).await.ok()?;
-    channel(p, &told.recipient).ok()?.probe(&notification).await.ok()?
+    channel(p, &told.recipient)
+        .ok()?
+        .probe(&notification)
+        .await
+        .ok()?
 }
 
-async fn learned(p: &Privity, work: &Work, id: OutreachId, delivery: Option<Delivery>, held: Option<bool>, owner: &str) -> Result<(), Stop> {
+async fn learned(
+    p: &Privity,
+    work: &Work,
+    id: OutreachId,
+    delivery: Option<Delivery>,
+    held: Option<bool>,
+    owner: &str,
+) -> Result<(), Stop> {
     let (task, owner, q) = (work.task.clone(), owner.to_owned(), p.clone());
     p.write("outreach polled", move |tx| {
-        let Some(stored) = storage::outreach::lock(tx, id)? else { return Ok(((), Vec::new())) };
+        let Some(stored) = storage::outreach::lock(tx, id)? else {
+            return Ok(((), Vec::new()));
+        };
         let before = stored.outreach.clone();
-        let mut outreach = delivery.as_ref().map_or(before.clone(), |delivery| raised(before.clone(), delivery, &q));
+        let mut outreach = delivery.as_ref().map_or(before.clone(), |delivery| {
+            raised(before.clone(), delivery, &q)
+        });
         if held == Some(false) {
             outreach.level = VerificationLevel::Probed;
         }
@@ -249,7 +400,15 @@ async fn learned(p: &Privity, work: &Work, id: OutreachId, delivery: Option<Deli
         }
         storage::outreach::update(tx, &outreach)?;
         close::when_ready(&q, tx, &[outreach.request].into())?;
-        Ok(((), vec![record(&q, &outreach, Actor::Recipient(outreach.recipient.clone()), Action::OutreachAnswered)]))
+        Ok((
+            (),
+            vec![record(
+                &q,
+                &outreach,
+                Actor::Recipient(outreach.recipient.clone()),
+                Action::OutreachAnswered,
+            )],
+        ))
     })
     .await?;
     Ok(())
@@ -263,9 +422,13 @@ fn work_goes_on(tx: &mut Tx, outreach: &Outreach) -> Result<bool, Problem> {
 pub(crate) async fn remind(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
     for work in batch {
         let told = Told::load(p, work).await?;
-        let silent = !close::is_settled(p, &told.outreach) && work.stored.request.state == RequestState::InProgress;
+        let silent = !close::is_settled(p, &told.outreach)
+            && work.stored.request.state == RequestState::InProgress;
         let mut reminded = false;
-        if silent && usize::from(told.outreach.outreach.reminders) < told.recipient.reminders.remind_after_days.len() {
+        if silent
+            && usize::from(told.outreach.outreach.reminders)
+                < told.recipient.reminders.remind_after_days.len()
+        {
             let notification = notification(p, work, &told).await?;
             if let Err(error) = channel(p, &told.recipient)?.remind(&notification).await {
                 return Err(failed(p, &told, &error).await);
@@ -277,8 +440,21 @@ pub(crate) async fn remind(p: &Privity, batch: &[Work], owner: &str) -> Result<(
     Ok(())
 }
 
-async fn after_reminder(p: &Privity, work: &Work, told: &Told, silent: bool, reminded: bool, owner: &str) -> Result<(), Stop> {
-    let (id, task, owner, q, rule) = (told.outreach.outreach.id, work.task.clone(), owner.to_owned(), p.clone(), told.recipient.reminders.clone());
+async fn after_reminder(
+    p: &Privity,
+    work: &Work,
+    told: &Told,
+    silent: bool,
+    reminded: bool,
+    owner: &str,
+) -> Result<(), Stop> {
+    let (id, task, owner, q, rule) = (
+        told.outreach.outreach.id,
+        work.task.clone(),
+        owner.to_owned(),
+        p.clone(),
+        told.recipient.reminders.clone(),
+    );
     p.write("recipient reminded", move |tx| {
         let Some(stored) = storage::outreach::lock(tx, id)?.filter(|_| silent) else {
             storage::task::finish(tx, &[task.id], &owner)?;
@@ -291,16 +467,37 @@ async fn after_reminder(p: &Privity, work: &Work, told: &Told, silent: bool, rem
             storage::outreach::update(tx, &outreach)?;
             storage::task::finish(tx, &[task.id], &owner)?;
             call_operator(tx, outreach.request, q.now())?;
-            return Ok(((), vec![record(&q, &outreach, Actor::System, Action::OutreachEscalated)]));
+            return Ok((
+                (),
+                vec![record(
+                    &q,
+                    &outreach,
+                    Actor::System,
+                    Action::OutreachEscalated,
+                )],
+            ));
         }
         outreach.reminders += 1;
-        let days = rule.remind_after_days.get(usize::from(outreach.reminders)).copied().unwrap_or(rule.escalate_after_days);
+        let days = rule
+            .remind_after_days
+            .get(usize::from(outreach.reminders))
+            .copied()
+            .unwrap_or(rule.escalate_after_days);
         let since = outreach.sent_at.unwrap_or(q.now());
-        let next = later(since, SignedDuration::from_hours(24 * i64::from(days))).max(later(q.now(), SignedDuration::from_hours(1)));
+        let next = later(since, SignedDuration::from_hours(24 * i64::from(days)))
+            .max(later(q.now(), SignedDuration::from_hours(1)));
         outreach.next_reminder_at = Some(next);
         storage::outreach::update(tx, &outreach)?;
         storage::task::retry_at(tx, task.id, &owner, next, None)?;
-        Ok(((), vec![record(&q, &outreach, Actor::System, Action::OutreachReminded)]))
+        Ok((
+            (),
+            vec![record(
+                &q,
+                &outreach,
+                Actor::System,
+                Action::OutreachReminded,
+            )],
+        ))
     })
     .await?;
     Ok(())
@@ -309,8 +506,14 @@ async fn after_reminder(p: &Privity, work: &Work, told: &Told, silent: bool, rem
 /// What a recipient's privacy desk sees on its page. The identifiers are a disclosure to it, decided and recorded.
 pub async fn page(p: &Privity, link: &Sensitive<String>) -> Result<OutreachPage, Problem> {
     let (outreach, stored) = by_link(p, link).await?;
-    let Some(recipient) = p.map().recipients.get(&outreach.outreach.recipient) else { return Err(Problem::not_found("page")) };
-    let identifiers = if outreach.outreach.answer.is_none() { shown(p, &stored, recipient).await? } else { Vec::new() };
+    let Some(recipient) = p.map().recipients.get(&outreach.outreach.recipient) else {
+        return Err(Problem::not_found("page"));
+    };
+    let identifiers = if outreach.outreach.answer.is_none() {
+        shown(p, &stored, recipient).await?
+    } else {
+        Vec::new()
+    };
     Ok(OutreachPage {
         business: p.settings().business.name.clone(),
         recipient: recipient.title.clone(),
@@ -320,21 +523,49 @@ pub async fn page(p: &Privity, link: &Sensitive<String>) -> Result<OutreachPage,
         received_on: stored.request.clock.received_on,
         identifiers,
         answer: outreach.outreach.answer.clone(),
-        reasons: p.law().exceptions().map(|reason| KeepReason { code: reason.reason.clone(), explanation: reason.title.clone() }).collect(),
+        reasons: p
+            .law()
+            .exceptions()
+            .map(|reason| KeepReason {
+                code: reason.reason.clone(),
+                explanation: reason.title.clone(),
+            })
+            .collect(),
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the recipient's own identifiers for the subject, released to it by the recorded permit above")]
-async fn shown(p: &Privity, stored: &StoredPrivacyRequest, recipient: &Recipient) -> Result<Vec<(String, String)>, Problem> {
-    let opened = open_identifiers(p, stored, recipient, Actor::Recipient(recipient.key.clone())).await?;
-    let identifiers = identifiers(&opened, stored, recipient).map_err(|stop| Problem::internal("showing this page", &format!("{stop:?}")))?;
-    Ok(identifiers.into_iter().map(|(kind, value)| (kind.0, value.expose().clone())).collect())
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the recipient's own identifiers for the subject, released to it by the recorded permit above"
+)]
+async fn shown(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+    recipient: &Recipient,
+) -> Result<Vec<(String, String)>, Problem> {
+    let opened = open_identifiers(
+        p,
+        stored,
+        recipient,
+        Actor::Recipient(recipient.key.clone()),
+    )
+    .await?;
+    let identifiers = identifiers(&opened, stored, recipient)
+        .map_err(|stop| Problem::internal("showing this page", &format!("{stop:?}")))?;
+    Ok(identifiers
+        .into_iter()
+        .map(|(kind, value)| (kind.0, value.expose().clone()))
+        .collect())
 }
 
-async fn by_link(p: &Privity, link: &Sensitive<String>) -> Result<(StoredOutreach, StoredPrivacyRequest), Problem> {
+async fn by_link(
+    p: &Privity,
+    link: &Sensitive<String>,
+) -> Result<(StoredOutreach, StoredPrivacyRequest), Problem> {
     let tag: TokenTag = token_tag(link);
     p.read("find by link", move |tx| {
-        let outreach = storage::outreach::get_by_link_tag(tx, tag.as_bytes())?.ok_or_else(|| Problem::not_found("page"))?;
+        let outreach = storage::outreach::get_by_link_tag(tx, tag.as_bytes())?
+            .ok_or_else(|| Problem::not_found("page"))?;
         let stored = super::plan::existing(tx, outreach.outreach.request)?;
         Ok((outreach, stored))
     })
@@ -342,20 +573,48 @@ async fn by_link(p: &Privity, link: &Sensitive<String>) -> Result<(StoredOutreac
 }
 
 /// A person at the recipient states the outcome on its page: attested.
-pub async fn answer(p: &Privity, link: &Sensitive<String>, answer: Answer, note: Option<Sensitive<String>>, file: Option<(String, String, Sensitive<Vec<u8>>)>) -> Result<(), Problem> {
+pub async fn answer(
+    p: &Privity,
+    link: &Sensitive<String>,
+    answer: Answer,
+    note: Option<Sensitive<String>>,
+    file: Option<(String, String, Sensitive<Vec<u8>>)>,
+) -> Result<(), Problem> {
     check_reason(p, &answer)?;
     let (outreach, stored) = by_link(p, link).await?;
     let key = crate::disclosure::request_key(p, &stored)?;
     let id = outreach.outreach.id;
     let sealing = |error: enforcement::vault::VaultError| Problem::internal("sealing this", &error);
-    let note = note.map(|note| key.seal(p.rng(), &Place { column: NOTE, row: &id.to_string() }, &note)).transpose().map_err(sealing)?;
-    let file = file.map(|file| attachment(p, &key, &stored, Some(id), None, file)).transpose()?;
-    let delivery = Delivery { level: VerificationLevel::Attested, answer: Some(answer), external_id: None };
+    let note = note
+        .map(|note| {
+            key.seal(
+                p.rng(),
+                &Place {
+                    column: NOTE,
+                    row: &id.to_string(),
+                },
+                &note,
+            )
+        })
+        .transpose()
+        .map_err(sealing)?;
+    let file = file
+        .map(|file| attachment(p, &key, &stored, Some(id), None, file))
+        .transpose()?;
+    let delivery = Delivery {
+        level: VerificationLevel::Attested,
+        answer: Some(answer),
+        external_id: None,
+    };
     let q = p.clone();
     p.write("recipient answered", move |tx| {
-        let Some(stored) = storage::outreach::lock(tx, id)? else { return Err(Problem::not_found("page")) };
+        let Some(stored) = storage::outreach::lock(tx, id)? else {
+            return Err(Problem::not_found("page"));
+        };
         if stored.outreach.answer.is_some() {
-            return Err(Problem::conflict("this was answered before; write to the business if the answer has changed"));
+            return Err(Problem::conflict(
+                "this was answered before; write to the business if the answer has changed",
+            ));
         }
         let outreach = raised(stored.outreach, &delivery, &q);
         storage::outreach::update(tx, &outreach)?;
@@ -366,7 +625,18 @@ pub async fn answer(p: &Privity, link: &Sensitive<String>, answer: Answer, note:
             storage::attachment::insert(tx, attachment, content)?;
         }
         close::when_ready(&q, tx, &[outreach.request].into())?;
-        Ok(((), vec![record(&q, &outreach, Actor::Recipient(outreach.recipient.clone()), Action::OutreachAnswered).with("file", file.is_some())]))
+        Ok((
+            (),
+            vec![
+                record(
+                    &q,
+                    &outreach,
+                    Actor::Recipient(outreach.recipient.clone()),
+                    Action::OutreachAnswered,
+                )
+                .with("file", file.is_some()),
+            ],
+        ))
     })
     .await?;
     Ok(())
@@ -374,7 +644,14 @@ pub async fn answer(p: &Privity, link: &Sensitive<String>, answer: Answer, note:
 
 fn check_reason(p: &Privity, answer: &Answer) -> Result<(), Problem> {
     match answer {
-        Answer::Exception { reason } if !p.law().exceptions().any(|known| known.reason == *reason) => Err(Problem::invalid("reason", "choose one of the reasons that the law knows")),
+        Answer::Exception { reason }
+            if !p.law().exceptions().any(|known| known.reason == *reason) =>
+        {
+            Err(Problem::invalid(
+                "reason",
+                "choose one of the reasons that the law knows",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -391,17 +668,52 @@ pub(crate) fn attachment(
     let id = new_id(p.rng(), p.now());
     let row = id.to_string();
     let sealing = |error: enforcement::vault::VaultError| Problem::internal("sealing this", &error);
-    let sealed_name = key.seal(p.rng(), &Place { column: NAME, row: &row }, &Sensitive::new(name)).map_err(sealing)?;
-    let sealed = key.seal(p.rng(), &Place { column: CONTENT, row: &row }, &content).map_err(sealing)?;
+    let sealed_name = key
+        .seal(
+            p.rng(),
+            &Place {
+                column: NAME,
+                row: &row,
+            },
+            &Sensitive::new(name),
+        )
+        .map_err(sealing)?;
+    let sealed = key
+        .seal(
+            p.rng(),
+            &Place {
+                column: CONTENT,
+                row: &row,
+            },
+            &content,
+        )
+        .map_err(sealing)?;
     let size = size_of_content(&content);
-    Ok((Attachment { id, request: stored.request.id, outreach, task, name: sealed_name, media_type: checked_media_type(&media_type), size, created_at: p.now() }, sealed))
+    Ok((
+        Attachment {
+            id,
+            request: stored.request.id,
+            outreach,
+            task,
+            name: sealed_name,
+            media_type: checked_media_type(&media_type),
+            size,
+            created_at: p.now(),
+        },
+        sealed,
+    ))
 }
 
 /// One of the kinds of file that prove something; it is kept in the open, so no text of the sender's may be in it.
 fn checked_media_type(given: &str) -> String {
     let given = given.split(';').next().unwrap_or_default().trim();
-    let known = MEDIA_TYPES.iter().find(|known| known.eq_ignore_ascii_case(given));
-    known.copied().unwrap_or("application/octet-stream").to_owned()
+    let known = MEDIA_TYPES
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(given));
+    known
+        .copied()
+        .unwrap_or("application/octet-stream")
+        .to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "only its length")]
@@ -410,8 +722,15 @@ fn size_of_content(content: &Sensitive<Vec<u8>>) -> u64 {
 }
 
 /// A machine of the recipient answers with a signature: verified before anything is believed, then probed where it can be.
-pub async fn callback(p: &Privity, recipient: &RecipientKey, message: ReceivedAnswer) -> Result<(), Problem> {
-    let (Some(known), Some(channel)) = (p.map().recipients.get(recipient), p.channels().get(recipient)) else {
+pub async fn callback(
+    p: &Privity,
+    recipient: &RecipientKey,
+    message: ReceivedAnswer,
+) -> Result<(), Problem> {
+    let (Some(known), Some(channel)) = (
+        p.map().recipients.get(recipient),
+        p.channels().get(recipient),
+    ) else {
         return Err(Problem::not_found("recipient"));
     };
     let verified = match channel.verify_answer(&message).await {
@@ -423,46 +742,96 @@ pub async fn callback(p: &Privity, recipient: &RecipientKey, message: ReceivedAn
     }
     let external_id = verified.external_id.clone();
     let wanted = recipient.clone();
-    let found = p.read("find outreach", move |tx| find(tx, &external_id, &wanted)).await?;
+    let found = p
+        .read("find outreach", move |tx| find(tx, &external_id, &wanted))
+        .await?;
     let (outreach, stored) = found.ok_or_else(|| Problem::not_found("outreach"))?;
     let held = match &verified.answer {
-        Some(Answer::Done | Answer::NotFound) if outreach.outreach.action == OutreachAction::Delete => probe_after_answer(p, known, channel.as_ref(), &outreach, &stored).await,
+        Some(Answer::Done | Answer::NotFound)
+            if outreach.outreach.action == OutreachAction::Delete =>
+        {
+            probe_after_answer(p, known, channel.as_ref(), &outreach, &stored).await
+        }
         _ => None,
     };
-    let level = if held == Some(false) { VerificationLevel::Probed } else { verified.level };
-    let delivery = Delivery { level, answer: verified.answer.clone(), external_id: None };
+    let level = if held == Some(false) {
+        VerificationLevel::Probed
+    } else {
+        verified.level
+    };
+    let delivery = Delivery {
+        level,
+        answer: verified.answer.clone(),
+        external_id: None,
+    };
     let hash = domain::audit::Hash(verified.body_hash).to_string();
     let (id, q) = (outreach.outreach.id, p.clone());
     p.write("recipient answered", move |tx| {
-        let Some(stored) = storage::outreach::lock(tx, id)? else { return Err(Problem::not_found("outreach")) };
+        let Some(stored) = storage::outreach::lock(tx, id)? else {
+            return Err(Problem::not_found("outreach"));
+        };
         let mut outreach = raised(stored.outreach, &delivery, &q);
         if held == Some(true) {
-            outreach.last_error = Some("it says that it is done, and still answers that it holds the data; ask it again".to_owned());
+            outreach.last_error = Some(
+                "it says that it is done, and still answers that it holds the data; ask it again"
+                    .to_owned(),
+            );
             outreach.answer = None;
             call_operator(tx, outreach.request, q.now())?;
         }
         storage::outreach::update(tx, &outreach)?;
         close::when_ready(&q, tx, &[outreach.request].into())?;
-        Ok(((), vec![record(&q, &outreach, Actor::Recipient(outreach.recipient.clone()), Action::OutreachAnswered).with("signed_body", hash.clone()).with("still_held", held)]))
+        Ok((
+            (),
+            vec![
+                record(
+                    &q,
+                    &outreach,
+                    Actor::Recipient(outreach.recipient.clone()),
+                    Action::OutreachAnswered,
+                )
+                .with("signed_body", hash.clone())
+                .with("still_held", held),
+            ],
+        ))
     })
     .await?;
     Ok(())
 }
 
-fn find(tx: &mut Tx, external_id: &str, recipient: &RecipientKey) -> Result<Option<(StoredOutreach, StoredPrivacyRequest)>, Problem> {
-    let by_ours = external_id.parse::<OutreachId>().ok().map(|id| storage::outreach::get(tx, id)).transpose()?.flatten();
+fn find(
+    tx: &mut Tx,
+    external_id: &str,
+    recipient: &RecipientKey,
+) -> Result<Option<(StoredOutreach, StoredPrivacyRequest)>, Problem> {
+    let by_ours = external_id
+        .parse::<OutreachId>()
+        .ok()
+        .map(|id| storage::outreach::get(tx, id))
+        .transpose()?
+        .flatten();
     let found = match by_ours {
         Some(found) => Some(found),
         None => storage::outreach::get_by_external_id(tx, external_id)?,
     };
     // Somebody else's outreach looks the same as one that does not exist.
-    let Some(outreach) = found.filter(|found| found.outreach.recipient == *recipient) else { return Ok(None) };
+    let Some(outreach) = found.filter(|found| found.outreach.recipient == *recipient) else {
+        return Ok(None);
+    };
     let stored = super::plan::existing(tx, outreach.outreach.request)?;
     Ok(Some((outreach, stored)))
 }
 
-async fn probe_after_answer(p: &Privity, recipient: &Recipient, channel: &dyn connectors::Channel, outreach: &StoredOutreach, stored: &StoredPrivacyRequest) -> Option<bool> {
-    let opened = open_identifiers(p, stored, recipient, Actor::System).await.ok()?;
+async fn probe_after_answer(
+    p: &Privity,
+    recipient: &Recipient,
+    channel: &dyn connectors::Channel,
+    outreach: &StoredOutreach,
+    stored: &StoredPrivacyRequest,
+) -> Option<bool> {
+    let opened = open_identifiers(p, stored, recipient, Actor::System)
+        .await
+        .ok()?;
     let identifiers = identifiers(&opened, stored, recipient).ok()?;
     let notification = Notification {
         outreach: outreach.outreach.id,
@@ -480,12 +849,23 @@ async fn probe_after_answer(p: &Privity, recipient: &Recipient, channel: &dyn co
 }
 
 /// A message that is not what it claims: recorded, and refused without saying more than needed.
-async fn refuse(p: &Privity, recipient: &RecipientKey, error: &ChannelError) -> Result<(), Problem> {
+async fn refuse(
+    p: &Privity,
+    recipient: &RecipientKey,
+    error: &ChannelError,
+) -> Result<(), Problem> {
     tracing::warn!(recipient = %recipient, cause = %error, "a callback was refused");
-    let record = NewRecord::new(p.now(), Actor::Recipient(recipient.clone()), Action::OutreachRefused).about(recipient.as_ref());
+    let record = NewRecord::new(
+        p.now(),
+        Actor::Recipient(recipient.clone()),
+        Action::OutreachRefused,
+    )
+    .about(recipient.as_ref());
     p.append("callback refused", vec![record]).await?;
     match error {
-        ChannelError::NotAuthentic { .. } => Err(Problem::new("signature_refused", 401, error.to_string())),
+        ChannelError::NotAuthentic { .. } => {
+            Err(Problem::new("signature_refused", 401, error.to_string()))
+        }
         _ => Err(Problem::new("callback_unreadable", 400, error.to_string())),
     }
 }

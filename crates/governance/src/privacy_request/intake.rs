@@ -9,7 +9,9 @@ use domain::audit::{Action, Actor, NewRecord, commit};
 use domain::data_map::IdentifierKind;
 use domain::id::{OperatorId, RequestId};
 use domain::law::{DueError, Received as ReceivedAt};
-use domain::privacy_request::{Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting};
+use domain::privacy_request::{
+    Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting,
+};
 use domain::rng::{new_id, new_token};
 use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
@@ -78,7 +80,11 @@ pub struct Received {
 pub async fn receive(p: &Privity, intake: Intake) -> Result<Received, Problem> {
     limit_rate(p, intake.address()).await?;
     let prepared = prepare(p, intake)?;
-    let (id, clock, tracker) = (prepared.new.request.id, prepared.new.request.clock.clone(), prepared.tracker.clone());
+    let (id, clock, tracker) = (
+        prepared.new.request.id,
+        prepared.new.request.clock.clone(),
+        prepared.tracker.clone(),
+    );
     p.write("receive privacy request", move |tx| {
         storage::privacy_request::insert(tx, &prepared.new)?;
         storage::task::insert_many(tx, &prepared.tasks, prepared.new.created_at)?;
@@ -102,16 +108,34 @@ fn prepare(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {
     let id: RequestId = new_id(p.rng(), p.now());
     let tracker = new_token(p.rng());
     let asked = Asked::from(intake, &tracker, p)?;
-    let law = asked.law.unwrap_or_else(|| p.settings().business.default_law.clone());
+    let law = asked
+        .law
+        .unwrap_or_else(|| p.settings().business.default_law.clone());
     let (clock, law) = start_clock(p, &law, asked.kind)?;
-    let (key, wrapped) = p.keys().new_request_key(id, p.rng()).map_err(|error| Problem::internal("sealing this", &error))?;
-    let identity = key.seal(p.rng(), &Place { column: IDENTITY, row: &id.to_string() }, &asked.requester.to_bytes()).map_err(|error| Problem::internal("sealing this", &error))?;
+    let (key, wrapped) = p
+        .keys()
+        .new_request_key(id, p.rng())
+        .map_err(|error| Problem::internal("sealing this", &error))?;
+    let identity = key
+        .seal(
+            p.rng(),
+            &Place {
+                column: IDENTITY,
+                row: &id.to_string(),
+            },
+            &asked.requester.to_bytes(),
+        )
+        .map_err(|error| Problem::internal("sealing this", &error))?;
     let verified = !asked.kind.needs_verification() || asked.verified_by.is_some();
     let request = PrivacyRequest {
         id,
         kind: asked.kind,
         law: law.clone(),
-        state: if verified { RequestState::Verified } else { RequestState::Received },
+        state: if verified {
+            RequestState::Verified
+        } else {
+            RequestState::Received
+        },
         waiting: (!verified).then_some(Waiting::Verification),
         channel: asked.channel,
         language: asked.language,
@@ -120,11 +144,34 @@ fn prepare(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {
         closed_at: None,
         version: 1,
     };
-    let suppressions = if asked.kind == RequestKind::OptOutSaleShare { suppressions(p, &asked.requester, id, SuppressionReason::OptedOut) } else { Vec::new() };
-    let records = records(p, &request, &asked.requester, asked.verified_by, suppressions.len());
+    let suppressions = if asked.kind == RequestKind::OptOutSaleShare {
+        suppressions(p, &asked.requester, id, SuppressionReason::OptedOut)
+    } else {
+        Vec::new()
+    };
+    let records = records(
+        p,
+        &request,
+        &asked.requester,
+        asked.verified_by,
+        suppressions.len(),
+    );
     let tasks = first_tasks(p, &request, asked.requester.email.is_some());
-    let new = NewPrivacyRequest { request, jurisdiction: law, tracker_tag: token_tag(&tracker).as_bytes().to_vec(), wrapped_key: wrapped.as_bytes().to_vec(), identity: Some(identity), created_at: p.now() };
-    Ok(Prepared { new, tracker, tasks, suppressions, records })
+    let new = NewPrivacyRequest {
+        request,
+        jurisdiction: law,
+        tracker_tag: token_tag(&tracker).as_bytes().to_vec(),
+        wrapped_key: wrapped.as_bytes().to_vec(),
+        identity: Some(identity),
+        created_at: p.now(),
+    };
+    Ok(Prepared {
+        new,
+        tracker,
+        tasks,
+        suppressions,
+        records,
+    })
 }
 
 /// The parts that both forms share.
@@ -138,25 +185,70 @@ struct Asked {
 }
 
 impl Asked {
-    #[expect(clippy::disallowed_methods, reason = "what she typed is checked and goes straight into the envelope")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what she typed is checked and goes straight into the envelope"
+    )]
     fn from(intake: Intake, tracker: &Sensitive<String>, p: &Privity) -> Result<Self, Problem> {
         let salt = new_token(p.rng());
-        let mut requester = Requester { tracker: tracker.expose().clone(), salt: salt.expose().clone(), ..Requester::default() };
+        let mut requester = Requester {
+            tracker: tracker.expose().clone(),
+            salt: salt.expose().clone(),
+            ..Requester::default()
+        };
         match intake {
-            Intake::Identified { kind, law, email, name, identifiers, language, channel, verified_by, .. } => {
+            Intake::Identified {
+                kind,
+                law,
+                email,
+                name,
+                identifiers,
+                language,
+                channel,
+                verified_by,
+                ..
+            } => {
                 if !kind.needs_verification() {
-                    return Err(Problem::invalid("kind", "an opt-out takes no proof of who you are; send it by its own form"));
+                    return Err(Problem::invalid(
+                        "kind",
+                        "an opt-out takes no proof of who you are; send it by its own form",
+                    ));
                 }
                 requester.email = Some(checked_email(&email)?);
-                requester.name = name.map(|name| checked_text("name", &name)).transpose()?.filter(|name| !name.is_empty());
+                requester.name = name
+                    .map(|name| checked_text("name", &name))
+                    .transpose()?
+                    .filter(|name| !name.is_empty());
                 requester.identifiers = checked_identifiers(p, identifiers)?;
-                Ok(Self { kind, law, requester, language: checked_language(&language), channel, verified_by })
+                Ok(Self {
+                    kind,
+                    law,
+                    requester,
+                    language: checked_language(&language),
+                    channel,
+                    verified_by,
+                })
             }
-            Intake::OptOut { law, locate, language, channel, .. } => {
+            Intake::OptOut {
+                law,
+                locate,
+                language,
+                channel,
+                ..
+            } => {
                 let mut identifiers = checked_identifiers(p, locate)?;
-                requester.email = identifiers.remove(&IdentifierKind::email()).and_then(|mut emails| emails.pop());
+                requester.email = identifiers
+                    .remove(&IdentifierKind::email())
+                    .and_then(|mut emails| emails.pop());
                 requester.identifiers = identifiers;
-                Ok(Self { kind: RequestKind::OptOutSaleShare, law, requester, language: checked_language(&language), channel, verified_by: None })
+                Ok(Self {
+                    kind: RequestKind::OptOutSaleShare,
+                    law,
+                    requester,
+                    language: checked_language(&language),
+                    channel,
+                    verified_by: None,
+                })
             }
         }
     }
@@ -171,27 +263,56 @@ impl Intake {
 }
 
 async fn limit_rate(p: &Privity, address: Option<&str>) -> Result<(), Problem> {
-    let Some(address) = address else { return Ok(()) };
-    let tag = p.keys().blind_tag(&IdentifierKind("network_address".to_owned()), &Sensitive::new(address.to_owned()));
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let tag = p.keys().blind_tag(
+        &IdentifierKind("network_address".to_owned()),
+        &Sensitive::new(address.to_owned()),
+    );
     let (now, most) = (p.now(), p.settings().limits.requests_per_hour_per_address);
-    let hits = p.write("count intake", move |tx| Ok((storage::rate_limit::count(tx, "intake", &tag, now, SignedDuration::from_hours(1))?, Vec::new()))).await?.0;
+    let hits = p
+        .write("count intake", move |tx| {
+            Ok((
+                storage::rate_limit::count(tx, "intake", &tag, now, SignedDuration::from_hours(1))?,
+                Vec::new(),
+            ))
+        })
+        .await?
+        .0;
     if hits > most {
-        return Err(Problem::new("too_many_requests", 429, "too many privacy requests came from your network within the hour; please try again later, or write to us"));
+        return Err(Problem::new(
+            "too_many_requests",
+            429,
+            "too many privacy requests came from your network within the hour; please try again later, or write to us",
+        ));
     }
     Ok(())
 }
 
 /// The clock of law data, in the time zone of the law.
 fn start_clock(p: &Privity, law: &str, kind: RequestKind) -> Result<(Clock, String), Problem> {
-    let clocks = p.law().due(law, kind.as_str(), &ReceivedAt::At(p.now())).map_err(|error| Problem::invalid("law", without_input(&error)))?;
-    let clock = Clock { received_on: clocks.received_on, ack_by: clocks.ack_by, respond_by: clocks.respond_by, max_with_extension: clocks.max_with_extension, extended_to: None };
+    let clocks = p
+        .law()
+        .due(law, kind.as_str(), &ReceivedAt::At(p.now()))
+        .map_err(|error| Problem::invalid("law", without_input(&error)))?;
+    let clock = Clock {
+        received_on: clocks.received_on,
+        ack_by: clocks.ack_by,
+        respond_by: clocks.respond_by,
+        max_with_extension: clocks.max_with_extension,
+        extended_to: None,
+    };
     Ok((clock, clocks.law))
 }
 
 /// What was typed as a law is not repeated: forms get filled in wrongly, and then it may be anything.
 fn without_input(error: &DueError) -> String {
     match error {
-        DueError::UnknownLaw { known, .. } => format!("this law is not known here; known laws: {}", known.join(", ")),
+        DueError::UnknownLaw { known, .. } => format!(
+            "this law is not known here; known laws: {}",
+            known.join(", ")
+        ),
         other => other.to_string(),
     }
 }
@@ -202,7 +323,10 @@ fn first_tasks(p: &Privity, request: &PrivacyRequest, has_address: bool) -> Vec<
         (_, RequestState::Verified) => vec![p.task(TaskKind::Plan, request.id, "")],
         _ => {
             let days = i64::from(p.settings().verification.expire_days);
-            let end = Task { run_at: later(p.now(), SignedDuration::from_hours(24 * days)), ..p.task(TaskKind::Close, request.id, "unverified") };
+            let end = Task {
+                run_at: later(p.now(), SignedDuration::from_hours(24 * days)),
+                ..p.task(TaskKind::Close, request.id, "unverified")
+            };
             return vec![p.task(TaskKind::SendCode, request.id, ""), end];
         }
     };
@@ -212,7 +336,13 @@ fn first_tasks(p: &Privity, request: &PrivacyRequest, has_address: bool) -> Vec<
     tasks
 }
 
-fn records(p: &Privity, request: &PrivacyRequest, requester: &Requester, verified_by: Option<OperatorId>, suppressed: usize) -> Vec<NewRecord> {
+fn records(
+    p: &Privity,
+    request: &PrivacyRequest,
+    requester: &Requester,
+    verified_by: Option<OperatorId>,
+    suppressed: usize,
+) -> Vec<NewRecord> {
     let actor = verified_by.map_or(Actor::Subject, Actor::Operator);
     let received = NewRecord::new(p.now(), actor.clone(), Action::RequestReceived)
         .for_request(request.id)
@@ -220,14 +350,25 @@ fn records(p: &Privity, request: &PrivacyRequest, requester: &Requester, verifie
         .with("law", request.law.clone())
         .with("channel", request.channel.as_str())
         .with("received_on", request.clock.received_on.to_string())
-        .with("respond_by", request.clock.respond_by.map(|date| date.to_string()))
+        .with(
+            "respond_by",
+            request.clock.respond_by.map(|date| date.to_string()),
+        )
         .with("commitments", commitments(requester));
     let mut records = vec![received];
     if let Some(operator) = verified_by {
-        records.push(NewRecord::new(p.now(), Actor::Operator(operator), Action::Verified).for_request(request.id).with("how", "the business's own sign-in"));
+        records.push(
+            NewRecord::new(p.now(), Actor::Operator(operator), Action::Verified)
+                .for_request(request.id)
+                .with("how", "the business's own sign-in"),
+        );
     }
     if request.kind == RequestKind::OptOutSaleShare {
-        records.push(NewRecord::new(p.now(), Actor::Subject, Action::OptedOut).for_request(request.id).with("suppressed_identifiers", suppressed));
+        records.push(
+            NewRecord::new(p.now(), Actor::Subject, Action::OptedOut)
+                .for_request(request.id)
+                .with("suppressed_identifiers", suppressed),
+        );
     }
     records
 }
@@ -235,33 +376,72 @@ fn records(p: &Privity, request: &PrivacyRequest, requester: &Requester, verifie
 /// Salted hashes of what she gave: whoever has the value and the salt can show later that this was it.
 fn commitments(requester: &Requester) -> serde_json::Value {
     let mut salt = [0u8; 32];
-    salt.iter_mut().zip(requester.salt.as_bytes().chunks(2)).for_each(|(byte, hex)| *byte = std::str::from_utf8(hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0));
+    salt.iter_mut()
+        .zip(requester.salt.as_bytes().chunks(2))
+        .for_each(|(byte, hex)| {
+            *byte = std::str::from_utf8(hex)
+                .ok()
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+                .unwrap_or(0)
+        });
     let salt = Sensitive::new(salt);
-    let hashes = named_values(requester).into_iter().map(|(kind, value)| (kind.0.clone(), commit(&salt, &kind.0, &value).to_string().into()));
+    let hashes = named_values(requester).into_iter().map(|(kind, value)| {
+        (
+            kind.0.clone(),
+            commit(&salt, &kind.0, &value).to_string().into(),
+        )
+    });
     serde_json::Value::Object(hashes.collect())
 }
 
 /// All identifiers that she gave.
 pub(crate) fn named_values(requester: &Requester) -> Vec<(IdentifierKind, Sensitive<String>)> {
-    let email = requester.email.iter().map(|email| (IdentifierKind::email(), Sensitive::new(email.clone())));
-    let others = requester.identifiers.iter().flat_map(|(kind, values)| values.iter().map(|value| (kind.clone(), Sensitive::new(value.clone()))));
+    let email = requester
+        .email
+        .iter()
+        .map(|email| (IdentifierKind::email(), Sensitive::new(email.clone())));
+    let others = requester.identifiers.iter().flat_map(|(kind, values)| {
+        values
+            .iter()
+            .map(|value| (kind.clone(), Sensitive::new(value.clone())))
+    });
     email.chain(others).collect()
 }
 
 /// Entries for the suppression list.
-pub(crate) fn suppressions(p: &Privity, requester: &Requester, request: RequestId, reason: SuppressionReason) -> Vec<Suppression> {
-    let entry = |(kind, value): (IdentifierKind, Sensitive<String>)| Suppression { tag: p.keys().blind_tag(&kind, &value).to_vec(), kind: kind.0, reason, request, created_at: p.now() };
+pub(crate) fn suppressions(
+    p: &Privity,
+    requester: &Requester,
+    request: RequestId,
+    reason: SuppressionReason,
+) -> Vec<Suppression> {
+    let entry = |(kind, value): (IdentifierKind, Sensitive<String>)| Suppression {
+        tag: p.keys().blind_tag(&kind, &value).to_vec(),
+        kind: kind.0,
+        reason,
+        request,
+        created_at: p.now(),
+    };
     named_values(requester).into_iter().map(entry).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "checked and handed on into the envelope")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "checked and handed on into the envelope"
+)]
 fn checked_text(field: &'static str, value: &Sensitive<String>) -> Result<String, Problem> {
     let text = value.expose().trim();
     if text.chars().count() > LONGEST_TEXT {
-        return Err(Problem::invalid(field, format!("this is too long; at most {LONGEST_TEXT} characters fit")));
+        return Err(Problem::invalid(
+            field,
+            format!("this is too long; at most {LONGEST_TEXT} characters fit"),
+        ));
     }
     if text.chars().any(char::is_control) {
-        return Err(Problem::invalid(field, "this holds signs that can't be typed; please type it again"));
+        return Err(Problem::invalid(
+            field,
+            "this holds signs that can't be typed; please type it again",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -269,25 +449,63 @@ fn checked_text(field: &'static str, value: &Sensitive<String>) -> Result<String
 /// An address that mail can reach; whether it does, the code will show.
 fn checked_email(email: &Sensitive<String>) -> Result<String, Problem> {
     let text = checked_text("email", email)?;
-    let wrong = || Problem::invalid("email", "this is not an e-mail address; it should look like name@example.com");
+    let wrong = || {
+        Problem::invalid(
+            "email",
+            "this is not an e-mail address; it should look like name@example.com",
+        )
+    };
     let (local, host) = text.rsplit_once('@').ok_or_else(wrong)?;
-    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '\\' | '@'));
-    let dotted = host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
-    if plain(local) && plain(host) && dotted { Ok(text) } else { Err(wrong()) }
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| {
+                c.is_whitespace()
+                    || matches!(
+                        c,
+                        '<' | '>' | '"' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '\\' | '@'
+                    )
+            })
+    };
+    let dotted = host.contains('.')
+        && !host.starts_with('.')
+        && !host.ends_with('.')
+        && !host.contains("..");
+    if plain(local) && plain(host) && dotted {
+        Ok(text)
+    } else {
+        Err(wrong())
+    }
 }
 
-fn checked_identifiers(p: &Privity, given: Vec<(IdentifierKind, Sensitive<String>)>) -> Result<BTreeMap<IdentifierKind, Vec<String>>, Problem> {
+fn checked_identifiers(
+    p: &Privity,
+    given: Vec<(IdentifierKind, Sensitive<String>)>,
+) -> Result<BTreeMap<IdentifierKind, Vec<String>>, Problem> {
     if given.len() > MOST_IDENTIFIERS {
-        return Err(Problem::invalid("identifiers", format!("at most {MOST_IDENTIFIERS} identifiers fit in one privacy request")));
+        return Err(Problem::invalid(
+            "identifiers",
+            format!("at most {MOST_IDENTIFIERS} identifiers fit in one privacy request"),
+        ));
     }
     let known = p.identifier_kinds();
     let mut identifiers: BTreeMap<IdentifierKind, Vec<String>> = BTreeMap::new();
     for (kind, value) in given {
         if !known.contains(&kind) {
-            let names = known.iter().map(|kind| kind.0.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(Problem::invalid("identifiers", format!("nobody can be found by this kind of identifier here; known are: {names}")));
+            let names = known
+                .iter()
+                .map(|kind| kind.0.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(Problem::invalid(
+                "identifiers",
+                format!("nobody can be found by this kind of identifier here; known are: {names}"),
+            ));
         }
-        let text = if kind == IdentifierKind::email() { checked_email(&value)? } else { checked_text("identifiers", &value)? };
+        let text = if kind == IdentifierKind::email() {
+            checked_email(&value)?
+        } else {
+            checked_text("identifiers", &value)?
+        };
         if !text.is_empty() {
             identifiers.entry(kind).or_default().push(text);
         }
@@ -298,15 +516,33 @@ fn checked_identifiers(p: &Privity, given: Vec<(IdentifierKind, Sensitive<String
 /// A language tag by the shape of BCP 47; it is kept in the open, so nothing else may pass for one.
 fn checked_language(language: &str) -> String {
     let mut parts = language.split('-');
-    let first = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
-    let tag = first && language.len() <= 35 && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    if tag { language.to_owned() } else { "en".to_owned() }
+    let first = parts.next().is_some_and(|part| {
+        (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    let tag = first
+        && language.len() <= 35
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+    if tag {
+        language.to_owned()
+    } else {
+        "en".to_owned()
+    }
 }
 
 impl Privity {
     /// Kinds of identifier by which the data map finds subjects; e-mail always.
     pub fn identifier_kinds(&self) -> std::collections::BTreeSet<IdentifierKind> {
-        let fields = self.map().collections.values().flat_map(|collection| &collection.fields);
-        fields.filter_map(|field| field.identity.as_ref()).map(|identity| identity.kind.clone()).chain([IdentifierKind::email()]).collect()
+        let fields = self
+            .map()
+            .collections
+            .values()
+            .flat_map(|collection| &collection.fields);
+        fields
+            .filter_map(|field| field.identity.as_ref())
+            .map(|identity| identity.kind.clone())
+            .chain([IdentifierKind::email()])
+            .collect()
     }
 }

@@ -10,12 +10,20 @@ use crate::privacy_request::inform_recipients::attachment;
 use crate::privacy_request::{close, delete, plan};
 use crate::{Privity, Problem};
 
-
 /// An operator states what was found and done, with a note and, if there is one, a file.
-pub async fn complete(p: &Privity, id: TaskId, operator: OperatorId, found_rows: u64, note: Sensitive<String>, file: Option<(String, String, Sensitive<Vec<u8>>)>) -> Result<(), Problem> {
+pub async fn complete(
+    p: &Privity,
+    id: TaskId,
+    operator: OperatorId,
+    found_rows: u64,
+    note: Sensitive<String>,
+    file: Option<(String, String, Sensitive<Vec<u8>>)>,
+) -> Result<(), Problem> {
     let (task, stored) = p
         .read("read work by hand", move |tx| {
-            let task = storage::task::get(tx, id)?.filter(|task| task.kind == TaskKind::ManualWork).ok_or_else(|| Problem::not_found("task"))?;
+            let task = storage::task::get(tx, id)?
+                .filter(|task| task.kind == TaskKind::ManualWork)
+                .ok_or_else(|| Problem::not_found("task"))?;
             let stored = plan::existing(tx, task.request)?;
             Ok((task, stored))
         })
@@ -24,8 +32,17 @@ pub async fn complete(p: &Privity, id: TaskId, operator: OperatorId, found_rows:
         return Err(Problem::conflict("this work was recorded as done before"));
     }
     let key = crate::disclosure::request_key(p, &stored)?;
-    let note = attachment(p, &key, &stored, None, Some(id), ("note.txt".to_owned(), "text/plain".to_owned(), bytes(&note)))?;
-    let file = file.map(|file| attachment(p, &key, &stored, None, Some(id), file)).transpose()?;
+    let note = attachment(
+        p,
+        &key,
+        &stored,
+        None,
+        Some(id),
+        ("note.txt".to_owned(), "text/plain".to_owned(), bytes(&note)),
+    )?;
+    let file = file
+        .map(|file| attachment(p, &key, &stored, None, Some(id), file))
+        .transpose()?;
     let (q, kind) = (p.clone(), stored.request.kind);
     p.write("work by hand done", move |tx| {
         let requests = [task.request].into();
@@ -54,4 +71,3 @@ pub async fn complete(p: &Privity, id: TaskId, operator: OperatorId, found_rows:
 fn bytes(note: &Sensitive<String>) -> Sensitive<Vec<u8>> {
     Sensitive::new(note.expose().as_bytes().to_vec())
 }
-

@@ -7,29 +7,57 @@ use domain::plan::Plan;
 use domain::privacy_request::RequestState;
 use domain::traversal::Located;
 
+use crate::Privity;
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
 use crate::worker::{Stop, Work, seal_located, task_ids};
-use crate::Privity;
 
 /// The task: finds by which identifiers recipients know the subject, and begins telling them.
 pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let requesters = batch.iter().map(|work| work.requester(p)).collect::<Result<Vec<_>, Stop>>()?;
+    let requesters = batch
+        .iter()
+        .map(|work| work.requester(p))
+        .collect::<Result<Vec<_>, Stop>>()?;
     let located = identifiers(p, &requesters).await;
     let mut prepared = Vec::with_capacity(batch.len());
     for (work, located) in batch.iter().zip(&located) {
-        let plan = Plan { made_at: p.now(), collections: Vec::new(), manual: Vec::new() };
-        prepared.push((work.id(), seal_located(p, &work.key(p)?, work.id(), located)?, plan));
+        let plan = Plan {
+            made_at: p.now(),
+            collections: Vec::new(),
+            manual: Vec::new(),
+        };
+        prepared.push((
+            work.id(),
+            seal_located(p, &work.key(p)?, work.id(), located)?,
+            plan,
+        ));
     }
     let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
     p.write("opt-out begun", move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         storage::privacy_request::save_plans(tx, &prepared, q.now())?;
         let requests: Vec<_> = prepared.iter().map(|(id, ..)| *id).collect();
-        let begun: Vec<_> = storage::privacy_request::get_many(tx, &requests)?.into_iter().filter(|stored| stored.request.state == RequestState::Verified).collect();
-        let records = begun.iter().map(|stored| NewRecord::new(q.now(), Actor::System, Action::Approved).for_request(stored.request.id).with("by", "law: an opt-out needs no approval")).collect();
-        plan::begin(&q, tx, begun.into_iter().filter_map(|stored| stored.plan.clone().map(|plan| (stored, plan))).collect())?;
+        let begun: Vec<_> = storage::privacy_request::get_many(tx, &requests)?
+            .into_iter()
+            .filter(|stored| stored.request.state == RequestState::Verified)
+            .collect();
+        let records = begun
+            .iter()
+            .map(|stored| {
+                NewRecord::new(q.now(), Actor::System, Action::Approved)
+                    .for_request(stored.request.id)
+                    .with("by", "law: an opt-out needs no approval")
+            })
+            .collect();
+        plan::begin(
+            &q,
+            tx,
+            begun
+                .into_iter()
+                .filter_map(|stored| stored.plan.clone().map(|plan| (stored, plan)))
+                .collect(),
+        )?;
         close::when_ready(&q, tx, &requests.into_iter().collect())?;
         Ok(((), records))
     })
@@ -41,7 +69,13 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
 async fn identifiers(p: &Privity, requesters: &[Requester]) -> Vec<Located> {
     let seeds: Vec<_> = requesters.iter().map(Requester::seeds).collect();
     match locate(p, &seeds, false).await {
-        Ok(found) => found.into_iter().map(|found| Located { lookups: std::collections::BTreeMap::new(), identifiers: found.located.identifiers }).collect(),
+        Ok(found) => found
+            .into_iter()
+            .map(|found| Located {
+                lookups: std::collections::BTreeMap::new(),
+                identifiers: found.located.identifiers,
+            })
+            .collect(),
         Err(error) => {
             tracing::warn!(cause = %error, "an opt-out goes on with the identifiers that were given");
             requesters.iter().map(as_given).collect()
@@ -52,10 +86,18 @@ async fn identifiers(p: &Privity, requesters: &[Requester]) -> Vec<Located> {
 fn as_given(requester: &Requester) -> Located {
     let mut located = Located::default();
     for (kind, values) in &requester.identifiers {
-        located.identifiers.entry(kind.clone()).or_default().extend(values.iter().cloned());
+        located
+            .identifiers
+            .entry(kind.clone())
+            .or_default()
+            .extend(values.iter().cloned());
     }
     if let Some(email) = &requester.email {
-        located.identifiers.entry(domain::data_map::IdentifierKind::email()).or_default().insert(email.clone());
+        located
+            .identifiers
+            .entry(domain::data_map::IdentifierKind::email())
+            .or_default()
+            .insert(email.clone());
     }
     located
 }

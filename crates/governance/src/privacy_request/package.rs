@@ -29,7 +29,9 @@ pub enum PackageError {
     #[error(transparent)]
     Search(#[from] SearchError),
     /// The file could not be written.
-    #[error("the access package can't be written ({0}); free space in the packages folder and check that it may be written")]
+    #[error(
+        "the access package can't be written ({0}); free space in the packages folder and check that it may be written"
+    )]
     Write(#[from] io::Error),
     /// The archive could not be written.
     #[error("the access package can't be written: {0}")]
@@ -51,16 +53,32 @@ pub struct Cover {
 }
 
 /// Writes the package. `permit` is the subject's own, recorded; nothing that it doesn't name gets in.
-pub async fn write<W: Write + Send>(p: &Privity, permit: &RecordedPermit, plan: &Plan, located: &Located, cover: &Cover, categories: &Categories, to: W) -> Result<W, PackageError> {
+pub async fn write<W: Write + Send>(
+    p: &Privity,
+    permit: &RecordedPermit,
+    plan: &Plan,
+    located: &Located,
+    cover: &Cover,
+    categories: &Categories,
+    to: W,
+) -> Result<W, PackageError> {
     let mut archive = zip::ZipWriter::new_stream(to);
     let mut page = Page::new(cover, categories);
     let mut kept: BTreeMap<CollectionKey, Vec<ReleasedRow>> = BTreeMap::new();
     for planned in plan.collections.iter().filter(|planned| planned.rows > 0) {
-        let Some(node) = p.graph().node(&planned.collection) else { continue };
-        archive.start_file(format!("csv/{}.csv", file_name(&planned.collection)), options())?;
+        let Some(node) = p.graph().node(&planned.collection) else {
+            continue;
+        };
+        archive.start_file(
+            format!("csv/{}.csv", file_name(&planned.collection)),
+            options(),
+        )?;
         let mut table = Table::new(&node.collection, planned.rows);
         table.write_head(&mut archive)?;
-        stream(p, permit, located, &planned.collection, |row| table.take(row, &mut archive)).await?;
+        stream(p, permit, located, &planned.collection, |row| {
+            table.take(row, &mut archive)
+        })
+        .await?;
         page.add(&table);
         if let Some(rows) = table.kept {
             kept.insert(planned.collection.clone(), rows);
@@ -76,7 +94,11 @@ pub async fn write<W: Write + Send>(p: &Privity, permit: &RecordedPermit, plan: 
 }
 
 /// The answer in categories alone: the page and the JSON, without a single row.
-pub fn write_categories<W: Write>(cover: &Cover, categories: &Categories, to: W) -> Result<W, PackageError> {
+pub fn write_categories<W: Write>(
+    cover: &Cover,
+    categories: &Categories,
+    to: W,
+) -> Result<W, PackageError> {
     let mut archive = zip::ZipWriter::new_stream(to);
     archive.start_file("categories.json", options())?;
     serde_json::to_writer_pretty(&mut archive, categories).map_err(io::Error::from)?;
@@ -86,18 +108,33 @@ pub fn write_categories<W: Write>(cover: &Cover, categories: &Categories, to: W)
 }
 
 fn options() -> SimpleFileOptions {
-    SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).compression_level(Some(3)).large_file(true)
+    SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated)
+        .compression_level(Some(3))
+        .large_file(true)
 }
 
 /// Streams the subject's rows of one collection through her permit.
-async fn stream(p: &Privity, permit: &RecordedPermit, located: &Located, collection: &CollectionKey, mut take: impl FnMut(ReleasedRow) -> io::Result<()> + Send) -> Result<(), PackageError> {
-    let Some(node) = p.graph().node(collection) else { return Ok(()) };
-    let Some(search) = everything(node, located) else { return Ok(()) };
+async fn stream(
+    p: &Privity,
+    permit: &RecordedPermit,
+    located: &Located,
+    collection: &CollectionKey,
+    mut take: impl FnMut(ReleasedRow) -> io::Result<()> + Send,
+) -> Result<(), PackageError> {
+    let Some(node) = p.graph().node(collection) else {
+        return Ok(());
+    };
+    let Some(search) = everything(node, located) else {
+        return Ok(());
+    };
     let mut failed: Option<io::Error> = None;
     let exported = p
         .connector(&node.collection.system)?
         .export(&search, &mut |rows| {
-            let taken = rows.into_iter().try_for_each(|row| take(release(permit, row)));
+            let taken = rows
+                .into_iter()
+                .try_for_each(|row| take(release(permit, row)));
             taken.map_err(|error| {
                 let interrupted = connectors::ConnectorError::Interrupted(error.kind().to_string());
                 failed = Some(error);
@@ -109,15 +146,42 @@ async fn stream(p: &Privity, permit: &RecordedPermit, located: &Located, collect
     Ok(exported.map_err(SearchError::from)?)
 }
 
-async fn write_json<W: Write + Send>(p: &Privity, permit: &RecordedPermit, plan: &Plan, located: &Located, cover: &Cover, mut kept: BTreeMap<CollectionKey, Vec<ReleasedRow>>, to: &mut W) -> Result<(), PackageError> {
-    write!(to, "{{\"business\":{},\"privacy_request\":{},\"made_on\":{},\"collections\":{{", json!(cover.business), json!(cover.request), json!(cover.made_on))?;
+async fn write_json<W: Write + Send>(
+    p: &Privity,
+    permit: &RecordedPermit,
+    plan: &Plan,
+    located: &Located,
+    cover: &Cover,
+    mut kept: BTreeMap<CollectionKey, Vec<ReleasedRow>>,
+    to: &mut W,
+) -> Result<(), PackageError> {
+    write!(
+        to,
+        "{{\"business\":{},\"privacy_request\":{},\"made_on\":{},\"collections\":{{",
+        json!(cover.business),
+        json!(cover.request),
+        json!(cover.made_on)
+    )?;
     let mut first_collection = true;
     for planned in plan.collections.iter().filter(|planned| planned.rows > 0) {
-        let comma = if std::mem::take(&mut first_collection) { "" } else { "," };
-        write!(to, "{comma}\n{}:{{\"title\":{},\"rows\":[", json!(planned.collection), json!(planned.title))?;
+        let comma = if std::mem::take(&mut first_collection) {
+            ""
+        } else {
+            ","
+        };
+        write!(
+            to,
+            "{comma}\n{}:{{\"title\":{},\"rows\":[",
+            json!(planned.collection),
+            json!(planned.title)
+        )?;
         let mut first = true;
         let mut write_row = |row: ReleasedRow| -> io::Result<()> {
-            to.write_all(if std::mem::take(&mut first) { b"\n" } else { b",\n" })?;
+            to.write_all(if std::mem::take(&mut first) {
+                b"\n"
+            } else {
+                b",\n"
+            })?;
             serde_json::to_writer(&mut *to, &row).map_err(io::Error::from)
         };
         match kept.remove(&planned.collection) {
@@ -132,7 +196,17 @@ async fn write_json<W: Write + Send>(p: &Privity, permit: &RecordedPermit, plan:
 
 /// `shop.customer` is a good name for a file in any language; only what a file system could trip over is replaced.
 fn file_name(collection: &CollectionKey) -> String {
-    collection.as_ref().chars().map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).collect()
+    collection
+        .as_ref()
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// One collection while its rows pass.
@@ -146,22 +220,41 @@ struct Table<'c> {
 
 impl<'c> Table<'c> {
     fn new(collection: &'c Collection, expected: u64) -> Self {
-        Self { collection, shown: Vec::new(), described: Vec::new(), rows: 0, kept: (expected <= KEPT_IN_MEMORY).then(Vec::new) }
+        Self {
+            collection,
+            shown: Vec::new(),
+            described: Vec::new(),
+            rows: 0,
+            kept: (expected <= KEPT_IN_MEMORY).then(Vec::new),
+        }
     }
 
     fn write_head<W: Write>(&self, to: &mut W) -> io::Result<()> {
-        write_line(to, self.collection.fields.iter().map(|field| field.name.as_ref().to_owned()))
+        write_line(
+            to,
+            self.collection
+                .fields
+                .iter()
+                .map(|field| field.name.as_ref().to_owned()),
+        )
     }
 
     fn take<W: Write>(&mut self, row: ReleasedRow, to: &mut W) -> io::Result<()> {
-        let cells: Vec<String> = self.collection.fields.iter().map(|field| row.text(&field.name)).collect();
+        let cells: Vec<String> = self
+            .collection
+            .fields
+            .iter()
+            .map(|field| row.text(&field.name))
+            .collect();
         write_line(to, cells.iter().map(|cell| harmless(cell)))?;
         self.describe(&row);
         if self.shown.len() < ON_THE_PAGE {
             self.shown.push(cells);
         }
         self.rows += 1;
-        if u64::try_from(self.kept.as_ref().map_or(0, Vec::len)).unwrap_or(u64::MAX) >= KEPT_IN_MEMORY {
+        if u64::try_from(self.kept.as_ref().map_or(0, Vec::len)).unwrap_or(u64::MAX)
+            >= KEPT_IN_MEMORY
+        {
             self.kept = None;
         }
         if let Some(kept) = &mut self.kept {
@@ -173,9 +266,13 @@ impl<'c> Table<'c> {
     fn describe(&mut self, row: &ReleasedRow) {
         for (field, released) in row.fields() {
             if let Released::Description(text) = released
-                && !self.described.iter().any(|(known, _)| known == field.as_ref())
+                && !self
+                    .described
+                    .iter()
+                    .any(|(known, _)| known == field.as_ref())
             {
-                self.described.push((field.as_ref().to_owned(), text.clone()));
+                self.described
+                    .push((field.as_ref().to_owned(), text.clone()));
             }
         }
     }
@@ -183,14 +280,23 @@ impl<'c> Table<'c> {
 
 /// A cell that a spreadsheet would take for a formula gets an apostrophe before it; data.json has it as it is.
 fn harmless(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
-    if formula { format!("'{cell}") } else { cell.to_owned() }
+    let formula =
+        cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+    if formula {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
 }
 
 fn write_line<W: Write>(to: &mut W, cells: impl Iterator<Item = String>) -> io::Result<()> {
     let mut line = csv::WriterBuilder::new().from_writer(Vec::new());
     line.write_record(cells).map_err(io::Error::other)?;
-    to.write_all(&line.into_inner().map_err(|error| io::Error::other(error.to_string()))?)
+    to.write_all(
+        &line
+            .into_inner()
+            .map_err(|error| io::Error::other(error.to_string()))?,
+    )
 }
 
 /// The page that people open first.
@@ -225,23 +331,43 @@ impl Page {
     fn add(&mut self, table: &Table<'_>) {
         let title = escape(&table.collection.title);
         let file = file_name(&table.collection.key);
-        let _ = write!(self.html, "<h2>{title}</h2><p class=\"note\">{} {} from <code>{}</code>. All of it: <code>csv/{file}.csv</code> and <code>data.json</code>.</p>", table.rows, if table.rows == 1 { "entry" } else { "entries" }, escape(table.collection.key.as_ref()));
+        let _ = write!(
+            self.html,
+            "<h2>{title}</h2><p class=\"note\">{} {} from <code>{}</code>. All of it: <code>csv/{file}.csv</code> and <code>data.json</code>.</p>",
+            table.rows,
+            if table.rows == 1 { "entry" } else { "entries" },
+            escape(table.collection.key.as_ref())
+        );
         for (field, text) in &table.described {
-            let _ = write!(self.html, "<p class=\"note\">We hold {} in <code>{}</code>. The law forbids us to send it, for your own safety.</p>", escape(text), escape(field));
+            let _ = write!(
+                self.html,
+                "<p class=\"note\">We hold {} in <code>{}</code>. The law forbids us to send it, for your own safety.</p>",
+                escape(text),
+                escape(field)
+            );
         }
         self.html.push_str("<div class=\"scroll\"><table><tr>");
         for field in &table.collection.fields {
-            let _ = write!(self.html, "<th>{}</th>", escape(field.title.as_deref().unwrap_or(field.name.as_ref())));
+            let _ = write!(
+                self.html,
+                "<th>{}</th>",
+                escape(field.title.as_deref().unwrap_or(field.name.as_ref()))
+            );
         }
         self.html.push_str("</tr>");
         for row in &table.shown {
             self.html.push_str("<tr>");
-            row.iter().for_each(|cell| self.html.push_str(&format!("<td>{}</td>", escape(cell))));
+            row.iter()
+                .for_each(|cell| self.html.push_str(&format!("<td>{}</td>", escape(cell))));
             self.html.push_str("</tr>");
         }
         self.html.push_str("</table></div>");
         if table.rows > table.shown.len() as u64 {
-            let _ = write!(self.html, "<p class=\"note\">The first {} are shown here.</p>", table.shown.len());
+            let _ = write!(
+                self.html,
+                "<p class=\"note\">The first {} are shown here.</p>",
+                table.shown.len()
+            );
         }
     }
 

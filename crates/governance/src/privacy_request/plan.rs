@@ -34,12 +34,26 @@ use crate::{Privity, Problem, letter};
 
 /// The task: searches all systems for a batch of subjects and makes their plans; what a rule approves goes on at once.
 pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let seeds = batch.iter().map(|work| Ok(work.requester(p)?.seeds())).collect::<Result<Vec<_>, Stop>>()?;
-    let found = locate(p, &seeds, batch.iter().any(|work| work.stored.request.kind == RequestKind::Delete)).await?;
+    let seeds = batch
+        .iter()
+        .map(|work| Ok(work.requester(p)?.seeds()))
+        .collect::<Result<Vec<_>, Stop>>()?;
+    let found = locate(
+        p,
+        &seeds,
+        batch
+            .iter()
+            .any(|work| work.stored.request.kind == RequestKind::Delete),
+    )
+    .await?;
     let mut plans = Vec::with_capacity(batch.len());
     for (work, found) in batch.iter().zip(&found) {
         let sealed = seal_located(p, &work.key(p)?, work.id(), &found.located)?;
-        plans.push((work.id(), sealed, figures::plan(p, work.stored.request.kind, found)));
+        plans.push((
+            work.id(),
+            sealed,
+            figures::plan(p, work.stored.request.kind, found),
+        ));
     }
     let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
     p.write("plan made", move |tx| {
@@ -50,7 +64,11 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
     Ok(())
 }
 
-fn record_plans(p: &Privity, tx: &mut Tx, plans: &[(RequestId, Sealed, Plan)]) -> Result<((), Vec<NewRecord>), Problem> {
+fn record_plans(
+    p: &Privity,
+    tx: &mut Tx,
+    plans: &[(RequestId, Sealed, Plan)],
+) -> Result<((), Vec<NewRecord>), Problem> {
     storage::privacy_request::save_plans(tx, plans, p.now())?;
     let requests: Vec<RequestId> = plans.iter().map(|(id, ..)| *id).collect();
     let mut records = Vec::new();
@@ -60,13 +78,26 @@ fn record_plans(p: &Privity, tx: &mut Tx, plans: &[(RequestId, Sealed, Plan)]) -
         if stored.request.state != RequestState::Verified {
             continue;
         }
-        let Some(plan) = stored.plan.clone() else { continue };
+        let Some(plan) = stored.plan.clone() else {
+            continue;
+        };
         records.push(plan_record(p, &stored.request, &plan));
-        if p.settings().approval.automatic.contains(&stored.request.kind) {
-            records.push(NewRecord::new(p.now(), Actor::System, Action::Approved).for_request(stored.request.id).with("by", "rule"));
+        if p.settings()
+            .approval
+            .automatic
+            .contains(&stored.request.kind)
+        {
+            records.push(
+                NewRecord::new(p.now(), Actor::System, Action::Approved)
+                    .for_request(stored.request.id)
+                    .with("by", "rule"),
+            );
             approved.push((stored, plan));
         } else {
-            let waiting = PrivacyRequest { waiting: Some(Waiting::Approval), ..stored.request };
+            let waiting = PrivacyRequest {
+                waiting: Some(Waiting::Approval),
+                ..stored.request
+            };
             storage::privacy_request::update(tx, &waiting, &stored.reasons, p.now())?;
         }
     }
@@ -75,7 +106,11 @@ fn record_plans(p: &Privity, tx: &mut Tx, plans: &[(RequestId, Sealed, Plan)]) -
 }
 
 /// Begins the work on an approved plan; the caller has the records.
-pub(crate) fn begin(p: &Privity, tx: &mut Tx, approved: Vec<(StoredPrivacyRequest, Plan)>) -> Result<(), Problem> {
+pub(crate) fn begin(
+    p: &Privity,
+    tx: &mut Tx,
+    approved: Vec<(StoredPrivacyRequest, Plan)>,
+) -> Result<(), Problem> {
     let mut begun = Begun::default();
     for (stored, plan) in approved {
         begun.begin(p, stored, &plan)?;
@@ -84,7 +119,10 @@ pub(crate) fn begin(p: &Privity, tx: &mut Tx, approved: Vec<(StoredPrivacyReques
 }
 
 fn plan_record(p: &Privity, request: &PrivacyRequest, plan: &Plan) -> NewRecord {
-    let found = plan.collections.iter().filter(|collection| collection.rows > 0);
+    let found = plan
+        .collections
+        .iter()
+        .filter(|collection| collection.rows > 0);
     let figures: serde_json::Map<String, serde_json::Value> = found
         .map(|collection| {
             let kept: Vec<_> = collection.kept.iter().map(|kept| serde_json::json!({ "rows": kept.rows, "reason": kept.reason.code })).collect();
@@ -92,7 +130,10 @@ fn plan_record(p: &Privity, request: &PrivacyRequest, plan: &Plan) -> NewRecord 
             (collection.collection.to_string(), figures)
         })
         .collect();
-    NewRecord::new(p.now(), Actor::System, Action::PlanMade).for_request(request.id).with("searched", plan.collections.len()).with("found", figures)
+    NewRecord::new(p.now(), Actor::System, Action::PlanMade)
+        .for_request(request.id)
+        .with("searched", plan.collections.len())
+        .with("found", figures)
 }
 
 /// The work that follows approval, for a batch: state, tasks, outreach.
@@ -104,26 +145,54 @@ struct Begun {
 }
 
 impl Begun {
-    fn begin(&mut self, p: &Privity, stored: StoredPrivacyRequest, plan: &Plan) -> Result<(), Problem> {
+    fn begin(
+        &mut self,
+        p: &Privity,
+        stored: StoredPrivacyRequest,
+        plan: &Plan,
+    ) -> Result<(), Problem> {
         let request = &stored.request;
         self.tasks.extend(self.steps(p, request, plan));
         self.tell_recipients(p, request);
         self.tasks.extend(deadline(p, request));
         let state = request.state.after(Step::Approve)?;
         let waiting = (!plan.manual.is_empty()).then_some(Waiting::ManualWork);
-        self.changed.push((PrivacyRequest { state, waiting, ..stored.request }, stored.reasons));
+        self.changed.push((
+            PrivacyRequest {
+                state,
+                waiting,
+                ..stored.request
+            },
+            stored.reasons,
+        ));
         Ok(())
     }
 
     fn steps(&self, p: &Privity, request: &PrivacyRequest, plan: &Plan) -> Vec<Task> {
-        let by_hand = plan.manual.iter().map(|system| Task { due: request.clock.due(), ..p.task(TaskKind::ManualWork, request.id, system.as_ref()) });
+        let by_hand = plan.manual.iter().map(|system| Task {
+            due: request.clock.due(),
+            ..p.task(TaskKind::ManualWork, request.id, system.as_ref())
+        });
         match request.kind {
             RequestKind::KnowCategories => vec![p.task(TaskKind::MakePackage, request.id, "")],
-            RequestKind::KnowSpecific => by_hand.chain([p.task(TaskKind::MakePackage, request.id, "")]).collect(),
+            RequestKind::KnowSpecific => by_hand
+                .chain([p.task(TaskKind::MakePackage, request.id, "")])
+                .collect(),
             RequestKind::OptOutSaleShare => Vec::new(),
             RequestKind::Delete => {
-                let touched: BTreeSet<_> = plan.collections.iter().filter(|collection| collection.delete + collection.redact > 0 || collection.rows > 0).map(|collection| &collection.system).collect();
-                let mut steps: Vec<Task> = touched.into_iter().map(|system| p.task(TaskKind::Erase, request.id, system.as_ref())).chain(by_hand).collect();
+                let touched: BTreeSet<_> = plan
+                    .collections
+                    .iter()
+                    .filter(|collection| {
+                        collection.delete + collection.redact > 0 || collection.rows > 0
+                    })
+                    .map(|collection| &collection.system)
+                    .collect();
+                let mut steps: Vec<Task> = touched
+                    .into_iter()
+                    .map(|system| p.task(TaskKind::Erase, request.id, system.as_ref()))
+                    .chain(by_hand)
+                    .collect();
                 if steps.is_empty() {
                     steps.push(p.task(TaskKind::Confirm, request.id, ""));
                 }
@@ -133,15 +202,28 @@ impl Begun {
     }
 
     fn tell_recipients(&mut self, p: &Privity, request: &PrivacyRequest) {
-        for recipient in p.map().recipients.values().filter(|recipient| is_told(request.kind, recipient)) {
+        for recipient in p
+            .map()
+            .recipients
+            .values()
+            .filter(|recipient| is_told(request.kind, recipient))
+        {
             let outreach = new_outreach(p, request, recipient);
-            self.tasks.push(p.task(TaskKind::SendOutreach, request.id, outreach.outreach.id.to_string()));
+            self.tasks.push(p.task(
+                TaskKind::SendOutreach,
+                request.id,
+                outreach.outreach.id.to_string(),
+            ));
             self.outreach.push(outreach);
         }
     }
 
     fn store(self, p: &Privity, tx: &mut Tx) -> Result<(), Problem> {
-        let changed: Vec<(&PrivacyRequest, &[String])> = self.changed.iter().map(|(request, reasons)| (request, reasons.as_slice())).collect();
+        let changed: Vec<(&PrivacyRequest, &[String])> = self
+            .changed
+            .iter()
+            .map(|(request, reasons)| (request, reasons.as_slice()))
+            .collect();
         storage::privacy_request::update_many(tx, &changed, p.now())?;
         storage::outreach::insert_many(tx, &self.outreach, p.now())?;
         storage::task::insert_many(tx, &self.tasks, p.now())?;
@@ -165,7 +247,11 @@ fn new_outreach(p: &Privity, request: &PrivacyRequest, recipient: &Recipient) ->
         request: request.id,
         recipient: recipient.key.clone(),
         channel: recipient.channel,
-        action: if request.kind == RequestKind::Delete { OutreachAction::Delete } else { OutreachAction::OptOut },
+        action: if request.kind == RequestKind::Delete {
+            OutreachAction::Delete
+        } else {
+            OutreachAction::OptOut
+        },
         level: VerificationLevel::None,
         answer: None,
         external_id: Some(external_id(p)),
@@ -176,21 +262,31 @@ fn new_outreach(p: &Privity, request: &PrivacyRequest, recipient: &Recipient) ->
         escalated: false,
         last_error: None,
     };
-    NewOutreach { outreach, link_tag: Some(link_tag(p, id)), due: request.clock.due() }
+    NewOutreach {
+        outreach,
+        link_tag: Some(link_tag(p, id)),
+        due: request.clock.due(),
+    }
 }
 
 /// A lower-case UUID v4, as OpenDSR wants it for its `subject_request_id`.
 fn external_id(p: &Privity) -> String {
     let mut bytes = [0u8; 16];
     p.rng().fill(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().to_string()
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .hyphenated()
+        .to_string()
 }
 
 /// On the last day but one the privacy request is closed as it then stands: never late because of others.
 fn deadline(p: &Privity, request: &PrivacyRequest) -> Option<Task> {
     let day = request.clock.due()?.yesterday().ok()?;
     let run_at = day.to_zoned(TimeZone::UTC).ok()?.timestamp().max(p.now());
-    Some(Task { run_at, ..p.task(TaskKind::Close, request.id, "deadline") })
+    Some(Task {
+        run_at,
+        ..p.task(TaskKind::Close, request.id, "deadline")
+    })
 }
 
 /// An operator approves the plan.
@@ -199,10 +295,19 @@ pub async fn approve(p: &Privity, id: RequestId, operator: OperatorId) -> Result
     p.write("approve plan", move |tx| {
         let stored = existing(tx, id)?;
         let Some(plan) = stored.plan.clone() else {
-            return Err(Problem::conflict("there is no plan yet; the search is still going on or is stuck, see its tasks"));
+            return Err(Problem::conflict(
+                "there is no plan yet; the search is still going on or is stuck, see its tasks",
+            ));
         };
         begin(&q, tx, vec![(stored, plan)])?;
-        Ok(((), vec![NewRecord::new(q.now(), Actor::Operator(operator), Action::Approved).for_request(id).with("by", "operator")]))
+        Ok((
+            (),
+            vec![
+                NewRecord::new(q.now(), Actor::Operator(operator), Action::Approved)
+                    .for_request(id)
+                    .with("by", "operator"),
+            ],
+        ))
     })
     .await?;
     Ok(())
@@ -210,26 +315,63 @@ pub async fn approve(p: &Privity, id: RequestId, operator: OperatorId) -> Result
 
 /// An operator refuses, with a reason of law/reasons.yaml and an explanation that the subject will read. She is told first:
 /// a refusal that she never hears of is none.
-pub async fn deny(p: &Privity, id: RequestId, operator: OperatorId, reason_code: &str, explanation: String) -> Result<(), Problem> {
+pub async fn deny(
+    p: &Privity,
+    id: RequestId,
+    operator: OperatorId,
+    reason_code: &str,
+    explanation: String,
+) -> Result<(), Problem> {
     let Some(reason) = p.law().reason(reason_code) else {
-        return Err(Problem::invalid("reason_code", "this reason is not in law/reasons.yaml; choose one of its codes"));
+        return Err(Problem::invalid(
+            "reason_code",
+            "this reason is not in law/reasons.yaml; choose one of its codes",
+        ));
     };
     if explanation.trim().is_empty() {
-        return Err(Problem::invalid("explanation", "the law wants the facts behind a refusal; say them in a sentence or two"));
+        return Err(Problem::invalid(
+            "explanation",
+            "the law wants the facts behind a refusal; say them in a sentence or two",
+        ));
     }
-    let stored = p.read("read privacy request", move |tx| existing(tx, id)).await?;
+    let stored = p
+        .read("read privacy request", move |tx| existing(tx, id))
+        .await?;
     stored.request.state.after(Step::Deny)?;
-    let (kind, title, words) = (stored.request.kind, reason.title.clone(), explanation.clone());
-    write_to_subject::send_now(p, &stored, Actor::Operator(operator), move |sender, link| letter::denied(sender, kind, &id.to_string(), &title, &words, link)).await?;
-    let (code, now, facts) = (reason_code.to_owned(), p.now(), sealed_facts(p, &stored, explanation)?);
+    let (kind, title, words) = (
+        stored.request.kind,
+        reason.title.clone(),
+        explanation.clone(),
+    );
+    write_to_subject::send_now(
+        p,
+        &stored,
+        Actor::Operator(operator),
+        move |sender, link| letter::denied(sender, kind, &id.to_string(), &title, &words, link),
+    )
+    .await?;
+    let (code, now, facts) = (
+        reason_code.to_owned(),
+        p.now(),
+        sealed_facts(p, &stored, explanation)?,
+    );
     p.write("deny", move |tx| {
         let stored = existing(tx, id)?;
-        let changed = PrivacyRequest { state: stored.request.state.after(Step::Deny)?, waiting: None, closed_at: Some(now), ..stored.request };
+        let changed = PrivacyRequest {
+            state: stored.request.state.after(Step::Deny)?,
+            waiting: None,
+            closed_at: Some(now),
+            ..stored.request
+        };
         storage::privacy_request::update(tx, &changed, std::slice::from_ref(&code), now)?;
         storage::privacy_request::save_confirmation(tx, id, &facts, now)?;
         storage::task::remove_ready(tx, id)?;
-        let denied = NewRecord::new(now, Actor::Operator(operator), Action::Denied).for_request(id).with("reason", code.clone());
-        let closed = NewRecord::new(now, Actor::System, Action::RequestClosed).for_request(id).with("state", changed.state.as_str());
+        let denied = NewRecord::new(now, Actor::Operator(operator), Action::Denied)
+            .for_request(id)
+            .with("reason", code.clone());
+        let closed = NewRecord::new(now, Actor::System, Action::RequestClosed)
+            .for_request(id)
+            .with("state", changed.state.as_str());
         Ok(((), vec![denied, closed]))
     })
     .await?;
@@ -237,9 +379,18 @@ pub async fn deny(p: &Privity, id: RequestId, operator: OperatorId, reason_code:
 }
 
 /// The facts behind a refusal, sealed: the letter has told her, and an operator sees them by a recorded disclosure.
-fn sealed_facts(p: &Privity, stored: &StoredPrivacyRequest, explanation: String) -> Result<serde_json::Value, Problem> {
-    let place = Place { column: EXPLANATION, row: &stored.request.id.to_string() };
-    let sealed = crate::disclosure::request_key(p, stored)?.seal(p.rng(), &place, &Sensitive::new(explanation)).map_err(|error| Problem::internal("sealing this", &error))?;
+fn sealed_facts(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+    explanation: String,
+) -> Result<serde_json::Value, Problem> {
+    let place = Place {
+        column: EXPLANATION,
+        row: &stored.request.id.to_string(),
+    };
+    let sealed = crate::disclosure::request_key(p, stored)?
+        .seal(p.rng(), &place, &Sensitive::new(explanation))
+        .map_err(|error| Problem::internal("sealing this", &error))?;
     Ok(serde_json::json!({ "explanation": BASE64_STANDARD.encode(sealed.envelope()) }))
 }
 
@@ -250,21 +401,50 @@ pub(crate) fn facts(stored: &StoredPrivacyRequest) -> Option<Sealed> {
 }
 
 /// An operator takes the one extension that the law allows; the subject is told why and until when, before it counts.
-pub async fn extend(p: &Privity, id: RequestId, operator: OperatorId, reason: String) -> Result<Clock, Problem> {
+pub async fn extend(
+    p: &Privity,
+    id: RequestId,
+    operator: OperatorId,
+    reason: String,
+) -> Result<Clock, Problem> {
     if reason.trim().is_empty() {
-        return Err(Problem::invalid("reason", "the law wants a reason for an extension; say it in a sentence"));
+        return Err(Problem::invalid(
+            "reason",
+            "the law wants a reason for an extension; say it in a sentence",
+        ));
     }
-    let stored = p.read("read privacy request", move |tx| existing(tx, id)).await?;
+    let stored = p
+        .read("read privacy request", move |tx| existing(tx, id))
+        .await?;
     let until = extended_to(p, &stored.request)?;
     let words = reason.clone();
-    write_to_subject::send_now(p, &stored, Actor::Operator(operator), move |sender, link| letter::extended(sender, &id.to_string(), &words, until, link)).await?;
+    write_to_subject::send_now(
+        p,
+        &stored,
+        Actor::Operator(operator),
+        move |sender, link| letter::extended(sender, &id.to_string(), &words, until, link),
+    )
+    .await?;
     let now = p.now();
     let (clock, _) = p
         .write("extend", move |tx| {
             let stored = existing(tx, id)?;
-            let clock = Clock { extended_to: Some(until), ..stored.request.clock.clone() };
-            storage::privacy_request::update(tx, &PrivacyRequest { clock: clock.clone(), ..stored.request }, &stored.reasons, now)?;
-            let record = NewRecord::new(now, Actor::Operator(operator), Action::Extended).for_request(id).with("until", until.to_string());
+            let clock = Clock {
+                extended_to: Some(until),
+                ..stored.request.clock.clone()
+            };
+            storage::privacy_request::update(
+                tx,
+                &PrivacyRequest {
+                    clock: clock.clone(),
+                    ..stored.request
+                },
+                &stored.reasons,
+                now,
+            )?;
+            let record = NewRecord::new(now, Actor::Operator(operator), Action::Extended)
+                .for_request(id)
+                .with("until", until.to_string());
             Ok((clock, vec![record]))
         })
         .await?;
@@ -273,14 +453,30 @@ pub async fn extend(p: &Privity, id: RequestId, operator: OperatorId, reason: St
 
 fn extended_to(p: &Privity, request: &PrivacyRequest) -> Result<Date, Problem> {
     if request.state.is_closed() {
-        return Err(Problem::conflict("this privacy request has ended; there is nothing to extend"));
+        return Err(Problem::conflict(
+            "this privacy request has ended; there is nothing to extend",
+        ));
     }
     let refused = |error: &dyn std::fmt::Display| Problem::conflict(error.to_string());
-    let mut clocks: Clocks = p.law().due(&request.law, request.kind.as_str(), &Received::Date(request.clock.received_on)).map_err(|error| refused(&error))?;
+    let mut clocks: Clocks = p
+        .law()
+        .due(
+            &request.law,
+            request.kind.as_str(),
+            &Received::Date(request.clock.received_on),
+        )
+        .map_err(|error| refused(&error))?;
     clocks.extended_on = request.clock.extended_to;
-    let zone = p.law().law(&request.law).map_or(TimeZone::UTC, |law| law.time_zone().clone());
-    let extended = clocks.extend(p.now().to_zoned(zone).date()).map_err(|error| refused(&error))?;
-    extended.respond_by.ok_or_else(|| Problem::conflict("the law gives no extension here"))
+    let zone = p
+        .law()
+        .law(&request.law)
+        .map_or(TimeZone::UTC, |law| law.time_zone().clone());
+    let extended = clocks
+        .extend(p.now().to_zoned(zone).date())
+        .map_err(|error| refused(&error))?;
+    extended
+        .respond_by
+        .ok_or_else(|| Problem::conflict("the law gives no extension here"))
 }
 
 pub(crate) fn existing(tx: &mut Tx, id: RequestId) -> Result<StoredPrivacyRequest, Problem> {
@@ -289,11 +485,20 @@ pub(crate) fn existing(tx: &mut Tx, id: RequestId) -> Result<StoredPrivacyReques
 
 /// A reason in the words of law data.
 pub(crate) fn in_words(p: &Privity, code: &str, explanation: Option<&str>) -> KeepReason {
-    let title = p.law().reason(code).map_or_else(|| code.replace('_', " "), |reason| reason.title.clone());
-    KeepReason { code: code.to_owned(), explanation: explanation.map_or(title, str::to_owned) }
+    let title = p
+        .law()
+        .reason(code)
+        .map_or_else(|| code.replace('_', " "), |reason| reason.title.clone());
+    KeepReason {
+        code: code.to_owned(),
+        explanation: explanation.map_or(title, str::to_owned),
+    }
 }
 
 /// Whether any system of the map is worked by hand.
 pub fn has_manual_systems(p: &Privity) -> bool {
-    p.map().systems.values().any(|system| system.kind == SystemKind::Manual)
+    p.map()
+        .systems
+        .values()
+        .any(|system| system.kind == SystemKind::Manual)
 }

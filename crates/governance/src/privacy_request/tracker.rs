@@ -17,7 +17,9 @@ use storage::verification::Verification;
 
 use crate::privacy_request::confirm::{self, Confirmation};
 use crate::privacy_request::{close, plan, verify};
-use crate::view::{KeptLine, OutreachLine, PackageLine, Stage, SystemLine, Tracker, VerificationLine};
+use crate::view::{
+    KeptLine, OutreachLine, PackageLine, Stage, SystemLine, Tracker, VerificationLine,
+};
 use crate::{Privity, Problem};
 
 /// Everything that views are made of, from one unchanging state of the database.
@@ -38,7 +40,10 @@ pub(crate) async fn look(p: &Privity, stored: StoredPrivacyRequest) -> Result<Se
             tasks: storage::task::of_request(tx, id)?,
             outreach: storage::outreach::of_request(tx, id)?,
             verification: storage::verification::get(tx, id)?,
-            records: entries.iter().filter_map(|entry| domain::audit::Record::from_entry(&entry.bytes).ok()).collect(),
+            records: entries
+                .iter()
+                .filter_map(|entry| domain::audit::Record::from_entry(&entry.bytes).ok())
+                .collect(),
         })
     })
     .await
@@ -87,7 +92,10 @@ pub async fn withdraw(p: &Privity, tracker: &Sensitive<String>) -> Result<(), Pr
 /// Days until it must be answered, in the time zone of its law; negative when late.
 pub(crate) fn days_left(p: &Privity, request: &PrivacyRequest) -> Option<i32> {
     let due = request.clock.due().filter(|_| !request.state.is_closed())?;
-    let zone = p.law().law(&request.law).map_or(TimeZone::UTC, |law| law.time_zone().clone());
+    let zone = p
+        .law()
+        .law(&request.law)
+        .map_or(TimeZone::UTC, |law| law.time_zone().clone());
     let today = p.now().to_zoned(zone).date();
     Some(today.until(due).map_or(0, |span| span.get_days()))
 }
@@ -98,8 +106,18 @@ fn verification(p: &Privity, seen: &Seen) -> Option<VerificationLine> {
     }
     let settings = &p.settings().verification;
     Some(match &seen.verification {
-        Some(sent) => VerificationLine { expires_at: sent.expires_at, tries_left: settings.tries.saturating_sub(sent.tries), resend_from: sent.next_send_at, sent: true },
-        None => VerificationLine { expires_at: p.now(), tries_left: settings.tries, resend_from: p.now(), sent: false },
+        Some(sent) => VerificationLine {
+            expires_at: sent.expires_at,
+            tries_left: settings.tries.saturating_sub(sent.tries),
+            resend_from: sent.next_send_at,
+            sent: true,
+        },
+        None => VerificationLine {
+            expires_at: p.now(),
+            tries_left: settings.tries,
+            resend_from: p.now(),
+            sent: false,
+        },
     })
 }
 
@@ -116,7 +134,12 @@ fn stages(seen: &Seen) -> Vec<Stage> {
             ("recipients_told", &[]),
             ("closed", &[Action::RequestClosed]),
         ],
-        RequestKind::OptOutSaleShare => &[("received", &[Action::RequestReceived]), ("stopped", &[Action::OptedOut]), ("recipients_told", &[]), ("closed", &[Action::RequestClosed])],
+        RequestKind::OptOutSaleShare => &[
+            ("received", &[Action::RequestReceived]),
+            ("stopped", &[Action::OptedOut]),
+            ("recipients_told", &[]),
+            ("closed", &[Action::RequestClosed]),
+        ],
         RequestKind::KnowCategories | RequestKind::KnowSpecific => &[
             ("received", &[Action::RequestReceived]),
             ("verified", &[Action::Verified]),
@@ -131,7 +154,11 @@ fn stages(seen: &Seen) -> Vec<Stage> {
     names
         .iter()
         .map(|(name, actions)| {
-            let at = if *name == "recipients_told" { recipients_told(seen) } else { happened(seen, actions) };
+            let at = if *name == "recipients_told" {
+                recipients_told(seen)
+            } else {
+                happened(seen, actions)
+            };
             let progress = match (at, open) {
                 (Some(_), _) => "done",
                 (None, false) if closed => "later",
@@ -148,34 +175,77 @@ fn stages(seen: &Seen) -> Vec<Stage> {
 
 fn happened(seen: &Seen, actions: &[Action]) -> Option<Timestamp> {
     // Nothing to erase and nothing to show for it is as good as erased.
-    let nothing_found = actions == [Action::Erased] && seen.stored.plan.as_ref().is_some_and(|plan| plan.rows() == 0);
-    let wanted = if nothing_found { &[Action::Confirmed][..] } else { actions };
-    seen.records.iter().rev().find(|record| wanted.contains(&record.action)).map(|record| record.at)
+    let nothing_found = actions == [Action::Erased]
+        && seen
+            .stored
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.rows() == 0);
+    let wanted = if nothing_found {
+        &[Action::Confirmed][..]
+    } else {
+        actions
+    };
+    seen.records
+        .iter()
+        .rev()
+        .find(|record| wanted.contains(&record.action))
+        .map(|record| record.at)
 }
 
 fn recipients_told(seen: &Seen) -> Option<Timestamp> {
     let approved = happened(seen, &[Action::Approved])?;
-    let told: Option<Vec<Timestamp>> = seen.outreach.iter().map(|outreach| outreach.outreach.sent_at).collect();
+    let told: Option<Vec<Timestamp>> = seen
+        .outreach
+        .iter()
+        .map(|outreach| outreach.outreach.sent_at)
+        .collect();
     told.map(|told| told.into_iter().max().unwrap_or(approved))
 }
 
 fn systems(p: &Privity, seen: &Seen) -> Vec<SystemLine> {
-    let Some(plan) = &seen.stored.plan else { return Vec::new() };
+    let Some(plan) = &seen.stored.plan else {
+        return Vec::new();
+    };
     let mut by_system: BTreeMap<&SystemKey, Vec<&PlannedCollection>> = BTreeMap::new();
     for collection in &plan.collections {
-        by_system.entry(&collection.system).or_default().push(collection);
+        by_system
+            .entry(&collection.system)
+            .or_default()
+            .push(collection);
     }
     for system in &plan.manual {
         by_system.entry(system).or_default();
     }
     let confirmation = confirm::stored(seen.stored.confirmation.as_ref());
-    by_system.into_iter().map(|(system, collections)| system_line(p, seen, plan, system, &collections, confirmation.as_ref())).collect()
+    by_system
+        .into_iter()
+        .map(|(system, collections)| {
+            system_line(p, seen, plan, system, &collections, confirmation.as_ref())
+        })
+        .collect()
 }
 
-fn system_line(p: &Privity, seen: &Seen, plan: &Plan, system: &SystemKey, collections: &[&PlannedCollection], confirmation: Option<&Confirmation>) -> SystemLine {
+fn system_line(
+    p: &Privity,
+    seen: &Seen,
+    plan: &Plan,
+    system: &SystemKey,
+    collections: &[&PlannedCollection],
+    confirmation: Option<&Confirmation>,
+) -> SystemLine {
     let rows = collections.iter().map(|collection| collection.rows).sum();
-    let task = seen.tasks.iter().find(|task| task.kind == TaskKind::Erase && task.target == system.as_ref());
-    let residue = confirmation.is_some_and(|confirmation| confirmation.residue.iter().any(|residue| collections.iter().any(|collection| collection.collection == residue.collection)));
+    let task = seen
+        .tasks
+        .iter()
+        .find(|task| task.kind == TaskKind::Erase && task.target == system.as_ref());
+    let residue = confirmation.is_some_and(|confirmation| {
+        confirmation.residue.iter().any(|residue| {
+            collections
+                .iter()
+                .any(|collection| collection.collection == residue.collection)
+        })
+    });
     let progress = match (task.map(|task| task.state), confirmation) {
         _ if plan.manual.contains(system) => "by_hand",
         _ if rows == 0 => "nothing_found",
@@ -186,19 +256,37 @@ fn system_line(p: &Privity, seen: &Seen, plan: &Plan, system: &SystemKey, collec
         (Some(_), _) => "erasing",
         (None, _) => "found",
     };
-    let erased = if matches!(progress, "erased" | "proven_gone") { collections.iter().map(|collection| collection.delete + collection.redact).sum() } else { 0 };
+    let erased = if matches!(progress, "erased" | "proven_gone") {
+        collections
+            .iter()
+            .map(|collection| collection.delete + collection.redact)
+            .sum()
+    } else {
+        0
+    };
     SystemLine {
         system: system.clone(),
-        title: p.map().systems.get(system).map_or_else(|| system.to_string(), |known| known.title.clone()),
+        title: p
+            .map()
+            .systems
+            .get(system)
+            .map_or_else(|| system.to_string(), |known| known.title.clone()),
         rows,
         erased,
-        kept: collections.iter().flat_map(|collection| &collection.kept).map(|kept| kept.rows).sum(),
+        kept: collections
+            .iter()
+            .flat_map(|collection| &collection.kept)
+            .map(|kept| kept.rows)
+            .sum(),
         progress,
     }
 }
 
 pub(crate) fn recipients(p: &Privity, seen: &Seen) -> Vec<OutreachLine> {
-    let known = seen.outreach.iter().filter_map(|stored| Some((stored, p.map().recipients.get(&stored.outreach.recipient)?)));
+    let known = seen
+        .outreach
+        .iter()
+        .filter_map(|stored| Some((stored, p.map().recipients.get(&stored.outreach.recipient)?)));
     known
         .map(|(stored, recipient)| OutreachLine {
             id: stored.outreach.id,
@@ -206,7 +294,15 @@ pub(crate) fn recipients(p: &Privity, seen: &Seen) -> Vec<OutreachLine> {
             title: recipient.title.clone(),
             role: recipient.effective_role(),
             sold_or_shared: recipient.sold || recipient.shared,
-            categories: recipient.categories.iter().map(|category| p.law().category(category).map_or_else(|| category.clone(), |known| known.title.clone())).collect(),
+            categories: recipient
+                .categories
+                .iter()
+                .map(|category| {
+                    p.law()
+                        .category(category)
+                        .map_or_else(|| category.clone(), |known| known.title.clone())
+                })
+                .collect(),
             purpose: recipient.purpose.clone(),
             channel: stored.outreach.channel,
             action: stored.outreach.action,
@@ -225,27 +321,54 @@ pub(crate) fn recipients(p: &Privity, seen: &Seen) -> Vec<OutreachLine> {
 
 fn kept(p: &Privity, seen: &Seen) -> Vec<KeptLine> {
     let collections = seen.stored.plan.iter().flat_map(|plan| &plan.collections);
-    let lines = collections.flat_map(|collection| collection.kept.iter().map(move |kept| (collection, kept)));
+    let lines = collections
+        .flat_map(|collection| collection.kept.iter().map(move |kept| (collection, kept)));
     lines
         .map(|(collection, kept)| KeptLine {
             title: collection.title.clone(),
-            system: p.map().systems.get(&collection.system).map_or_else(|| collection.system.to_string(), |system| system.title.clone()),
+            system: p.map().systems.get(&collection.system).map_or_else(
+                || collection.system.to_string(),
+                |system| system.title.clone(),
+            ),
             rows: kept.rows,
             reason: kept.reason.clone(),
-            citation: p.law().reason(&kept.reason.code).map(|reason| reason.citation.clone()),
+            citation: p
+                .law()
+                .reason(&kept.reason.code)
+                .map(|reason| reason.citation.clone()),
         })
         .collect()
 }
 
 /// Why it was denied or only partly fulfilled, in words of the law and of the data map. The facts behind a refusal stand in
 /// the letter about it.
-pub(crate) fn reasons(p: &Privity, stored: &StoredPrivacyRequest) -> Vec<domain::data_map::KeepReason> {
-    let planned = stored.plan.iter().flat_map(Plan::reasons).collect::<Vec<_>>();
-    let words = |code: &String| planned.iter().find(|reason| reason.code == *code).map(|reason| reason.explanation.as_str());
-    stored.reasons.iter().map(|code| plan::in_words(p, code, words(code))).collect()
+pub(crate) fn reasons(
+    p: &Privity,
+    stored: &StoredPrivacyRequest,
+) -> Vec<domain::data_map::KeepReason> {
+    let planned = stored
+        .plan
+        .iter()
+        .flat_map(Plan::reasons)
+        .collect::<Vec<_>>();
+    let words = |code: &String| {
+        planned
+            .iter()
+            .find(|reason| reason.code == *code)
+            .map(|reason| reason.explanation.as_str())
+    };
+    stored
+        .reasons
+        .iter()
+        .map(|code| plan::in_words(p, code, words(code)))
+        .collect()
 }
 
 fn package(p: &Privity, stored: &StoredPrivacyRequest) -> Option<PackageLine> {
     let package = stored.package.as_ref()?;
-    Some(PackageLine { size_bytes: package.size, expires_at: package.expires_at, available: package.expires_at > p.now() })
+    Some(PackageLine {
+        size_bytes: package.size,
+        expires_at: package.expires_at,
+        available: package.expires_at > p.now(),
+    })
 }

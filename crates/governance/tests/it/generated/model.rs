@@ -621,13 +621,10 @@ impl Model {
         table.fields.push(key_field("label", Kind::Text));
         let number = self.tables.len();
         self.tables.push(table);
-        for id in 1..4 {
+        for (id, word) in WORDS.iter().enumerate().take(4).skip(1) {
             self.push_row(
                 number,
-                vec![
-                    Some(id.to_string()),
-                    Some(format!("nobody's {}", WORDS[id])),
-                ],
+                vec![Some(id.to_string()), Some(format!("nobody's {word}"))],
                 None,
             );
         }

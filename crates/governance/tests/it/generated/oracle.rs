@@ -141,7 +141,11 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
             if *relation == Relation::OwnedBy && guarded.contains(pointed) {
                 guarded.insert(*pointing);
             }
-            let holds = if *relation == Relation::Detail { holds } else { stays };
+            let holds = if *relation == Relation::Detail {
+                holds
+            } else {
+                stays
+            };
             if holds && fates.get(pointed) == Some(&Fate::Deleted) {
                 fates.insert(*pointed, Fate::Redacted);
             }

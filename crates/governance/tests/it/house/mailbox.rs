@@ -42,7 +42,10 @@ impl Mailbox {
     }
 
     pub(crate) fn to(&self, address: &str) -> Vec<Mail> {
-        self.all().into_iter().filter(|mail| mail.to.contains(address)).collect()
+        self.all()
+            .into_iter()
+            .filter(|mail| mail.to.contains(address))
+            .collect()
     }
 }
 
@@ -54,7 +57,11 @@ async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
         return;
     }
     while let Ok(Some(line)) = lines.next_line().await {
-        let word = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let word = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
         let answer: &[u8] = match word.as_str() {
             "EHLO" | "HELO" => b"250-test\r\n250-SMTPUTF8\r\n250 8BITMIME\r\n",
             // Servers like to repeat whom they don't know.
@@ -93,10 +100,25 @@ async fn serve(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>) {
 }
 
 fn read_mail(to: &str, data: &str) -> Mail {
-    let subject = data.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or_default().to_owned();
+    let subject = data
+        .lines()
+        .find_map(|line| line.strip_prefix("Subject: "))
+        .unwrap_or_default()
+        .to_owned();
     let (head, body) = data.split_once("\r\n\r\n").unwrap_or(("", data));
-    let text = if head.contains("quoted-printable") || body.contains("=\r\n") || body.contains("quoted-printable") { unquoted(body) } else { body.to_owned() };
-    Mail { to: to.to_owned(), subject, text }
+    let text = if head.contains("quoted-printable")
+        || body.contains("=\r\n")
+        || body.contains("quoted-printable")
+    {
+        unquoted(body)
+    } else {
+        body.to_owned()
+    };
+    Mail {
+        to: to.to_owned(),
+        subject,
+        text,
+    }
 }
 
 fn unquoted(body: &str) -> String {
@@ -105,7 +127,10 @@ fn unquoted(body: &str) -> String {
     let mut rest = joined.as_bytes();
     while let Some((first, more)) = rest.split_first() {
         if *first == b'='
-            && let Some(code) = more.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            && let Some(code) = more
+                .get(..2)
+                .and_then(|hex| std::str::from_utf8(hex).ok())
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok())
         {
             bytes.push(code);
             rest = &more[2..];

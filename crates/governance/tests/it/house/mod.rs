@@ -1,5 +1,12 @@
 //! A small house for tests: a shop and a CRM in SQLite, a mail server, Privity with a clock that stands still and seeded randomness.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, dead_code, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "tests"
+)]
 
 pub(crate) mod mailbox;
 
@@ -69,7 +76,12 @@ impl House {
         let mailbox = Mailbox::start().await;
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));
         let p = open(dir.path(), mailbox.port, &clock, more).await;
-        Self { dir, p, clock, mailbox }
+        Self {
+            dir,
+            p,
+            clock,
+            mailbox,
+        }
     }
 
     pub(crate) fn shop(&self) -> PathBuf {
@@ -91,7 +103,9 @@ impl House {
     /// The code in the newest mail.
     pub(crate) fn code(&self) -> Sensitive<String> {
         let text = self.mailbox.last().expect("a mail with a code").text;
-        let line = text.lines().find(|line| line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit()));
+        let line = text.lines().find(|line| {
+            line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit())
+        });
         Sensitive::new(line.expect("a line with six digits").trim().to_owned())
     }
 
@@ -99,37 +113,71 @@ impl House {
     pub(crate) async fn ask_verified(&self, kind: RequestKind, email: &str) -> Received {
         let received = self.ask(kind, email).await;
         self.work().await;
-        governance::privacy_request::verify::confirm(&self.p, &received.tracker, &self.code()).await.unwrap();
+        governance::privacy_request::verify::confirm(&self.p, &received.tracker, &self.code())
+            .await
+            .unwrap();
         self.work().await;
         received
     }
 }
 
 /// Opens (again) what lies in a folder.
-pub(crate) async fn open(dir: &Path, mail_port: u16, clock: &Arc<FixedClock>, more: &str) -> Privity {
+pub(crate) async fn open(
+    dir: &Path,
+    mail_port: u16,
+    clock: &Arc<FixedClock>,
+    more: &str,
+) -> Privity {
     let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(SEED.fetch_add(1, Ordering::Relaxed)));
     open_with(dir, "privity.db", mail_port, clock, rng, more).await
 }
 
 /// The same with our own database in a file of another name, and other randomness.
-pub(crate) async fn open_with(dir: &Path, database: &str, mail_port: u16, clock: &Arc<FixedClock>, rng: Arc<dyn Rng>, more: &str) -> Privity {
+pub(crate) async fn open_with(
+    dir: &Path,
+    database: &str,
+    mail_port: u16,
+    clock: &Arc<FixedClock>,
+    rng: Arc<dyn Rng>,
+    more: &str,
+) -> Privity {
     let base = dir.display();
     let yaml = format!(
         "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/{database}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{mail_port}\", tls: none, from: \"privacy@hearth.example\"}}\n{more}"
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
     let clock: Arc<dyn Clock> = clock.clone();
-    governance::start(settings, clock, rng).await.unwrap_or_else(|problem| panic!("{problem}"))
+    governance::start(settings, clock, rng)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 pub(crate) async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received {
     let email = Sensitive::new(email.to_owned());
     let asked = if kind == RequestKind::OptOutSaleShare {
-        Intake::OptOut { law: None, locate: vec![(IdentifierKind::email(), email)], language: "en".to_owned(), channel: IntakeChannel::PrivacyCenter, address: None }
+        Intake::OptOut {
+            law: None,
+            locate: vec![(IdentifierKind::email(), email)],
+            language: "en".to_owned(),
+            channel: IntakeChannel::PrivacyCenter,
+            address: None,
+        }
     } else {
-        Intake::Identified { kind, law: None, email, name: None, identifiers: Vec::new(), language: "en".to_owned(), channel: IntakeChannel::PrivacyCenter, verified_by: None, address: None }
+        Intake::Identified {
+            kind,
+            law: None,
+            email,
+            name: None,
+            identifiers: Vec::new(),
+            language: "en".to_owned(),
+            channel: IntakeChannel::PrivacyCenter,
+            verified_by: None,
+            address: None,
+        }
     };
-    intake::receive(p, asked).await.unwrap_or_else(|problem| panic!("{problem}"))
+    intake::receive(p, asked)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// Runs statements through Python's own SQLite; the tests look at source systems without a line of ours in between.
@@ -149,10 +197,27 @@ for piece in statements.replace(';', ';\0').split('\0'):
 ";
     use std::io::Write as _;
     let piped = std::process::Stdio::piped;
-    let mut python = std::process::Command::new("python3").arg("-c").arg(SCRIPT).arg(file).stdin(piped()).stdout(piped()).stderr(piped()).spawn().expect("python3 is installed");
-    python.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+    let mut python = std::process::Command::new("python3")
+        .arg("-c")
+        .arg(SCRIPT)
+        .arg(file)
+        .stdin(piped())
+        .stdout(piped())
+        .stderr(piped())
+        .spawn()
+        .expect("python3 is installed");
+    python
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(statements.as_bytes())
+        .unwrap();
     let output = python.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
