@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use domain::data_map::CollectionKey;
-use domain::plan::{EraseStep, Erased, Erasure};
+use domain::plan::{EraseStep, Erased, Erasure, Redaction};
 
 use super::lookup::chunks;
 use super::predicate::{Doomed, RowIds};
@@ -291,6 +291,17 @@ impl<'a, S: Session> Eraser<'a, S> {
     /// Erases collections whose rows point at each other. Which rows go is the largest set in which nothing that stays
     /// points at anything that goes.
     async fn circle(&mut self, group: &[EraseStep]) -> Result<(), ConnectorError> {
+        self.turn(group).await?;
+        // Rows that were overwritten have let go of their details, which can go now.
+        let mut deleted = u64::from(group.iter().any(lets_go));
+        while deleted > 0 {
+            deleted = self.turn(group).await?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites and deletes what it can as things stand; answers how many rows were deleted.
+    async fn turn(&mut self, group: &[EraseStep]) -> Result<u64, ConnectorError> {
         let candidates = self.candidates(group).await?;
         let doomed = self.doomed(group, candidates.clone()).await?;
         for step in group {
@@ -305,13 +316,13 @@ impl<'a, S: Session> Eraser<'a, S> {
             .filter(|(_, rows)| !rows.is_empty())
             .collect();
         if going.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let counts = self.session.delete_together(&going).await?;
-        for (key, rows) in going.keys().zip(counts) {
-            self.count(key, Part::Deleted, rows);
+        for (key, rows) in going.keys().zip(&counts) {
+            self.count(key, Part::Deleted, *rows);
         }
-        Ok(())
+        Ok(counts.iter().sum())
     }
 
     async fn candidates(&mut self, group: &[EraseStep]) -> Result<Doomed, ConnectorError> {
@@ -447,6 +458,17 @@ fn is_circle(group: &[EraseStep]) -> bool {
                 .any(|pointer| pointer.from == *key)
     };
     group.len() > 1 || group.iter().any(points_at_itself)
+}
+
+/// Whether overwriting a row empties a field by which it points at something.
+fn lets_go(step: &EraseStep) -> bool {
+    let emptied = step
+        .redactions
+        .iter()
+        .filter(|(_, redaction)| *redaction == Redaction::Null);
+    let mut references = step.collection.references.iter();
+    let emptied: Vec<_> = emptied.map(|(field, _)| field).collect();
+    references.any(|reference| emptied.iter().any(|field| reference.fields.contains(field)))
 }
 
 /// The step with every pointer from within its circle as a blocker.

@@ -151,7 +151,8 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
             }
         }
         for (at, fate) in &mut fates {
-            if guarded.contains(at) && matches!(fate, Fate::Deleted | Fate::Redacted) {
+            // Not even what the map wants overwritten in rows that stay is touched in somebody else's.
+            if guarded.contains(at) {
                 *fate = Fate::Shared;
             }
         }
