@@ -36,6 +36,9 @@ struct Arguments {
     /// A tenth of the rows that the largest subject has; 0 leaves her out.
     #[arg(long, default_value_t = 100_000)]
     whale: u64,
+    /// Only series whose name holds this, e.g. `delete, in batches`: to look closer at one of them.
+    #[arg(long, default_value = "")]
+    series: String,
     /// Where the figures are written.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -56,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
             customers: *customers,
             requests: arguments.requests,
             whale,
+            series: &arguments.series,
         };
         let place = run::Place {
             postgres: &arguments.postgres,

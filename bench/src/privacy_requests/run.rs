@@ -26,12 +26,14 @@ pub(crate) struct Place<'a> {
 }
 
 /// How much of it runs.
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     pub(crate) customers: u64,
     /// Of each kind, each way.
     pub(crate) requests: u64,
     /// A tenth of the largest subject's rows.
     pub(crate) whale: u64,
+    /// A part of the names of the series that run.
+    pub(crate) series: &'a str,
 }
 
 /// How the privacy requests come.
@@ -51,7 +53,7 @@ struct Outcome {
 /// Runs everything over one shop.
 pub(crate) async fn run(
     place: &Place<'_>,
-    plan: &Plan,
+    plan: &Plan<'_>,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     say(&format!("making a shop of {} customers", plan.customers))?;
@@ -78,7 +80,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn all(&self, plan: &Plan, figures: &mut Figures) -> anyhow::Result<()> {
+    async fn all(&self, plan: &Plan<'_>, figures: &mut Figures) -> anyhow::Result<()> {
         let chosen = choose(plan);
         ensure!(
             chosen.len() as u64 == plan.requests * 4 + WARM,
@@ -86,8 +88,10 @@ impl Bench<'_> {
             plan.requests
         );
         let (warm, chosen) = chosen.split_at(WARM as usize);
-        let (deleted, known) = chosen.split_at(chosen.len() / 2);
-        let gone: Vec<i64> = deleted.iter().chain(warm).copied().collect();
+        let series = series(plan, chosen);
+        let deleted = series.iter().filter(|one| one.kind == RequestKind::Delete);
+        let deleted = deleted.flat_map(|one| &one.who);
+        let gone: Vec<i64> = deleted.chain(warm).copied().collect();
         ensure!(
             self.shop.rows_of(&gone).await? == gone.len() as u64 * ROWS_EACH,
             "the shop is not as it was meant"
@@ -96,32 +100,10 @@ impl Bench<'_> {
 
         // The first ones prepare statements and read catalogues; a program that runs for months does that once.
         self.series(RequestKind::Delete, Way::Alone, warm).await?;
-        let halves = |who: &[i64]| {
-            (
-                who.iter().step_by(2).copied().collect::<Vec<_>>(),
-                who.iter().skip(1).step_by(2).copied().collect::<Vec<_>>(),
-            )
-        };
-        for (kind, who) in [
-            (RequestKind::KnowSpecific, known),
-            (RequestKind::Delete, deleted),
-        ] {
-            let (alone, together) = halves(who);
-            for (way, who) in [(Way::Alone, alone), (Way::Batch, together)] {
-                let name = format!(
-                    "{}, {}, {} customers",
-                    in_words(kind),
-                    if way == Way::Alone {
-                        "one at a time"
-                    } else {
-                        "in batches"
-                    },
-                    plan.customers
-                );
-                say(&format!("{name}: {} privacy requests", who.len()))?;
-                let outcome = self.series(kind, way, &who).await?;
-                report(figures, &name, kind, way, who.len(), &outcome);
-            }
+        for one in &series {
+            say(&format!("{}: {} privacy requests", one.name, one.who.len()))?;
+            let outcome = self.series(one.kind, one.way, &one.who).await?;
+            report(figures, one, &outcome);
         }
         say("counting what is left")?;
         self.shop.check_erased(&gone, &others).await?;
@@ -293,11 +275,51 @@ impl Bench<'_> {
     }
 }
 
+/// Privacy requests of one kind that come in one way, by these customers.
+struct Series {
+    name: String,
+    kind: RequestKind,
+    way: Way,
+    who: Vec<i64>,
+}
+
+/// The series that run, each with customers of its own.
+fn series(plan: &Plan<'_>, chosen: &[i64]) -> Vec<Series> {
+    let ways = [
+        (RequestKind::KnowSpecific, Way::Alone),
+        (RequestKind::KnowSpecific, Way::Batch),
+        (RequestKind::Delete, Way::Alone),
+        (RequestKind::Delete, Way::Batch),
+    ];
+    let every = |first: usize| chosen.iter().skip(first).step_by(ways.len()).copied();
+    let all = ways.iter().enumerate().map(|(place, (kind, way))| Series {
+        name: format!(
+            "{}, {}, {} customers",
+            in_words(*kind),
+            way.in_words(),
+            plan.customers
+        ),
+        kind: *kind,
+        way: *way,
+        who: every(place).collect(),
+    });
+    all.filter(|one| one.name.contains(plan.series)).collect()
+}
+
+impl Way {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Alone => "one at a time",
+            Self::Batch => "in batches",
+        }
+    }
+}
+
 /// Privacy requests before the clock runs.
 const WARM: u64 = 20;
 
 /// Customers evenly spread over the shop.
-fn choose(plan: &Plan) -> Vec<i64> {
+fn choose(plan: &Plan<'_>) -> Vec<i64> {
     let wanted = plan.requests * 4 + WARM;
     let step = (plan.customers / wanted).max(1);
     let numbers = (1..=plan.customers).step_by(usize::try_from(step).unwrap_or(1));
@@ -307,16 +329,9 @@ fn choose(plan: &Plan) -> Vec<i64> {
         .collect()
 }
 
-fn report(
-    figures: &mut Figures,
-    name: &str,
-    kind: RequestKind,
-    way: Way,
-    count: usize,
-    outcome: &Outcome,
-) {
-    let (cost, each) = (&outcome.cost, count as f64);
-    let aims = aims(kind, way);
+fn report(figures: &mut Figures, series: &Series, outcome: &Outcome) {
+    let (cost, each, name) = (&outcome.cost, series.who.len() as f64, &series.name);
+    let aims = aims(series.kind, series.way);
     let mut add = |what: &str, value: f64, unit: &str, against: Against| {
         figures.add(format!("{name}: {what}"), value, unit, against)
     };
