@@ -137,6 +137,6 @@ fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return 0.0;
     }
-    let scale = 10_f64.powi(2 - value.abs().log10().floor().max(-3.0).min(2.0) as i32);
+    let scale = 10_f64.powi(2 - value.abs().log10().floor().clamp(-3.0, 2.0) as i32);
     (value * scale).round() / scale
 }

@@ -280,8 +280,8 @@ async fn starttls_is_demanded_and_the_certificate_checked() {
     );
 }
 
-#[test]
-fn configurations_that_cannot_work_are_refused() {
+#[tokio::test]
+async fn configurations_that_cannot_work_are_refused() {
     let refused = |change: Value| {
         mailer(25, change)
             .err()

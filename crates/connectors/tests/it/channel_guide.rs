@@ -20,8 +20,8 @@ fn reads<T: DeserializeOwned>(yaml: &str) -> T {
     serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
 }
 
-#[test]
-fn the_guides_configurations_are_read() {
+#[tokio::test]
+async fn the_guides_configurations_are_read() {
     let blocks = blocks(GUIDE);
     assert_eq!(blocks.len(), 4);
     let webhook: WebhookConfig = reads(blocks[0]);

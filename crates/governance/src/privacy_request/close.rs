@@ -12,6 +12,7 @@ use domain::privacy_request::{PrivacyRequest, RequestKind, RequestState, Step, W
 use domain::sensitive::Sealed;
 use domain::task::{Task, TaskKind, TaskState};
 use domain::traversal::Located;
+use futures_util::{StreamExt as _, stream};
 use storage::Tx;
 use storage::outreach::StoredOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
@@ -127,11 +128,20 @@ struct Ending {
 
 /// The task: tells the subject and closes; before the deadline only what is ready, on the deadline whatever can be.
 pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let mut endings = Vec::with_capacity(batch.len());
-    for work in batch {
-        endings.push(ending(p, work).await?);
+    let seen = look(p, batch).await?;
+    let works = batch.iter().zip(&seen);
+    let ending: Vec<_> = works.map(|(work, seen)| ending(p, work, seen)).collect();
+    let ending = stream::iter(ending).buffered(write_to_subject::LETTERS_AT_ONCE);
+    let ended: Vec<_> = ending.collect().await;
+    let (mut endings, mut stop) = (Vec::with_capacity(ended.len()), Ok(()));
+    for ending in ended {
+        match ending {
+            Ok(ending) => endings.push(ending),
+            Err(why) => stop = Err(why),
+        }
     }
     let (owner, q) = (owner.to_owned(), p.clone());
+    // Whoever was told is settled even when another letter of the batch was refused.
     p.write("close", move |tx| {
         let mut records = Vec::new();
         for ending in &endings {
@@ -140,10 +150,31 @@ pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<()
         Ok(((), records))
     })
     .await?;
-    Ok(())
+    stop
 }
 
-async fn ending(p: &Privity, work: &Work) -> Result<Ending, Stop> {
+/// How a privacy request stands just before it is closed.
+struct Seen {
+    outreach: Vec<StoredOutreach>,
+    obstacle: Option<Option<Waiting>>,
+}
+
+/// One read for the batch.
+async fn look(p: &Privity, batch: &[Work]) -> Result<Vec<Seen>, Problem> {
+    let (q, ids) = (p.clone(), batch.iter().map(Work::id).collect::<Vec<_>>());
+    p.read("look before closing", move |tx| {
+        let stored = storage::privacy_request::get_many(tx, &ids)?;
+        let seen = stored.iter().map(|stored| {
+            let outreach = storage::outreach::of_request(tx, stored.request.id)?;
+            let obstacle = obstacle(&q, tx, stored, &outreach)?;
+            Ok(Seen { outreach, obstacle })
+        });
+        seen.collect()
+    })
+    .await
+}
+
+async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
     let id = work.id();
     let nothing = Ending {
         task: work.task.clone(),
@@ -159,29 +190,22 @@ async fn ending(p: &Privity, work: &Work) -> Result<Ending, Stop> {
             ..nothing
         }),
         RequestState::InProgress if work.task.target != "unverified" => {
-            finished(p, work, nothing).await
+            finished(p, work, seen, nothing).await
         }
         _ => Ok(nothing),
     }
 }
 
-async fn finished(p: &Privity, work: &Work, nothing: Ending) -> Result<Ending, Stop> {
-    let (q, id) = (p.clone(), work.id());
-    let read = move |tx: &mut Tx| {
-        let stored = super::plan::existing(tx, id)?;
-        let outreach = storage::outreach::of_request(tx, id)?;
-        let obstacle = obstacle(&q, tx, &stored, &outreach)?;
-        Ok((outreach, obstacle))
-    };
-    let (outreach, obstacle) = p.read("look before closing", read).await?;
+async fn finished(p: &Privity, work: &Work, seen: &Seen, nothing: Ending) -> Result<Ending, Stop> {
+    let id = work.id();
     let only_recipients_missing =
-        obstacle == Some(Some(Waiting::Recipients)) && work.task.target == "deadline";
-    if obstacle.is_some() && !only_recipients_missing {
+        seen.obstacle == Some(Some(Waiting::Recipients)) && work.task.target == "deadline";
+    if seen.obstacle.is_some() && !only_recipients_missing {
         return Ok(nothing);
     }
-    let reasons = reasons(p, work, &outreach);
+    let reasons = reasons(p, work, &seen.outreach);
     let requester = work.requester(p)?;
-    tell(p, work, &requester, &outreach).await?;
+    tell(p, work, &requester, &seen.outreach).await?;
     let step = if reasons.is_empty() {
         Step::Fulfil
     } else {

@@ -3,37 +3,47 @@
 use connectors::email::{Mail, MailError};
 use domain::audit::{Action, Actor, NewRecord};
 use domain::sensitive::Sensitive;
+use futures_util::{StreamExt as _, stream};
 
 use crate::letter::{self, Letter, Sender};
 use crate::requester::Requester;
-use crate::worker::{Stop, Work, task_ids};
+use crate::worker::{Stop, Work};
 use crate::{Privity, Problem};
 
-/// The task: confirms receipt (11 CCR 7021(a)).
+/// Letters that are under way at once: what a letter costs is mostly waiting for the mail server.
+pub(crate) const LETTERS_AT_ONCE: usize = 8;
+
+/// The task: confirms receipt (11 CCR 7021(a)). What was sent is settled even when another letter of the batch was refused.
 pub(crate) async fn acknowledge(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let mut records = Vec::new();
-    for work in batch {
-        let requester = work.requester(p)?;
-        let request = &work.stored.request;
-        let letter = letter::receipt(
-            &sender(p),
-            request.kind,
-            &request.id.to_string(),
-            &request.clock,
-            &tracker_link(p, &requester),
-        );
-        send(p, work, &requester, letter).await?;
-        records.push(
-            NewRecord::new(p.now(), Actor::System, Action::Acknowledged).for_request(work.id()),
-        );
-    }
-    let (ids, owner) = (task_ids(batch), owner.to_owned());
+    let sending: Vec<_> = batch.iter().map(|work| confirm_receipt(p, work)).collect();
+    let sending = stream::iter(sending).buffered(LETTERS_AT_ONCE);
+    let sent: Vec<Result<&Work, Stop>> = sending.collect().await;
+    let done = || sent.iter().filter_map(|sent| sent.as_ref().ok());
+    let ids: Vec<_> = done().map(|work| work.task.id).collect();
+    let record = |work: &&Work| {
+        NewRecord::new(p.now(), Actor::System, Action::Acknowledged).for_request(work.id())
+    };
+    let (records, owner) = (done().map(record).collect::<Vec<_>>(), owner.to_owned());
     p.write("acknowledged", move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         Ok(((), records.clone()))
     })
     .await?;
-    Ok(())
+    sent.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+}
+
+async fn confirm_receipt<'w>(p: &Privity, work: &'w Work) -> Result<&'w Work, Stop> {
+    let requester = work.requester(p)?;
+    let request = &work.stored.request;
+    let letter = letter::receipt(
+        &sender(p),
+        request.kind,
+        &request.id.to_string(),
+        &request.clock,
+        &tracker_link(p, &requester),
+    );
+    send(p, work, &requester, letter).await?;
+    Ok(work)
 }
 
 /// Sends a letter; nothing happens when she gave no address.

@@ -242,6 +242,11 @@ fn try_connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<rusqlite
     let connection = rusqlite::Connection::open(path)?;
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(256);
+    // A plan does not depend on the values bound to it; without this, statements are prepared anew whenever a value changes.
+    connection.set_db_config(
+        rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG,
+        true,
+    )?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // FULL: a commit is on the disk when it returns. secure_delete: deleted keys and values are overwritten, not unlinked.
     // Temporary tables stay in memory, where no values are left behind.

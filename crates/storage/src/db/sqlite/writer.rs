@@ -98,6 +98,11 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
 /// Runs and commits a group. When the engine itself throws away the whole transaction because of one member (a full disk does that),
 /// that member gets its error and the others, which never failed, run again without it.
 fn commit_together(tx: &mut Tx, mut group: Vec<Box<dyn Waiting>>) {
+    if group.len() == 1
+        && let Some(one) = group.pop()
+    {
+        return commit_alone(tx, one);
+    }
     while !group.is_empty() {
         let size = group.len();
         let spoiled = match begin(tx) {
@@ -120,6 +125,16 @@ fn commit_together(tx: &mut Tx, mut group: Vec<Box<dyn Waiting>>) {
             "SQLite rolled back a whole group; running it again without the member that failed"
         );
     }
+}
+
+/// Nobody else is in the transaction, so that it needs no savepoint, which would keep a copy of every page that is changed.
+fn commit_alone(tx: &mut Tx, mut one: Box<dyn Waiting>) {
+    let outcome = begin(tx).and_then(|()| match (one.run(tx), tx.ended_by_engine()) {
+        (_, true) => Ok(()),
+        (true, false) => end(tx),
+        (false, false) => tx.sqlite("group commit", "ROLLBACK"),
+    });
+    one.answer(outcome);
 }
 
 /// Runs each member in a savepoint. `Some(place)`: at that member the engine ended the transaction of all.
@@ -251,6 +266,27 @@ mod tests {
             results[1]
         );
         assert_eq!(ids, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_lone_member_that_fails_leaves_nothing_and_blocks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tx = writer(&folder.path().join("db"));
+        let (reply, mut answer) = oneshot::channel();
+        let twice = |tx: &mut Tx| {
+            tx.execute("INSERT INTO parent VALUES ('a')", &[])?;
+            tx.execute("INSERT INTO parent VALUES ('a')", &[])
+                .map(|_| ())
+        };
+        commit_together(&mut tx, vec![Box::new(Pending::new("test", twice, reply))]);
+        let failed: Result<(), Error> = answer.try_recv().unwrap();
+        assert!(matches!(failed, Err(Error::AlreadyExists { .. })));
+
+        let (waiting, mut reply) = member("INSERT INTO parent VALUES ('b')");
+        commit_together(&mut tx, vec![waiting]);
+        assert_eq!(reply.try_recv().unwrap(), Ok(()));
+        let rows = tx.query("SELECT id FROM parent", &[]).unwrap();
+        assert_eq!(rows.len(), 1);
     }
 
     #[test]
