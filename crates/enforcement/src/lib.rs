@@ -1,6 +1,6 @@
 //! The reference monitor: everything that stands between personal values and whoever wants them, in one small crate.
 //!
-//! **No decision and no record, no data.** [`decide`] is the only source of a [`Permit`]; a permit opens nothing until it becomes a
+//! **No decision and no record, no data.** [`decide()`] is the only source of a [`Permit`]; a permit opens nothing until it becomes a
 //! [`RecordedPermit`], which takes the proof that the audit log holds its record; opening the vault and releasing rows demand one.
 //!
 //! The cheats below do not compile. Each stands next to its honest twin, which does, so that a cheat fails for its own reason and

@@ -1,6 +1,6 @@
 //! What a decision gives: a permit, which is worth nothing until it is recorded, and a recorded permit, which opens.
 //!
-//! Nobody can make either by hand: the fields are private, [`crate::decide`] is the only source of a [`Permit`], and a
+//! Nobody can make either by hand: the fields are private, [`crate::decide()`] is the only source of a [`Permit`], and a
 //! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
 
 use std::collections::BTreeMap;

@@ -647,7 +647,11 @@ async fn a_mail_that_is_refused_does_not_make_another_be_sent_twice() {
         refused.tasks
     );
     assert_eq!(
-        verify::confirm(&house.p, &asked[2].tracker, &house.code())
+        verify::confirm(
+            &house.p,
+            &asked[2].tracker,
+            &house.code_for("sam@example.org")
+        )
             .await
             .unwrap(),
         verify::Outcome::Verified

@@ -102,11 +102,13 @@ impl House {
 
     /// The code in the newest mail.
     pub(crate) fn code(&self) -> Sensitive<String> {
-        let text = self.mailbox.last().expect("a mail with a code").text;
-        let line = text.lines().find(|line| {
-            line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit())
-        });
-        Sensitive::new(line.expect("a line with six digits").trim().to_owned())
+        code_in(&self.mailbox.last().expect("a mail with a code").text)
+    }
+
+    /// The code in the newest mail to this address, whatever was mailed to others since.
+    pub(crate) fn code_for(&self, address: &str) -> Sensitive<String> {
+        let mails = self.mailbox.to(address);
+        code_in(&mails.last().expect("a mail with a code").text)
     }
 
     /// Asks and shows who she is.
@@ -119,6 +121,13 @@ impl House {
         self.work().await;
         received
     }
+}
+
+fn code_in(text: &str) -> Sensitive<String> {
+    let line = text.lines().find(|line| {
+        line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit())
+    });
+    Sensitive::new(line.expect("a line with six digits").trim().to_owned())
 }
 
 /// Opens (again) what lies in a folder.
