@@ -652,8 +652,8 @@ async fn a_mail_that_is_refused_does_not_make_another_be_sent_twice() {
             &asked[2].tracker,
             &house.code_for("sam@example.org")
         )
-            .await
-            .unwrap(),
+        .await
+        .unwrap(),
         verify::Outcome::Verified
     );
 }
