@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use domain::data_map::{Collection, SystemKey};
+use domain::data_map::SystemKey;
 use domain::plan::Plan;
 use domain::recipient::{Recipient, RecipientRole};
 use serde::Serialize;
@@ -160,16 +160,6 @@ fn title(p: &Privity, category: &str) -> String {
     p.law()
         .category(category)
         .map_or_else(|| category.to_owned(), |known| known.title.clone())
-}
-
-/// Data categories of a collection's personal fields.
-pub fn of_collection(collection: &Collection) -> BTreeSet<String> {
-    collection
-        .fields
-        .iter()
-        .filter(|field| field.is_personal())
-        .filter_map(|field| field.category.clone())
-        .collect()
 }
 
 impl Categories {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use domain::audit::{Action, Actor, NewRecord};
-use domain::data_map::{KeepReason, SystemKind};
+use domain::data_map::KeepReason;
 use domain::id::OperatorId;
 use domain::id::RequestId;
 use domain::law::{Clocks, Received};
@@ -183,9 +183,7 @@ impl Begun {
                 let touched: BTreeSet<_> = plan
                     .collections
                     .iter()
-                    .filter(|collection| {
-                        collection.delete + collection.redact > 0 || collection.rows > 0
-                    })
+                    .filter(|collection| collection.rows > 0)
                     .map(|collection| &collection.system)
                     .collect();
                 let mut steps: Vec<Task> = touched
@@ -493,12 +491,4 @@ pub(crate) fn in_words(p: &Privity, code: &str, explanation: Option<&str>) -> Ke
         code: code.to_owned(),
         explanation: explanation.map_or(title, str::to_owned),
     }
-}
-
-/// Whether any system of the map is worked by hand.
-pub fn has_manual_systems(p: &Privity) -> bool {
-    p.map()
-        .systems
-        .values()
-        .any(|system| system.kind == SystemKind::Manual)
 }
