@@ -8,6 +8,8 @@ mod check;
 pub mod clocks;
 pub mod due;
 pub mod file;
+pub mod limit;
+pub mod message;
 pub mod reason;
 pub mod right;
 pub mod row;
@@ -21,7 +23,9 @@ pub use category::{Category, CategoryFile, CategoryTerm, NeverDisclose};
 pub use clocks::{Citation, Clocks, ExtensionError, InvalidReceived, Received, earliest};
 pub use due::{DueError, RuleDate};
 pub use file::{Fault, Faults, JurisdictionFile, LawParts, LawText};
-pub use reason::{Message, MessageFile, Reason, ReasonFile, ReasonKind, Source, SourceFile};
+pub use limit::Limit;
+pub use message::{Message, MessageFile, Occasion, Regulator, RegulatorFile};
+pub use reason::{Reason, ReasonFile, ReasonKind, Source, SourceFile};
 pub use right::{Law, Right, Verification};
 pub use row::{Confidence, Roll, Row, RowText, Unit, Value};
 
@@ -35,6 +39,7 @@ pub struct LawBook {
     sensitive_categories: BTreeMap<String, CategoryTerm>,
     reasons: Vec<Reason>,
     messages: Vec<Message>,
+    regulators: Vec<Regulator>,
     sources: Vec<Source>,
 }
 
@@ -100,6 +105,35 @@ impl LawBook {
     /// All messages whose content the law prescribes.
     pub fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// The messages whose fields have to be in what is written on these occasions. `law` is a key, `right` a key or an alias;
+    /// `reason` the code for which something is denied.
+    pub fn messages_for(
+        &self,
+        law: &str,
+        right: &str,
+        reason: Option<&str>,
+        occasions: &[Occasion],
+    ) -> Vec<&Message> {
+        let known = self.law(law).and_then(|law| law.right(right));
+        let right = known.map_or(right, |known| known.right.as_str());
+        self.messages
+            .iter()
+            .filter(|message| message.governs(law, right, reason, occasions))
+            .collect()
+    }
+
+    /// Where a subject complains under a law, if the data says so.
+    pub fn regulator(&self, law: &str) -> Option<&Regulator> {
+        self.regulators
+            .iter()
+            .find(|regulator| regulator.laws.iter().any(|key| key == law))
+    }
+
+    /// All regulators.
+    pub fn regulators(&self) -> &[Regulator] {
+        &self.regulators
     }
 
     /// What a row may name as its source.

@@ -7,7 +7,7 @@ use domain::law::{Fault, LawBook, LawParts};
 use serde::de::DeserializeOwned;
 
 /// Every file of `law/` that the program carries, by name. A test fails when one is missing here.
-const FILES: [(&str, &str); 31] = [
+const FILES: [(&str, &str); 32] = [
     ("alabama.yaml", include_str!("../../../law/alabama.yaml")),
     (
         "calendars.yaml",
@@ -59,6 +59,10 @@ const FILES: [(&str, &str); 31] = [
     ("oklahoma.yaml", include_str!("../../../law/oklahoma.yaml")),
     ("oregon.yaml", include_str!("../../../law/oregon.yaml")),
     ("reasons.yaml", include_str!("../../../law/reasons.yaml")),
+    (
+        "regulators.yaml",
+        include_str!("../../../law/regulators.yaml"),
+    ),
     (
         "rhode_island.yaml",
         include_str!("../../../law/rhode_island.yaml"),
@@ -187,6 +191,7 @@ fn add(parts: &mut LawParts, name: &str, file: &Text) -> Result<(), String> {
         "categories.yaml" => parts.categories = Some(parse(file)?),
         "reasons.yaml" => parts.reasons = Some(parse(file)?),
         "messages.yaml" => parts.messages = Some(parse(file)?),
+        "regulators.yaml" => parts.regulators = Some(parse(file)?),
         "sources.yaml" => parts.sources = Some(parse(file)?),
         _ => parts.jurisdictions.push(parse(file)?),
     }

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use super::row::{parse_amount, parse_start};
 use super::{
     Calendar, CalendarFile, CategoryFile, Confidence, Fault, Faults, JurisdictionFile, Law,
-    LawBook, LawParts, LawText, MessageFile, ReasonFile, Right, Row, RowText, Unit, normal,
+    LawBook, LawParts, LawText, Message, MessageFile, ReasonFile, RegulatorFile, Right, Row,
+    RowText, Unit, normal,
 };
 
 /// Collects the faults of one file.
@@ -39,7 +40,14 @@ impl LawBook {
         let laws = check.laws(parts.jurisdictions, &calendars);
         check.categories(parts.categories.as_ref());
         check.reasons(parts.reasons.as_ref());
-        check.messages(parts.messages.as_ref(), &laws);
+        let reasons: BTreeSet<&str> = parts
+            .reasons
+            .iter()
+            .flat_map(|(_, file)| &file.reasons)
+            .map(|reason| reason.reason.as_str())
+            .collect();
+        check.messages(parts.messages.as_ref(), &laws, &reasons);
+        check.regulators(parts.regulators.as_ref(), &laws);
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
@@ -69,6 +77,10 @@ impl LawBook {
             messages: parts
                 .messages
                 .map(|(_, file)| file.messages)
+                .unwrap_or_default(),
+            regulators: parts
+                .regulators
+                .map(|(_, file)| file.regulators)
                 .unwrap_or_default(),
             sources,
         })
@@ -465,7 +477,12 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn messages(&mut self, part: Option<&'a (String, MessageFile)>, laws: &BTreeMap<String, Law>) {
+    fn messages(
+        &mut self,
+        part: Option<&'a (String, MessageFile)>,
+        laws: &BTreeMap<String, Law>,
+        reasons: &BTreeSet<&str>,
+    ) {
         let Some((file, part)) = part else {
             return self.missing_file("messages.yaml", "what a message must say is known from it");
         };
@@ -481,6 +498,8 @@ impl<'a> Check<'a> {
             if !keys.insert(message.message.as_str()) {
                 self.fault(&message.message, "is listed twice");
             }
+            self.laws_of(&message.message, &message.laws, laws);
+            self.rights_of(message, laws);
             let is_row = |rule: &String| {
                 laws.values()
                     .any(|law| law.rows.iter().any(|row| row.text.rule == *rule))
@@ -489,6 +508,73 @@ impl<'a> Check<'a> {
                 self.fault(
                     &message.message,
                     format!("is due by the row `{rule}`, which no law has"),
+                );
+            }
+            let unknown = |code: &&String| !reasons.contains(code.as_str());
+            if let Some(code) = message.reason.as_ref().filter(unknown) {
+                self.fault(
+                    &message.message,
+                    format!("holds for the reason `{code}`, which `reasons.yaml` doesn't list"),
+                );
+            }
+        }
+    }
+
+    fn regulators(
+        &mut self,
+        part: Option<&'a (String, RegulatorFile)>,
+        laws: &BTreeMap<String, Law>,
+    ) {
+        let Some((file, part)) = part else {
+            return self.missing_file(
+                "regulators.yaml",
+                "where a subject complains is known from it",
+            );
+        };
+        self.file = file;
+        let mut taken = BTreeSet::new();
+        for regulator in &part.regulators {
+            let key = regulator.regulator.as_str();
+            self.cited(
+                key,
+                &regulator.citation,
+                regulator.confidence,
+                regulator.source.as_deref(),
+            );
+            self.laws_of(key, &regulator.laws, laws);
+            for law in &regulator.laws {
+                if !taken.insert(law.as_str()) {
+                    self.fault(key, format!("`{law}` has a regulator already"));
+                }
+            }
+            let is_web = |url: &String| url.starts_with("https://");
+            if regulator.url.as_ref().is_some_and(|url| !is_web(url)) {
+                self.fault(key, "its `url` must begin with `https://`");
+            }
+        }
+    }
+
+    /// Laws that a row names, of which there must be one at least.
+    fn laws_of(&mut self, rule: &str, named: &[String], laws: &BTreeMap<String, Law>) {
+        if named.is_empty() {
+            self.fault(rule, "names no law; list the keys of its laws in `laws`");
+        }
+        for law in named.iter().filter(|law| !laws.contains_key(*law)) {
+            self.fault(rule, format!("names the law `{law}`, which no file has"));
+        }
+    }
+
+    /// A right that a message names is one of each law that it names, by key: aliases would hide from which row it comes.
+    fn rights_of(&mut self, message: &Message, laws: &BTreeMap<String, Law>) {
+        for law in message.laws.iter().filter_map(|key| laws.get(key)) {
+            let is_right = |key: &String| law.rights.iter().any(|right| right.right == *key);
+            for right in message.rights.iter().filter(|key| !is_right(key)) {
+                self.fault(
+                    &message.message,
+                    format!(
+                        "names the right `{right}`, which `{}` doesn't list",
+                        law.key
+                    ),
                 );
             }
         }

@@ -251,7 +251,7 @@ impl LawBook {
     }
 
     /// The date a row gives, rolled and before rolling.
-    fn count(&self, law: &Law, row: &Row, from: Date) -> Result<(Date, Date), DueError> {
+    pub(super) fn count(&self, law: &Law, row: &Row, from: Date) -> Result<(Date, Date), DueError> {
         let nominal = self.count_nominal(law, row, from)?;
         // Without a roll the calendar isn't asked, so that a count in calendar days needs no listed year.
         if row.text.roll == Roll::None {

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::{CalendarFile, CategoryFile, MessageFile, ReasonFile, Right, RowText, SourceFile};
+use super::{
+    CalendarFile, CategoryFile, MessageFile, ReasonFile, RegulatorFile, Right, RowText, SourceFile,
+};
 
 /// One file of a jurisdiction's laws.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +57,8 @@ pub struct LawParts {
     pub reasons: Option<(String, ReasonFile)>,
     /// `messages.yaml`.
     pub messages: Option<(String, MessageFile)>,
+    /// `regulators.yaml`.
+    pub regulators: Option<(String, RegulatorFile)>,
     /// `sources.yaml`.
     pub sources: Option<(String, SourceFile)>,
 }

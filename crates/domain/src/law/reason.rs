@@ -1,4 +1,4 @@
-//! Why something is kept or refused, with its citation (Civ. Code 1798.105(d) and others), and what a message must say.
+//! Why something is kept or refused, with its citation (Civ. Code 1798.105(d) and others), and where rows were checked.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -50,53 +50,6 @@ pub struct Reason {
     pub source: Option<String>,
     /// When somebody last looked at it.
     pub reviewed_on: Date,
-}
-
-/// The file `messages.yaml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MessageFile {
-    /// All messages.
-    pub messages: Vec<Message>,
-}
-
-/// A message whose content the law prescribes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// Its key, e.g. `delete_denied`.
-    pub message: String,
-    /// Who gets it: `consumer`, `service_provider`, `contractor`, `third_party`.
-    pub to: Vec<String>,
-    /// The row that says by when, if there is one.
-    #[serde(default)]
-    pub within: Option<String>,
-    /// What it must contain.
-    pub fields: Vec<String>,
-    /// Where it stands.
-    #[serde(default)]
-    pub citation: String,
-    /// How far it was checked.
-    pub confidence: Confidence,
-    /// Keys of `sources.yaml`.
-    #[serde(default)]
-    pub source: Option<String>,
-    /// When somebody last looked at it.
-    pub reviewed_on: Date,
-    /// A remark for the next reader.
-    #[serde(default)]
-    pub note: Option<String>,
-}
-
-impl Message {
-    /// The mandatory fields that are not among `given`; a message with any of them must not be sent.
-    pub fn missing<'a>(&'a self, given: &[&str]) -> Vec<&'a str> {
-        self.fields
-            .iter()
-            .map(String::as_str)
-            .filter(|field| !given.contains(field))
-            .collect()
-    }
 }
 
 /// The file `sources.yaml`.

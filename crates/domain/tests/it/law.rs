@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use domain::law::{
-    Confidence, DueError, ExtensionError, LawBook, LawParts, ReasonKind, Received, Verification,
-    earliest,
+    Confidence, DueError, ExtensionError, LawBook, LawParts, Occasion, ReasonKind, Received,
+    Verification, earliest,
 };
 use jiff::civil::{Date, date};
 
@@ -43,6 +43,7 @@ pub(crate) fn parts() -> LawParts {
             "categories.yaml" => parts.categories = Some((name, read(path))),
             "reasons.yaml" => parts.reasons = Some((name, read(path))),
             "messages.yaml" => parts.messages = Some((name, read(path))),
+            "regulators.yaml" => parts.regulators = Some((name, read(path))),
             "sources.yaml" => parts.sources = Some((name, read(path))),
             _ => parts.jurisdictions.push((name, read(path))),
         }
@@ -347,6 +348,85 @@ fn a_message_with_an_empty_mandatory_field_is_named() {
     let message = book.message("extension").unwrap();
     assert_eq!(message.missing(&["reason"]), ["new_due_date"]);
     assert!(message.missing(&["new_due_date", "reason"]).is_empty());
+}
+
+#[test]
+fn a_message_holds_for_its_law_right_and_reason_only() {
+    let keys = |law, right, reason, occasion| -> Vec<&str> {
+        let found = book().messages_for(law, right, reason, &[occasion]);
+        found
+            .iter()
+            .map(|message| message.message.as_str())
+            .collect()
+    };
+    let denied = Occasion::Denied;
+    assert_eq!(keys("ccpa", "delete", None, denied), ["delete_denied"]);
+    assert_eq!(keys("ccpa", "know", None, denied), ["know_denied"]);
+    assert_eq!(keys("gdpr", "delete", None, denied), ["gdpr_refusal"]);
+    assert_eq!(keys("vcdpa", "delete", None, denied), ["state_denial"]);
+    assert_eq!(
+        keys("ucpa", "delete", None, denied),
+        ["state_denial_without_appeal"]
+    );
+    assert_eq!(
+        keys("ccpa", "delete", Some("service_provider_role"), denied),
+        ["delete_denied", "service_provider_redirect"]
+    );
+    assert!(keys("ccpa", "opt_out_sale_share", None, Occasion::Receipt).is_empty());
+}
+
+#[test]
+fn two_know_requests_in_twelve_months_are_the_limit_in_california_and_no_law_is_given_one_it_lacks()
+{
+    let limit = |law, right| book().limit(law, right, date(2026, 11, 2)).unwrap();
+    let found = limit("ccpa", "know").unwrap();
+    assert_eq!((found.most, found.since), (2, date(2025, 11, 2)));
+    assert_eq!(found.rights, ["know_categories", "know_specific"]);
+    assert_eq!(found.citation, "Civ. Code 1798.130(b)");
+    assert_eq!(limit("ccpa", "delete"), None);
+    assert_eq!(
+        limit("vcdpa", "know"),
+        None,
+        "free answers twice a year are another rule"
+    );
+}
+
+#[test]
+fn whoever_may_be_asked_under_a_law_has_a_place_to_complain() {
+    let kinds = ["know", "delete", "opt_out_sale_share"];
+    let asked = |law: &&domain::law::Law| kinds.iter().any(|kind| law.right(kind).is_ok());
+    let without: Vec<&str> = book()
+        .laws()
+        .filter(asked)
+        .map(|law| law.key.as_str())
+        .filter(|law| book().regulator(law).is_none())
+        .collect();
+    assert_eq!(without, [""; 0]);
+    let agency = book().regulator("ccpa").unwrap();
+    assert!(agency.url.as_deref().unwrap().starts_with("https://"));
+    assert!(agency.confidence.is_from_memory());
+}
+
+#[test]
+fn a_message_or_regulator_of_an_unknown_law_right_or_reason_is_refused() {
+    let faults = faults_of(|parts| {
+        let message = &mut parts.messages.as_mut().unwrap().1.messages[0];
+        message.laws.push("moon_act".to_owned());
+        message.rights.push("dance".to_owned());
+        message.reason = Some("because".to_owned());
+        let regulator = &mut parts.regulators.as_mut().unwrap().1.regulators[0];
+        regulator.laws = vec!["gdpr".to_owned()];
+        regulator.url = Some("javascript:alert(1)".to_owned());
+    });
+    for expected in [
+        "messages.yaml: `ack`: names the law `moon_act`, which no file has",
+        "messages.yaml: `ack`: names the right `dance`, which `ccpa` doesn't list",
+        "messages.yaml: `ack`: holds for the reason `because`",
+        "regulators.yaml: `data_protection_authority`: `gdpr` has a regulator already",
+        "regulators.yaml: `california_privacy_protection_agency`: its `url` must begin",
+    ] {
+        assert!(faults.contains(expected), "{expected}\n{faults}");
+    }
 }
 
 #[test]
