@@ -174,19 +174,31 @@ enum Fate {
     Attached,
 }
 
-/// Tells for each subject and each collection that [`Links::concern`], how its rows end. `stays` says of a collection
-/// whether it stays as a whole.
+/// Tells for each subject and each collection that [`Links::concern`], how its rows end. `stays` says of a subject's rows in a
+/// collection whether they all stay; a row that stays for one subject stays for every other whose it is as well.
 pub fn tally(
     graph: &SearchGraph,
     links: &Links,
     rows: &Rows,
     outside: &Outside,
-    stays: &dyn Fn(&CollectionKey) -> bool,
+    stays: &dyn Fn(usize, &CollectionKey) -> bool,
 ) -> HashMap<usize, BTreeMap<CollectionKey, Tally>> {
+    let stays = |note: &Note| {
+        let node = graph.nodes().get(note.node);
+        node.is_some_and(|node| stays(note.subject, &node.collection.key))
+    };
+    let staying = rows.0.iter().filter(|note| stays(note));
+    let spared: HashSet<(usize, Print)> = staying.map(|note| (note.node, note.row)).collect();
     let mut fates: Vec<Fate> = rows
         .0
         .iter()
-        .map(|note| first_fate(graph, note, outside, stays))
+        .map(
+            |note| match (stays(note), spared.contains(&(note.node, note.row))) {
+                (true, _) => Fate::Kept,
+                (false, true) => Fate::Shared,
+                (false, false) => first_fate(graph, note, outside),
+            },
+        )
         .collect();
     while spread(links, rows, &mut fates) {}
     let mut tallies: HashMap<usize, BTreeMap<CollectionKey, Tally>> = HashMap::new();
@@ -210,17 +222,12 @@ pub fn tally(
     tallies
 }
 
-fn first_fate(
-    graph: &SearchGraph,
-    note: &Note,
-    outside: &Outside,
-    stays: &dyn Fn(&CollectionKey) -> bool,
-) -> Fate {
+fn first_fate(graph: &SearchGraph, note: &Note, outside: &Outside) -> Fate {
     let Some(node) = graph.nodes().get(note.node) else {
         return Fate::Kept;
     };
     let row = (note.node, note.row);
-    if note.retained || stays(&node.collection.key) {
+    if note.retained {
         Fate::Kept
     } else if outside.guarded.contains(&row) {
         Fate::Shared

@@ -114,6 +114,8 @@ pub struct EraseStep {
     pub guards: Vec<Pointer>,
     /// Rows pointed at from here can't be deleted, only redacted.
     pub blockers: Vec<Pointer>,
+    /// Rows that any of these look-ups finds stay untouched, whoever else's they are: a legal hold keeps somebody's.
+    pub spared: Vec<WaySearch>,
 }
 
 /// What a connector does to one system for a batch of subjects, in order. Steps of one group point at each other in a circle.
@@ -145,6 +147,9 @@ pub struct Plan {
     pub collections: Vec<PlannedCollection>,
     /// Systems that people search by hand.
     pub manual: Vec<SystemKey>,
+    /// Collections with rows that legal holds covered when the figures were made.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<CollectionKey>,
 }
 
 impl Plan {

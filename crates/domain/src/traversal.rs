@@ -156,6 +156,50 @@ impl<'g> Traversal<'g> {
         }
     }
 
+    /// Starts a search from what was located before, in the order given: it counts what of it is still there, and what is new.
+    pub fn resume(
+        graph: &'g SearchGraph,
+        located: &[Located],
+        retention: BTreeMap<CollectionKey, Cutoff>,
+    ) -> Self {
+        Self {
+            graph,
+            subjects: located
+                .iter()
+                .map(|located| Self::known(graph, located))
+                .collect(),
+            identifiers: located
+                .iter()
+                .map(|located| located.identifiers.clone())
+                .collect(),
+            retention,
+            noted: None,
+        }
+    }
+
+    /// The look-ups of an earlier search, to be made again.
+    fn known(graph: &SearchGraph, located: &Located) -> BTreeMap<usize, Found> {
+        let mut subject = BTreeMap::new();
+        for (collection, lookups) in &located.lookups {
+            let number = graph.number(collection);
+            let Some((number, node)) =
+                number.and_then(|number| Some((number, graph.nodes().get(number)?)))
+            else {
+                continue;
+            };
+            let found = subject.entry(number).or_insert_with(|| Found::new(node));
+            for lookup in lookups {
+                if let Some(way) = node.ways.iter().position(|way| way.way == lookup.way) {
+                    lookup
+                        .values
+                        .iter()
+                        .for_each(|value| found.look_up(way, value.clone()));
+                }
+            }
+        }
+        subject
+    }
+
     /// Remembers of each row what points at what, as far as it matters to what becomes of it: a deletion needs it.
     #[must_use]
     pub fn remembering_rows(mut self) -> Self {

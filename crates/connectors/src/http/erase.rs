@@ -15,7 +15,7 @@ use serde_json::{Number, Value};
 use super::HttpConnector;
 use super::config::{ItemCall, ItemMethod};
 use super::find::{Found, Source};
-use super::item::{fingerprint, is_retained, member, set_member, text};
+use super::item::{Wanted, fingerprint, is_retained, member, set_member, text};
 use super::service::Call;
 use super::template::{fill_path, place_values};
 use crate::connector::{ConnectorError, Remaining};
@@ -30,7 +30,7 @@ enum Fate {
     Redact,
     /// A rule keeps it; what the data map demands even then is overwritten.
     Retain,
-    /// It is somebody else's too.
+    /// It is somebody else's too, or a legal hold keeps it.
     Leave,
 }
 
@@ -209,7 +209,9 @@ impl HttpConnector {
             .retained
             .as_ref()
             .is_some_and(|cutoff| is_retained(found.value(), cutoff));
+        let spared = Wanted::new(Some(&*step.collection), &step.spared).matches(found.value());
         let fate = match (retained, step.delete) {
+            _ if spared => Fate::Leave,
             (true, _) => Fate::Retain,
             (false, true) => Fate::Delete,
             (false, false) => Fate::Redact,

@@ -489,6 +489,7 @@ impl Scope<'_> {
         part: Part,
     ) -> Result<(), ConnectorError> {
         lookup::write_any(sql, alias, ways);
+        self.write_unless_spared(sql, table, alias)?;
         if let Some(cutoff) = &self.step.retained {
             sql.push(if part == Part::Retained {
                 " AND ("
@@ -509,6 +510,23 @@ impl Scope<'_> {
         };
         sql.push(" AND NOT ");
         write_done(sql, table, alias, redactions)
+    }
+
+    /// What a legal hold keeps for somebody is left alone, whoever else's it is.
+    fn write_unless_spared(
+        &self,
+        sql: &mut Sql,
+        table: &Table,
+        alias: &str,
+    ) -> Result<(), ConnectorError> {
+        let spared = lookup::fit(table, &self.step.collection, &self.step.spared)?;
+        if !spared.is_empty() {
+            // A row with an empty field is found by no look-up.
+            sql.push(" AND (");
+            lookup::write_any(sql, alias, &spared);
+            sql.push(") IS NOT TRUE");
+        }
+        Ok(())
     }
 
     fn write_unless_pointed_at(
@@ -580,6 +598,7 @@ impl Scope<'_> {
             table.name
         ));
         lookup::write_any(&mut sql, "t", &ways);
+        self.write_unless_spared(&mut sql, table, "t")?;
         if let Some(cutoff) = &self.step.retained {
             sql.push(" AND NOT (");
             write_retained(&mut sql, table, "t", cutoff)?;

@@ -181,6 +181,7 @@ fn step(collection: Arc<Collection>, ways: Vec<WaySearch>) -> EraseStep {
         retained_redactions: Vec::new(),
         guards: Vec::new(),
         blockers: Vec::new(),
+        spared: Vec::new(),
     }
 }
 
@@ -793,6 +794,33 @@ async fn what_a_rule_keeps_stays_and_is_no_residue() {
     assert_eq!(done[0].1.deleted, 2);
     assert_eq!(desk.ids(), [2, 4, 5]);
     assert!(connector.confirm_absent(&[kept]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_legal_hold_keeps_for_somebody_stays_and_is_no_residue() {
+    let (desk, connector) = desk().await;
+    let before = desk.ids();
+    let spared = EraseStep {
+        spared: vec![by(&["id"], false, &[&["1"]])],
+        ..step(tickets(), vec![by_email()])
+    };
+    let free = connector
+        .confirm_absent(std::slice::from_ref(&spared))
+        .await
+        .unwrap();
+    assert!(!free.is_empty());
+    connector
+        .erase(&erasure(vec![spared.clone()]))
+        .await
+        .unwrap();
+    assert!(desk.ids().contains(&1) && desk.ids().len() < before.len());
+    assert!(
+        connector
+            .confirm_absent(&[spared])
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]

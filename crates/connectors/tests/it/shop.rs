@@ -388,6 +388,7 @@ impl Found {
                 retained_redactions: retained_redactions(&node.collection, &pointed_at),
                 guards: node.guards.clone(),
                 blockers: node.blockers.clone(),
+                spared: Vec::new(),
             })
         };
         let groups = graph
