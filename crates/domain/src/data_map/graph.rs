@@ -33,7 +33,7 @@ pub struct Node {
     pub blockers: Vec<Pointer>,
     /// Fields here that foreign keys from elsewhere compare with: they hold things together and are never overwritten.
     pub pointed_at: BTreeSet<FieldName>,
-    /// Fields by which rows here are told to point at rows that a search finds, or to be pointed at by such.
+    /// Fields by which rows here are told to point at rows that a search finds, or to be pointed at.
     pub compared: BTreeSet<FieldName>,
 }
 
@@ -253,17 +253,30 @@ impl SearchGraph {
                 }
             }
         }
+        while self.inherit_guards() {}
+    }
+
+    /// Hands guards on to the rows that belong to a guarded row, one step down; whether anything was new.
+    fn inherit_guards(&mut self) -> bool {
         let inherited: Vec<(usize, Vec<Pointer>)> = self
             .nodes
             .iter()
             .enumerate()
             .map(|(number, node)| (number, self.inherited_guards(node)))
             .collect();
+        let mut changed = false;
         for (number, guards) in inherited {
-            if let Some(node) = self.nodes.get_mut(number) {
-                node.guards.extend(guards);
+            let Some(node) = self.nodes.get_mut(number) else {
+                continue;
+            };
+            for guard in guards {
+                if !node.guards.contains(&guard) {
+                    node.guards.push(guard);
+                    changed = true;
+                }
             }
         }
+        changed
     }
 
     fn inherited_guards(&self, node: &Node) -> Vec<Pointer> {
@@ -298,18 +311,16 @@ impl SearchGraph {
                     .map(move |pointer| (number, pointer.clone()))
             })
             .collect();
-        for (number, pointer) in pointers
-            .into_iter()
-            .filter(|(_, pointer)| searched.contains(&pointer.from))
-        {
+        for (number, pointer) in pointers {
+            // Whoever points: rows that differ only in what they are pointed at by end differently.
             if let Some(here) = self.nodes.get_mut(number) {
                 here.compared
                     .extend(pointer.pairs.iter().map(|(_, here)| here.clone()));
             }
-            if let Some(there) = self
+            let from = self
                 .number(&pointer.from)
-                .and_then(|number| self.nodes.get_mut(number))
-            {
+                .filter(|_| searched.contains(&pointer.from));
+            if let Some(there) = from.and_then(|number| self.nodes.get_mut(number)) {
                 there
                     .compared
                     .extend(pointer.pairs.iter().map(|(there, _)| there.clone()));

@@ -12,4 +12,5 @@ pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod oracle;
 pub(crate) mod place;
+pub(crate) mod regression;
 pub(crate) mod spec;

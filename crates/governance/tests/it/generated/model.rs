@@ -246,7 +246,7 @@ impl Model {
                 self.tables[*number].about_people && self.tables[*number].can_have_children
             })
             .collect();
-        candidates[spec.parent.index(candidates.len())]
+        candidates[usize::from(spec.parent) * candidates.len() >> 16]
     }
 
     /// Adds columns that point at a table's primary key, and the reference.

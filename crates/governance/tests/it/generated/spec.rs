@@ -21,8 +21,8 @@ pub(crate) struct Spec {
 #[derive(Clone, Debug)]
 pub(crate) struct TableSpec {
     pub(crate) kind: TableKind,
-    /// Which of the earlier tables it hangs on.
-    pub(crate) parent: prop::sample::Index,
+    /// Which of the earlier tables it hangs on: how far down their list, in parts of 65,536.
+    pub(crate) parent: u16,
     pub(crate) rows: u8,
     /// Whether the parent's key is part of its own.
     pub(crate) composite: bool,
@@ -111,25 +111,9 @@ fn table() -> impl Strategy<Value = TableSpec> {
         any::<bool>(),
     );
     let fields = prop::collection::vec(field(), 0..=3);
-    (
-        kind,
-        any::<prop::sample::Index>(),
-        0..=3u8,
-        flags,
-        erasure(),
-        extra,
-        fields,
-    )
-        .prop_map(
-            |(
-                kind,
-                parent,
-                rows,
-                (composite, aside, natural, odd_name),
-                erasure,
-                extra,
-                fields,
-            )| TableSpec {
+    (kind, any::<u16>(), 0..=3u8, flags, erasure(), extra, fields).prop_map(
+        |(kind, parent, rows, (composite, aside, natural, odd_name), erasure, extra, fields)| {
+            TableSpec {
                 kind,
                 parent,
                 rows,
@@ -140,8 +124,9 @@ fn table() -> impl Strategy<Value = TableSpec> {
                 extra,
                 odd_name,
                 fields,
-            },
-        )
+            }
+        },
+    )
 }
 
 fn erasure() -> impl Strategy<Value = ErasureSpec> {
