@@ -66,6 +66,9 @@ pub enum OutreachAction {
 }
 
 impl OutreachAction {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Delete, Self::OptOut];
+
     /// The text form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,9 +79,7 @@ impl OutreachAction {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Delete, Self::OptOut]
-            .into_iter()
-            .find(|action| action.as_str() == text)
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
     }
 }
 
@@ -98,6 +99,9 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The text forms of all kinds of answers.
+    pub const WORDS: [&'static str; 3] = ["done", "not_found", "exception"];
+
     /// The text form of the kind of answer.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -105,5 +109,19 @@ impl Answer {
             Self::NotFound => "not_found",
             Self::Exception { .. } => "exception",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_answer_has_its_word_in_the_list() {
+        let exception = Answer::Exception {
+            reason: String::new(),
+        };
+        let words = [Answer::Done, Answer::NotFound, exception].map(|answer| answer.as_str());
+        assert_eq!(words, Answer::WORDS);
     }
 }

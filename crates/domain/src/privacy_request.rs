@@ -208,6 +208,15 @@ pub enum Waiting {
 }
 
 impl Waiting {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Verification,
+        Self::Approval,
+        Self::ManualWork,
+        Self::Recipients,
+        Self::Operator,
+    ];
+
     /// The text form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -221,15 +230,9 @@ impl Waiting {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Verification,
-            Self::Approval,
-            Self::ManualWork,
-            Self::Recipients,
-            Self::Operator,
-        ]
-        .into_iter()
-        .find(|waiting| waiting.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|waiting| waiting.as_str() == text)
     }
 }
 
@@ -246,6 +249,9 @@ pub enum IntakeChannel {
 }
 
 impl IntakeChannel {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PrivacyCenter, Self::Api, Self::CommandLine];
+
     /// The text form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -257,7 +263,7 @@ impl IntakeChannel {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::PrivacyCenter, Self::Api, Self::CommandLine]
+        Self::ALL
             .into_iter()
             .find(|channel| channel.as_str() == text)
     }

@@ -77,6 +77,20 @@ pub enum ChannelKind {
     Email,
 }
 
+impl ChannelKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Webhook, Self::Opendsr, Self::Email];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Opendsr => "opendsr",
+            Self::Email => "email",
+        }
+    }
+}
+
 /// How far an outreach is proven. The order is that of strength: *sent is never done*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +112,17 @@ pub enum VerificationLevel {
 }
 
 impl VerificationLevel {
+    /// All levels, the weakest first.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Sent,
+        Self::Delivered,
+        Self::Acknowledged,
+        Self::Attested,
+        Self::Signed,
+        Self::Probed,
+    ];
+
     /// The text form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,17 +138,7 @@ impl VerificationLevel {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::None,
-            Self::Sent,
-            Self::Delivered,
-            Self::Acknowledged,
-            Self::Attested,
-            Self::Signed,
-            Self::Probed,
-        ]
-        .into_iter()
-        .find(|level| level.as_str() == text)
+        Self::ALL.into_iter().find(|level| level.as_str() == text)
     }
 }
 

@@ -118,6 +118,9 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Leased, Self::Done, Self::Stuck];
+
     /// The text form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -130,8 +133,6 @@ impl TaskState {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Ready, Self::Leased, Self::Done, Self::Stuck]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }

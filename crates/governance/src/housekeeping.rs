@@ -1,4 +1,4 @@
-//! What has had its time goes by itself: records of privacy requests, sessions, counters of rate limits.
+//! What has had its time goes by itself: records of privacy requests, sessions, counters of rate limits, answers to repeated calls.
 //!
 //! Law: 11 CCR 7101 (records are kept for 24 months, by a row of law data), 7060(d) (nothing longer than needed).
 
@@ -17,16 +17,26 @@ const AT_ONCE: u32 = 200;
 /// Removes what has had its time. Answers how many privacy requests went; their audit records stay, they hold no values.
 pub async fn clear(p: &Privity) -> Result<u64, Problem> {
     let now = p.now();
-    p.write("clear sessions and counters", move |tx| {
-        storage::session::remove_expired(tx, now)?;
-        storage::rate_limit::remove_before(
-            tx,
-            now.saturating_sub(SignedDuration::from_hours(48))
-                .unwrap_or(now),
-        )?;
-        Ok(((), Vec::new()))
-    })
-    .await?;
+    let (answers, _) = p
+        .write("clear sessions and counters", move |tx| {
+            storage::session::remove_expired(tx, now)?;
+            let answers = storage::idempotency::remove_expired(tx, now)?;
+            storage::rate_limit::remove_before(
+                tx,
+                now.saturating_sub(SignedDuration::from_hours(48))
+                    .unwrap_or(now),
+            )?;
+            Ok((answers, Vec::new()))
+        })
+        .await?;
+    let removed = remove_old(p).await?;
+    if removed > 0 || answers > 0 {
+        p.database().scrub().await?;
+    }
+    Ok(removed)
+}
+
+async fn remove_old(p: &Privity) -> Result<u64, Problem> {
     let Some(before) = kept_since(p) else {
         return Ok(0);
     };
@@ -37,9 +47,6 @@ pub async fn clear(p: &Privity) -> Result<u64, Problem> {
         if gone < u64::from(AT_ONCE) {
             break;
         }
-    }
-    if removed > 0 {
-        p.database().scrub().await?;
     }
     Ok(removed)
 }

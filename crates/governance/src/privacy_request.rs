@@ -13,6 +13,7 @@ pub mod manual;
 pub(crate) mod opt_out;
 pub mod package;
 pub mod plan;
+pub mod repeat;
 pub mod tracker;
 pub mod verify;
 pub(crate) mod write_to_subject;

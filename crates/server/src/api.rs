@@ -7,9 +7,10 @@ mod evidence;
 mod operator;
 mod overview;
 mod privacy_request;
-pub(crate) mod repeat;
+mod repeat;
 mod task;
 mod well_known;
+mod words;
 
 use std::sync::Arc;
 

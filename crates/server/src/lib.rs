@@ -39,7 +39,6 @@ pub(crate) struct App {
     pub(crate) privity: Privity,
     pub(crate) pages: Pages,
     pub(crate) behind_proxy: bool,
-    pub(crate) repeats: api::repeat::Repeats,
 }
 
 /// How a route reaches it.
@@ -67,7 +66,6 @@ fn assemble(privity: Privity, pages: Pages, behind_proxy: bool) -> Router {
         privity,
         pages,
         behind_proxy,
-        repeats: api::repeat::Repeats::default(),
     });
     let routes = ui::routes().merge(api::routes());
     border::guard(routes, &app).with_state(app)

@@ -1,4 +1,4 @@
-//! The few places where a secret of ours leaves for the person it was made for: the link to her page, an operator's session and key.
+//! The few places where a secret of ours leaves for the person it was made for: the link to her page, the answer that holds it, an operator's session and key.
 
 use domain::sensitive::Sensitive;
 
@@ -31,6 +31,15 @@ pub(crate) fn session_cookie(session: &Sensitive<String>, secure: bool) -> Strin
 )]
 pub(crate) fn printed_key(key: &Sensitive<String>) -> String {
     key.expose().clone()
+}
+
+/// The answer to whoever sent in a privacy request, with the subject's link.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "governance made or released it for this caller; it goes into the answer and nowhere else"
+)]
+pub(crate) fn answer(body: &Sensitive<Vec<u8>>) -> Vec<u8> {
+    body.expose().clone()
 }
 
 /// The name of the session cookie.

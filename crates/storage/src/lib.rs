@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod audit;
 pub mod db;
 mod error;
+pub mod idempotency;
 pub mod legal_hold;
 pub mod meta;
 pub mod operator;

@@ -34,6 +34,7 @@ const LOG: &str = "as long as the audit log";
 const DATABASE: &str = "as long as the database";
 const SESSION: &str = "until the session ends";
 const WISH: &str = "as long as the subject's wish holds";
+const REPEAT: &str = "24 hours after the call";
 const WINDOW: &str = "until the window is over";
 
 const IDENTIFIERS: Option<&str> = Some("A_identifiers");
@@ -185,6 +186,13 @@ const COLUMNS: &[OwnColumn] = &[
     personal("rate_limit", "tag", "Keyed hash of whom: a network address or an identifier", WINDOW),
     plain("rate_limit", "window_start", "When the window began", WINDOW),
     plain("rate_limit", "hits", "How often", WINDOW),
+    plain("idempotency", "tag", "Keyed hash of a call: its route, the operator and the Idempotency-Key", REPEAT),
+    personal("idempotency", "body_tag", "Keyed hash of the call's body, which named a subject", REPEAT),
+    plain("idempotency", "request_id", "The privacy request that came of it", REPEAT),
+    plain("idempotency", "status", "The status that was answered", REPEAT),
+    plain("idempotency", "wrapped_key", "Key of the answer, wrapped", REPEAT),
+    sealed("idempotency", "response", "The answer, with the link to the subject's page", REPEAT),
+    plain("idempotency", "expires_at", "Until when it is remembered", REPEAT),
     plain("legal_hold", "id", "Id of the legal hold", HOLD),
     plain("legal_hold", "name", "Its name", HOLD),
     plain("legal_hold", "reason_code", "Code of the reason", HOLD),

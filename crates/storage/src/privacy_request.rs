@@ -3,6 +3,7 @@
 //! Law: 11 CCR 7101 (records of requests for 24 months).
 
 mod change;
+mod filter;
 mod row;
 
 use domain::id::RequestId;
@@ -19,6 +20,7 @@ pub use change::{
     closed_before, destroy_keys, lock, remove_many, save_confirmation, save_confirmations,
     save_package, save_plan, save_plans, update, update_many,
 };
+pub use filter::{DueDays, Filter, count, list};
 use row::{request, stored};
 
 /// A privacy request on its way into the database.
@@ -76,19 +78,6 @@ pub struct Package {
     pub expires_at: Timestamp,
     /// Bytes.
     pub size: u64,
-}
-
-/// Which privacy requests a list shows; the default shows all.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only in this state.
-    pub state: Option<RequestState>,
-    /// Only those not closed.
-    pub open: bool,
-    /// Only those whose answer is due before this day.
-    pub due_before: Option<Date>,
-    /// Only those whose id contains this text.
-    pub id_contains: Option<String>,
 }
 
 /// Stores a new privacy request.
@@ -182,43 +171,6 @@ pub fn get_by_package_tag(tx: &mut Tx, tag: &[u8]) -> Result<Option<StoredPrivac
         .as_ref()
         .map(stored)
         .transpose()
-}
-
-/// Newest first, at most `limit`; `after` is the last id of the page before.
-pub fn list(
-    tx: &mut Tx,
-    filter: &Filter,
-    after: Option<RequestId>,
-    limit: u32,
-) -> Result<Vec<PrivacyRequest>, Error> {
-    let sql = "-- list privacy_request
-        SELECT id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version
-        FROM privacy_request
-        WHERE (CAST(?1 AS TEXT) IS NULL OR state = ?1)
-            AND (?2 = 0 OR closed_at IS NULL)
-            AND (CAST(?3 AS TEXT) IS NULL OR COALESCE(extended_to, respond_by) < ?3)
-            AND (CAST(?4 AS TEXT) IS NULL OR id LIKE ?4 ESCAPE '!')
-            AND (CAST(?5 AS TEXT) IS NULL OR id < ?5)
-        ORDER BY id DESC LIMIT ?6";
-    let values = [
-        filter.state.map(RequestState::as_str).into(),
-        filter.open.into(),
-        filter.due_before.into(),
-        filter.id_contains.as_deref().map(containing).into(),
-        after.into(),
-        limit.into(),
-    ];
-    tx.query(sql, &values)?.iter().map(request).collect()
-}
-
-/// A LIKE pattern for texts that contain `part`, whatever signs it holds.
-fn containing(part: &str) -> String {
-    format!(
-        "%{}%",
-        part.replace('!', "!!")
-            .replace('%', "!%")
-            .replace('_', "!_")
-    )
 }
 
 /// Open privacy requests whose answer is due on `until` or before, the most urgent first.

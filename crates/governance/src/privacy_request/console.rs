@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::disclosure::{DisclosureRecipient, Purpose};
 use domain::id::{OperatorId, RequestId, TaskId};
-use domain::law::Received;
+use domain::law::{Law, Received};
 use domain::privacy_request::{PrivacyRequest, RequestState, Waiting};
 use domain::task::{Task, TaskKind, TaskState};
 use enforcement::vault::Place;
+use jiff::ToSpan as _;
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
 use storage::Tx;
-use storage::privacy_request::StoredPrivacyRequest;
+use storage::privacy_request::{DueDays, StoredPrivacyRequest};
 
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
@@ -28,9 +31,13 @@ pub struct Filter {
     pub state: Option<RequestState>,
     /// Only those not closed.
     pub open_only: bool,
-    /// Only those past their date.
+    /// Only open ones past their date.
     pub overdue: bool,
-    /// Only those that wait for an operator.
+    /// Only open ones due today or within the next 7 days; with `overdue`, those as well.
+    pub due_soon: bool,
+    /// Only open ones that wait for an operator's approval.
+    pub to_approve: bool,
+    /// Only open ones with a stuck task or work by hand.
     pub need_operator: bool,
     /// Behind this one.
     pub after: Option<RequestId>,
@@ -38,76 +45,95 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// Open privacy requests are read in pages of this many.
+/// The most privacy requests in one page.
 const PAGE: u32 = 500;
+/// An answer is due soon when so many days are left.
+const SOON: i64 = 7;
+/// Before every day on which anything was due.
+const LONG_AGO: Date = date(1, 1, 1);
 
-/// The figures of the Console's first page.
+/// The figures of the Console's first page, each counted by the filter that lists them.
 pub async fn overview(p: &Privity) -> Result<Overview, Problem> {
-    let open = all_open(p).await?;
-    let count = |wanted: &dyn Fn(&ListedRequest) -> bool| {
-        open.iter().filter(|listed| wanted(listed)).count() as u64
-    };
-    Ok(Overview {
-        open: open.len() as u64,
-        overdue: count(&|listed| listed.days_left.is_some_and(|days| days < 0)),
-        due_soon: count(&|listed| listed.days_left.is_some_and(|days| (0..=7).contains(&days))),
-        to_approve: count(&|listed| listed.waiting == Some(Waiting::Approval)),
-        need_operator: count(&needs_operator),
+    let wanted = |filter: Filter| in_storage(p, &filter);
+    let open = wanted(Filter {
+        open_only: true,
+        ..Filter::default()
+    });
+    let overdue = wanted(Filter {
+        overdue: true,
+        ..Filter::default()
+    });
+    let due_soon = wanted(Filter {
+        due_soon: true,
+        ..Filter::default()
+    });
+    let to_approve = wanted(Filter {
+        to_approve: true,
+        ..Filter::default()
+    });
+    let need_operator = wanted(Filter {
+        need_operator: true,
+        ..Filter::default()
+    });
+    p.read("count privacy requests", move |tx| {
+        use storage::privacy_request::count;
+        Ok(Overview {
+            open: count(tx, &open)?,
+            overdue: count(tx, &overdue)?,
+            due_soon: count(tx, &due_soon)?,
+            to_approve: count(tx, &to_approve)?,
+            need_operator: count(tx, &need_operator)?,
+        })
     })
+    .await
 }
 
-async fn all_open(p: &Privity) -> Result<Vec<ListedRequest>, Problem> {
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let page = list(
-            p,
-            Filter {
-                open_only: true,
-                after,
-                limit: PAGE,
-                ..Filter::default()
-            },
-        )
-        .await?;
-        after = page.last().map(|listed| listed.id);
-        let last = page.len() < PAGE as usize;
-        all.extend(page);
-        if last {
-            return Ok(all);
-        }
+/// The filter as storage applies it.
+fn in_storage(p: &Privity, filter: &Filter) -> storage::privacy_request::Filter {
+    let is_open = filter.open_only
+        || filter.overdue
+        || filter.due_soon
+        || filter.to_approve
+        || filter.need_operator;
+    storage::privacy_request::Filter {
+        state: filter.state,
+        open: is_open,
+        waiting: filter.to_approve.then_some(Waiting::Approval),
+        need_operator: filter.need_operator,
+        due: due_days(p, filter),
+        id_contains: None,
     }
 }
 
-fn needs_operator(listed: &ListedRequest) -> bool {
-    listed.stuck_tasks > 0
-        || matches!(
-            listed.waiting,
-            Some(Waiting::Operator | Waiting::ManualWork)
-        )
+/// The days on which an answer is overdue or due soon, in the time zone of each law.
+fn due_days(p: &Privity, filter: &Filter) -> Option<DueDays> {
+    let days = |zone: TimeZone| {
+        let today = p.now().to_zoned(zone).date();
+        let soonest = if filter.overdue { LONG_AGO } else { today };
+        let latest = if filter.due_soon {
+            today.saturating_add(SOON.days())
+        } else {
+            today.yesterday().unwrap_or(today)
+        };
+        soonest..=latest
+    };
+    let by_law = |law: &Law| (law.key.clone(), days(law.time_zone().clone()));
+    (filter.overdue || filter.due_soon).then(|| DueDays {
+        by_law: p.law().laws().map(by_law).collect(),
+        otherwise: days(TimeZone::UTC),
+    })
 }
 
 /// The list, newest first.
 pub async fn list(p: &Privity, filter: Filter) -> Result<Vec<ListedRequest>, Problem> {
     let q = p.clone();
+    let wanted = in_storage(p, &filter);
     p.read("list privacy requests", move |tx| {
-        let wanted = storage::privacy_request::Filter {
-            state: filter.state,
-            open: filter.open_only || filter.overdue || filter.need_operator,
-            due_before: None,
-            id_contains: None,
-        };
-        let found =
-            storage::privacy_request::list(tx, &wanted, filter.after, filter.limit.clamp(1, PAGE))?;
-        let listed = found
+        let limit = filter.limit.clamp(1, PAGE);
+        storage::privacy_request::list(tx, &wanted, filter.after, limit)?
             .iter()
             .map(|request| listed(&q, tx, request))
-            .collect::<Result<Vec<_>, Problem>>()?;
-        let fits = |listed: &ListedRequest| {
-            (!filter.overdue || listed.days_left.is_some_and(|days| days < 0))
-                && (!filter.need_operator || needs_operator(listed))
-        };
-        Ok(listed.into_iter().filter(fits).collect())
+            .collect()
     })
     .await
 }

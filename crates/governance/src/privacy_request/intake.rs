@@ -17,6 +17,7 @@ use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
 use enforcement::vault::{Place, token_tag};
 use jiff::SignedDuration;
+use storage::Tx;
 use storage::privacy_request::NewPrivacyRequest;
 use storage::suppression::{Suppression, SuppressionReason};
 
@@ -78,30 +79,47 @@ pub struct Received {
 
 /// Takes in a privacy request.
 pub async fn receive(p: &Privity, intake: Intake) -> Result<Received, Problem> {
-    limit_rate(p, intake.address()).await?;
-    let prepared = prepare(p, intake)?;
-    let (id, clock, tracker) = (
-        prepared.new.request.id,
-        prepared.new.request.clock.clone(),
-        prepared.tracker.clone(),
-    );
+    let prepared = admit(p, intake).await?;
+    let received = prepared.received();
     p.write("receive privacy request", move |tx| {
-        storage::privacy_request::insert(tx, &prepared.new)?;
-        storage::task::insert_many(tx, &prepared.tasks, prepared.new.created_at)?;
-        storage::suppression::insert_many(tx, &prepared.suppressions)?;
-        Ok(((), prepared.records.clone()))
+        Ok(((), prepared.insert(tx)?))
     })
     .await?;
-    Ok(Received { id, tracker, clock })
+    Ok(received)
+}
+
+/// Checks what comes in and makes everything that is to be written.
+pub(super) async fn admit(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {
+    limit_rate(p, intake.address()).await?;
+    prepare(p, intake)
 }
 
 /// Everything that is written, made before the transaction begins.
-struct Prepared {
+pub(super) struct Prepared {
     new: NewPrivacyRequest,
     tracker: Sensitive<String>,
     tasks: Vec<Task>,
     suppressions: Vec<Suppression>,
     records: Vec<NewRecord>,
+}
+
+impl Prepared {
+    /// What the asker gets back, once it is written.
+    pub(super) fn received(&self) -> Received {
+        Received {
+            id: self.new.request.id,
+            tracker: self.tracker.clone(),
+            clock: self.new.request.clock.clone(),
+        }
+    }
+
+    /// Writes all of it, and answers the records that belong to it.
+    pub(super) fn insert(&self, tx: &mut Tx) -> Result<Vec<NewRecord>, Problem> {
+        storage::privacy_request::insert(tx, &self.new)?;
+        storage::task::insert_many(tx, &self.tasks, self.new.created_at)?;
+        storage::suppression::insert_many(tx, &self.suppressions)?;
+        Ok(self.records.clone())
+    }
 }
 
 fn prepare(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {

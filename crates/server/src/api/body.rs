@@ -2,16 +2,16 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
+use domain::sensitive::Sensitive;
 use governance::Problem;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// What a JSON body says, and its bytes for comparing a repeated call.
 pub(super) struct Body<T> {
     pub(super) value: T,
-    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) bytes: Sensitive<Vec<u8>>,
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -36,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let value = serde_json::from_slice(&bytes).map_err(|error| Failure(unreadable(&error)))?;
         Ok(Self {
             value,
-            bytes: Zeroizing::new(bytes.to_vec()),
+            bytes: Sensitive::new(bytes.to_vec()),
         })
     }
 }

@@ -13,8 +13,9 @@ use domain::outreach::Answer;
 use domain::privacy_request::{self as request, IntakeChannel, RequestKind, RequestState};
 use domain::sensitive::Sensitive;
 use governance::privacy_request::console::{self, Filter};
-use governance::privacy_request::intake::{self, Intake};
+use governance::privacy_request::intake::{self, Intake, Received};
 use governance::privacy_request::plan;
+use governance::privacy_request::repeat::{Call, Reply, receive_once};
 use governance::view::{ListedRequest, OutreachLine, RequestDetail, TaskLine};
 use governance::{Privity, Problem};
 use jiff::Timestamp;
@@ -24,30 +25,21 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
 use super::operator::Operator;
-use super::repeat::Turn;
+use super::repeat;
+use super::words::{
+    AnswerWord, ChannelWord, IntakeChannelWord, KindWord, LevelWord, OutreachActionWord, StateWord,
+    TaskKindWord, TaskStateWord, WaitingWord,
+};
 use crate::border::ClientAddress;
 use crate::failure::{Failure, ProblemBody, no_content};
 use crate::{App, Shared, secret};
-
-/// The right that is exercised.
-#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    /// Which categories of data, sources, purposes and recipients.
-    KnowCategories,
-    /// A copy of the data itself.
-    KnowSpecific,
-    /// Forget me.
-    Delete,
-    /// Stop selling and sharing.
-    OptOutSaleShare,
-}
 
 /// A privacy request that comes in through a system of the business.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPrivacyRequest {
-    kind: Kind,
+    #[schema(value_type = KindWord)]
+    kind: RequestKind,
     /// The law that she invokes, e.g. `ccpa`; the business's default otherwise.
     law: Option<String>,
     /// Where to write to her. Needed for every kind but an opt-out; there it only helps to find her.
@@ -102,13 +94,13 @@ struct ReceivedPrivacyRequest {
 struct PrivacyRequest {
     /// Its id, `req_…`.
     id: String,
-    #[schema(inline)]
-    kind: Kind,
+    #[schema(value_type = KindWord)]
+    kind: RequestKind,
     /// The law, e.g. `ccpa`.
     law: String,
-    /// `received`, `verified`, `in_progress`, `fulfilled`, `partly_fulfilled`, `denied`, `withdrawn` or `expired`.
+    #[schema(value_type = StateWord)]
     state: &'static str,
-    /// `verification`, `approval`, `manual_work`, `recipients` or `operator`.
+    #[schema(value_type = Option<WaitingWord>)]
     waiting: Option<&'static str>,
     /// When it came in.
     #[schema(value_type = String, format = Date)]
@@ -136,7 +128,7 @@ pub(super) struct PrivacyRequestList {
 pub(super) struct PrivacyRequestDetail {
     #[serde(flatten)]
     listed: PrivacyRequest,
-    /// `privacy_center`, `api` or `command_line`.
+    #[schema(value_type = IntakeChannelWord)]
     channel: &'static str,
     /// When it came in.
     #[schema(value_type = String, format = DateTime)]
@@ -215,10 +207,11 @@ struct Residue {
 struct Task {
     /// Its id, `tsk_…`.
     id: String,
+    #[schema(value_type = TaskKindWord)]
     kind: &'static str,
     /// The system or recipient that it is about.
     target: String,
-    /// `ready`, `leased`, `done` or `stuck`.
+    #[schema(value_type = TaskStateWord)]
     state: &'static str,
     attempts: u32,
     /// Why it is stuck or was retried.
@@ -237,17 +230,19 @@ struct Outreach {
     id: String,
     recipient: String,
     title: String,
-    /// `webhook`, `opendsr` or `email`.
+    #[schema(value_type = ChannelWord)]
     channel: &'static str,
-    /// `delete` or `opt_out`.
+    #[schema(value_type = OutreachActionWord)]
     action: &'static str,
-    /// How far it is proven: `none`, `sent`, `delivered`, `acknowledged`, `attested`, `signed`, `probed`. Sent is never done.
+    /// How far it is proven.
+    #[schema(value_type = LevelWord)]
     level: &'static str,
     /// How far it must be proven.
+    #[schema(value_type = LevelWord)]
     required_level: &'static str,
     /// Whether the matter has ended.
     settled: bool,
-    /// `done`, `not_found` or `exception`.
+    #[schema(value_type = Option<AnswerWord>)]
     answer: Option<&'static str>,
     /// The reason of an exception.
     reason: Option<String>,
@@ -281,6 +276,7 @@ struct Record {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only those in this state.
+    #[param(value_type = Option<StateWord>, inline)]
     state: Option<String>,
     /// Only those that are not closed.
     #[serde(default)]
@@ -288,6 +284,12 @@ pub(super) struct ListQuery {
     /// Only open ones past their date.
     #[serde(default)]
     overdue: bool,
+    /// Only open ones due today or within the next 7 days; with `overdue`, late ones too.
+    #[serde(default)]
+    due_soon: bool,
+    /// Only those that wait for an operator's approval.
+    #[serde(default)]
+    to_approve: bool,
     /// Only those with a stuck task or work by hand.
     #[serde(default)]
     need_operator: bool,
@@ -332,7 +334,7 @@ struct RequesterValue {
 
 /// Take in a privacy request.
 ///
-/// With an `Idempotency-Key`, a repeated call gets the first answer instead of a second privacy request.
+/// With an `Idempotency-Key`, a repeated call gets the first answer instead of a second privacy request, for 24 hours.
 #[utoipa::path(
     post, path = "/api/v1/privacy-requests", tag = "privacy requests", security(("operator_key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "A UUID of your choice.")),
@@ -346,32 +348,24 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body<NewPrivacyRequest>,
 ) -> Result<Response, Failure> {
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok())
-        .map(|key| key.trim_matches('"'));
-    let Some(key) = key else {
-        let answer = receive(&app, &operator, client, body.value).await?;
-        return Ok(created(answer));
-    };
-    match app.repeats.begin(operator.0.id, key, &body.bytes)? {
-        Turn::Again(answer) => Ok(created(answer.to_vec())),
-        Turn::First(first) => {
-            let answer = receive(&app, &operator, client, body.value).await?;
-            first.answered(&answer);
-            Ok(created(answer))
+    let intake = read(&app.privity, &operator, client, body.value)?;
+    let answer = match repeat::key(&headers)? {
+        None => first_answer(&app, &intake::receive(&app.privity, intake).await?)?,
+        Some(key) => {
+            let call = Call {
+                caller: operator.0.id,
+                route: "POST /api/v1/privacy-requests",
+                key,
+                body: body.bytes,
+            };
+            let first = |received: &Received| first_answer(&app, received);
+            receive_once(&app.privity, &call, intake, first).await?
         }
-    }
+    };
+    Ok(created(&answer))
 }
 
-async fn receive(
-    app: &App,
-    operator: &Operator,
-    client: ClientAddress,
-    new: NewPrivacyRequest,
-) -> Result<Vec<u8>, Failure> {
-    let intake = read(&app.privity, operator, client, new)?;
-    let received = intake::receive(&app.privity, intake).await?;
+fn first_answer(app: &App, received: &Received) -> Result<Reply, Problem> {
     let answer = ReceivedPrivacyRequest {
         id: received.id.to_string(),
         tracker_url: format!(
@@ -381,27 +375,24 @@ async fn receive(
         ),
         clock: Clock::of(&received.clock),
     };
-    serde_json::to_vec(&answer).map_err(|_| Failure(crate::failure::unexpected()))
+    let body = serde_json::to_vec(&answer).map_err(|_| crate::failure::unexpected())?;
+    Ok(Reply {
+        request: received.id,
+        status: StatusCode::CREATED.as_u16(),
+        body: Sensitive::new(body),
+    })
 }
 
-fn created(answer: Vec<u8>) -> Response {
-    let id = serde_json::from_slice::<serde_json::Value>(&answer)
-        .ok()
-        .and_then(|value| {
-            value
-                .get("id")
-                .and_then(|id| id.as_str().map(str::to_owned))
-        })
-        .unwrap_or_default();
-    (
-        StatusCode::CREATED,
-        [
-            (CONTENT_TYPE, "application/json".to_owned()),
-            (LOCATION, format!("/api/v1/privacy-requests/{id}")),
-        ],
-        answer,
-    )
-        .into_response()
+fn created(answer: &Reply) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::CREATED);
+    let headers = [
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (
+            LOCATION,
+            format!("/api/v1/privacy-requests/{}", answer.request),
+        ),
+    ];
+    (status, headers, secret::answer(&answer.body)).into_response()
 }
 
 fn read(
@@ -418,7 +409,7 @@ fn read(
         .into_iter()
         .map(|(kind, value)| (IdentifierKind(kind), value))
         .collect();
-    let kind = new.kind.right();
+    let kind = new.kind;
     if kind == RequestKind::OptOutSaleShare {
         if new.verified || new.name.is_some() {
             return Err(Problem::new(
@@ -464,12 +455,14 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<PrivacyRequestList>, Failure> {
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
-    let found = console::list(&app.privity, filter(&query, limit)?).await?;
-    let next = if found.len() < limit as usize {
-        None
-    } else {
-        found.last().map(|last| last.id.to_string())
-    };
+    // One more than a page tells whether there is another.
+    let mut found = console::list(&app.privity, filter(&query, limit + 1)?).await?;
+    let is_last = found.len() <= limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| !is_last)
+        .map(|last| last.id.to_string());
     Ok(Json(PrivacyRequestList {
         items: found.iter().map(PrivacyRequest::of).collect(),
         next,
@@ -496,6 +489,8 @@ fn filter(query: &ListQuery, limit: u32) -> Result<Filter, Problem> {
         state,
         open_only: query.open,
         overdue: query.overdue,
+        due_soon: query.due_soon,
+        to_approve: query.to_approve,
         need_operator: query.need_operator,
         after,
         limit,
@@ -603,26 +598,6 @@ pub(super) fn request_id(text: &str) -> Result<RequestId, Problem> {
         .map_err(|_| Problem::not_found("privacy request"))
 }
 
-impl Kind {
-    const fn right(self) -> RequestKind {
-        match self {
-            Self::KnowCategories => RequestKind::KnowCategories,
-            Self::KnowSpecific => RequestKind::KnowSpecific,
-            Self::Delete => RequestKind::Delete,
-            Self::OptOutSaleShare => RequestKind::OptOutSaleShare,
-        }
-    }
-
-    const fn of(kind: RequestKind) -> Self {
-        match kind {
-            RequestKind::KnowCategories => Self::KnowCategories,
-            RequestKind::KnowSpecific => Self::KnowSpecific,
-            RequestKind::Delete => Self::Delete,
-            RequestKind::OptOutSaleShare => Self::OptOutSaleShare,
-        }
-    }
-}
-
 impl Clock {
     const fn of(clock: &request::Clock) -> Self {
         Self {
@@ -639,7 +614,7 @@ impl PrivacyRequest {
     fn of(listed: &ListedRequest) -> Self {
         Self {
             id: listed.id.to_string(),
-            kind: Kind::of(listed.kind),
+            kind: listed.kind,
             law: listed.law.clone(),
             state: listed.state.as_str(),
             waiting: listed.waiting.map(request::Waiting::as_str),
@@ -741,17 +716,11 @@ impl Task {
 
 impl Outreach {
     fn of(line: OutreachLine) -> Self {
-        use domain::recipient::ChannelKind;
-        let channel = match line.channel {
-            ChannelKind::Webhook => "webhook",
-            ChannelKind::Opendsr => "opendsr",
-            ChannelKind::Email => "email",
-        };
         Self {
             id: line.id.to_string(),
             recipient: line.recipient.to_string(),
             title: line.title,
-            channel,
+            channel: line.channel.as_str(),
             action: line.action.as_str(),
             level: line.level.as_str(),
             required_level: line.required_level.as_str(),

@@ -122,6 +122,12 @@ pub(super) struct List {
     /// Only open ones past their date.
     #[arg(long)]
     overdue: bool,
+    /// Only open ones due within 7 days; with --overdue, late ones too.
+    #[arg(long)]
+    due_soon: bool,
+    /// Only those that wait for approval.
+    #[arg(long)]
+    to_approve: bool,
     /// Only those with a stuck task or work by hand.
     #[arg(long)]
     need_operator: bool,
@@ -343,6 +349,8 @@ impl List {
             open_only: self.open,
             overdue: self.overdue,
             need_operator: self.need_operator,
+            due_soon: self.due_soon,
+            to_approve: self.to_approve,
             after: self.after,
             limit: self.limit.clamp(1, 1_000),
         };

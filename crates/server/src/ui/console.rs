@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::id::RequestId;
-use domain::privacy_request::{RequestState, Waiting};
 use domain::sensitive::Sensitive;
 use governance::privacy_request::console::{self, Filter};
 use governance::view::{ListedRequest, Overview, SignedIn};
@@ -264,9 +263,6 @@ pub(crate) async fn find(
         looked_at += STEP;
         for request in part {
             after = Some(request.id);
-            if !show.lets_through(&request) {
-                continue;
-            }
             if found.len() == wanted {
                 return Ok((found.clone(), found.last().map(|last| last.id)));
             }
@@ -293,24 +289,15 @@ impl Show {
     ];
 
     fn filter(self, after: Option<RequestId>) -> Filter {
-        let state = (self == Self::ToApprove).then_some(RequestState::Verified);
         Filter {
-            state,
+            state: None,
             open_only: self != Self::All,
             overdue: self == Self::Overdue,
+            due_soon: self == Self::DueSoon,
+            to_approve: self == Self::ToApprove,
             need_operator: self == Self::NeedOperator,
             after,
             limit: STEP,
-        }
-    }
-
-    fn lets_through(self, request: &ListedRequest) -> bool {
-        match self {
-            Self::DueSoon => request
-                .days_left
-                .is_some_and(|days| (0..=7).contains(&days)),
-            Self::ToApprove => request.waiting == Some(Waiting::Approval),
-            _ => true,
         }
     }
 

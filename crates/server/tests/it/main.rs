@@ -11,3 +11,4 @@ mod api;
 mod bad_input;
 mod deletion;
 mod office;
+mod repeat;

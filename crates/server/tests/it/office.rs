@@ -18,7 +18,7 @@ pub(crate) struct Office {
     pub(crate) router: Router,
     pub(crate) clock: Arc<FixedClock>,
     mails: Arc<Mutex<Vec<String>>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -82,19 +82,22 @@ impl Office {
         let mails = Arc::new(Mutex::new(Vec::new()));
         let smtp = mailbox(mails.clone()).await;
         std::fs::write(folder.path().join("privity.yaml"), settings(&smtp)).unwrap();
-        let settings = server::config::load(&folder.path().join("privity.yaml"))
-            .unwrap_or_else(|error| panic!("{error}"));
         let clock = Arc::new(FixedClock::at("2026-11-21T20:00:00Z".parse().unwrap()));
-        let privity = governance::start(settings, clock.clone(), Arc::new(Counting(Mutex::new(7))))
-            .await
-            .unwrap_or_else(|problem| panic!("{problem}"));
+        let privity = start(&folder, &clock, 7).await;
         Self {
             router: server::router(privity.clone()),
             privity,
             clock,
             mails,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Ends the program and starts it anew over the same files.
+    pub(crate) async fn restart(&mut self) {
+        self.privity.database().close().await;
+        self.privity = start(&self.folder, &self.clock, 8).await;
+        self.router = server::router(self.privity.clone());
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -197,6 +200,16 @@ impl Office {
         };
         mail.lines().find(is_code).unwrap().trim().to_owned()
     }
+}
+
+/// `seed` is another one after a restart, or the same ids would come again.
+async fn start(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, seed: u64) -> Privity {
+    let settings = server::config::load(&folder.path().join("privity.yaml"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let rng = Arc::new(Counting(Mutex::new(seed)));
+    governance::start(settings, clock.clone(), rng)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 fn settings(smtp: &str) -> String {

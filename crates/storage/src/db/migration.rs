@@ -17,10 +17,16 @@ pub(super) struct Migration {
 }
 
 /// Every migration, oldest first. A published one is never edited: add another.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../../migrations/001-first-tables.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../../migrations/001-first-tables.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../../migrations/002-idempotency.sql"),
+    },
+];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     version BIGINT NOT NULL,

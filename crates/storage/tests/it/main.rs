@@ -13,6 +13,7 @@ mod audit;
 mod cost;
 mod crash;
 mod engine;
+mod idempotency;
 mod other_nouns;
 mod outreach;
 mod own_data_map;

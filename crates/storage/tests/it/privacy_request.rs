@@ -1,17 +1,17 @@
 //! Privacy requests on both engines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::id::RequestId;
 use domain::plan::Plan;
 use domain::privacy_request::{PrivacyRequest, RequestState, Waiting};
-use domain::task::TaskKind;
-use storage::privacy_request::{self, Filter, Package};
+use domain::task::{Task, TaskKind, TaskState};
+use storage::privacy_request::{self, DueDays, Filter, Package};
 use storage::{Database, Error, Tx};
 
 use crate::place::on_each_engine;
-use crate::sample::{at, insert_requests, new_request, request, request_id, sealed};
+use crate::sample::{at, insert_requests, new_request, request, request_id, sealed, task};
 
 async fn list(database: &Database, filter: Filter, after: Option<u32>) -> Vec<RequestId> {
     let found = database
@@ -188,31 +188,32 @@ async fn lists_go_page_by_page_and_filter() {
             .await,
             ids(&[2])
         );
-        let day = |text: &str| text.parse().ok();
+        let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
+        let due = |from: &str, until: &str, otherwise: &str| DueDays {
+            by_law: BTreeMap::from([
+                ("ccpa".to_owned(), day(from)..=day(until)),
+                ("vcdpa".to_owned(), day("2000-01-01")..=day("2000-01-01")),
+            ]),
+            otherwise: day(otherwise)..=day(otherwise),
+        };
+        let open_and_due = |due| Filter {
+            due: Some(due),
+            open: true,
+            ..Filter::default()
+        };
+        let fits = open_and_due(due("2026-12-01", "2026-12-17", "2000-01-01"));
+        assert_eq!(list(database, fits, Some(4)).await, ids(&[3, 1, 0]));
+        for (from, until) in [("2026-12-18", "2027-01-30"), ("2026-11-01", "2026-12-16")] {
+            let days = due(from, until, "2026-12-17");
+            assert!(list(database, open_and_due(days), None).await.is_empty());
+        }
+        let other_law = DueDays {
+            by_law: BTreeMap::new(),
+            ..due("2000-01-01", "2000-01-01", "2027-01-31")
+        };
         assert_eq!(
-            list(
-                database,
-                Filter {
-                    due_before: day("2026-12-18"),
-                    open: true,
-                    ..Filter::default()
-                },
-                Some(4)
-            )
-            .await,
-            ids(&[3, 1, 0])
-        );
-        assert!(
-            list(
-                database,
-                Filter {
-                    due_before: day("2026-12-17"),
-                    ..Filter::default()
-                },
-                None
-            )
-            .await
-            .is_empty()
+            list(database, open_and_due(other_law), None).await,
+            ids(&[2])
         );
         assert_eq!(
             list(
@@ -403,6 +404,49 @@ async fn a_privacy_request_whose_retention_ended_goes_with_all_that_hangs_on_it(
             .await
             .unwrap();
         assert_eq!(chain.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn those_that_need_an_operator_are_listed_and_counted_alike() {
+    on_each_engine(async |database| {
+        insert_requests(database, 5).await;
+        database
+            .write::<_, Error, _>("change", |tx| {
+                let waiting = |number, waiting| PrivacyRequest {
+                    waiting: Some(waiting),
+                    ..request(number)
+                };
+                let stuck = Task {
+                    state: TaskState::Stuck,
+                    ..task(1, TaskKind::Erase, 3, "shop", at(0))
+                };
+                let ready = task(2, TaskKind::Erase, 4, "shop", at(0));
+                storage::task::insert_many(tx, &[stuck, ready], at(0))?;
+                privacy_request::update(tx, &waiting(0, Waiting::Operator), &[], at(5))?;
+                privacy_request::update(tx, &waiting(1, Waiting::ManualWork), &[], at(5))?;
+                privacy_request::update(tx, &waiting(2, Waiting::Approval), &[], at(5)).map(|_| ())
+            })
+            .await
+            .unwrap();
+        let ids = |numbers: &[u32]| numbers.iter().copied().map(request_id).collect::<Vec<_>>();
+        let need_operator = Filter {
+            need_operator: true,
+            ..Filter::default()
+        };
+        let to_approve = Filter {
+            waiting: Some(Waiting::Approval),
+            ..Filter::default()
+        };
+        for (filter, expected) in [(need_operator, ids(&[3, 1, 0])), (to_approve, ids(&[2]))] {
+            let counted = filter.clone();
+            let count = database
+                .read::<_, Error, _>("count", move |tx| privacy_request::count(tx, &counted))
+                .await;
+            assert_eq!(count, Ok(expected.len() as u64));
+            assert_eq!(list(database, filter, None).await, expected);
+        }
     })
     .await;
 }
