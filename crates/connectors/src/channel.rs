@@ -110,10 +110,18 @@ pub enum ChannelError {
         /// Why and what to do.
         reason: String,
     },
-    /// A message's signature doesn't hold.
+    /// A message that nothing shows to be the recipient's: it isn't signed, or by somebody who may not speak for it.
     #[error("a message that claims to come from `{recipient}` is refused: {reason}")]
     NotAuthentic {
         /// From whom it claims to come.
+        recipient: RecipientKey,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A message in the recipient's name that isn't what it signed, or that it signed for another address.
+    #[error("a message of `{recipient}` is refused: {reason}")]
+    Forged {
+        /// In whose name.
         recipient: RecipientKey,
         /// What is wrong with it.
         reason: String,

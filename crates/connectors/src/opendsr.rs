@@ -29,7 +29,7 @@ use crate::channel::{
 };
 use crate::http::outbound::{Destinations, Exchange, exchange};
 use crate::webhook::{hashed, sha256};
-use certificate::{Chain, Trust};
+use certificate::{Chain, Fault, Trust};
 
 const MOST_BYTES: usize = 1024 * 1024;
 
@@ -281,17 +281,31 @@ impl OpendsrChannel {
         }
         let (chain, fresh) = self.certificate(false).await?;
         let now = self.clock.now();
-        let Err(reason) = self.trust.verify(&chain, domain, now, body, signature) else {
+        let Err(fault) = self.trust.verify(&chain, domain, now, body, signature) else {
             return Ok(());
         };
         // The processor may have changed its certificate since we looked.
         if fresh {
-            return Err(refused(&reason));
+            return Err(self.not_believed(&fault));
         }
         let (chain, _) = self.certificate(true).await?;
         self.trust
             .verify(&chain, domain, now, body, signature)
-            .map_err(|reason| refused(&reason))
+            .map_err(|fault| self.not_believed(&fault))
+    }
+
+    fn not_believed(&self, fault: &Fault) -> ChannelError {
+        let recipient = self.recipient.clone();
+        match fault {
+            Fault::Certificate(reason) => ChannelError::NotAuthentic {
+                recipient,
+                reason: (*reason).to_owned(),
+            },
+            Fault::Signature(reason) => ChannelError::Forged {
+                recipient,
+                reason: (*reason).to_owned(),
+            },
+        }
     }
 
     async fn is_signed(&self, answer: &Exchange) -> bool {
@@ -565,7 +579,7 @@ impl Channel for OpendsrChannel {
         if !status.status_callback_url.as_ref().is_some_and(same) {
             let reason =
                 "its `status_callback_url` is not the address that it was sent to".to_owned();
-            return Err(ChannelError::NotAuthentic {
+            return Err(ChannelError::Forged {
                 recipient: self.recipient.clone(),
                 reason,
             });

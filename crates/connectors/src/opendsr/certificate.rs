@@ -28,6 +28,14 @@ pub(super) enum Trust {
 #[derive(Clone)]
 pub(super) struct Chain(Vec<CertificateDer<'static>>);
 
+/// Why a signed message isn't believed. The protocol's guidelines answer the two differently.
+pub(super) enum Fault {
+    /// The certificate may not speak for the domain.
+    Certificate(&'static str),
+    /// Whoever signed, it wasn't this body with the certificate's key.
+    Signature(&'static str),
+}
+
 impl Trust {
     pub(super) fn pinned(pem: &str) -> Result<Self, String> {
         CertificateDer::from_pem_slice(pem.as_bytes())
@@ -71,7 +79,28 @@ impl Trust {
         now: Timestamp,
         body: &[u8],
         signature: &str,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
+        let certificate = self
+            .trusted(chain, domain, now)
+            .map_err(Fault::Certificate)?;
+        let signature = BASE64_STANDARD
+            .decode(signature.trim())
+            .map_err(|_| Fault::Signature("the signature is not base64"))?;
+        let key = UnparsedPublicKey::new(
+            &RSA_PKCS1_2048_8192_SHA256,
+            certificate.public_key().subject_public_key.data.as_ref(),
+        );
+        key.verify(body, &signature)
+            .map_err(|_| Fault::Signature("the signature doesn't fit the body"))
+    }
+
+    /// The processor's certificate, if it may speak for the domain now.
+    fn trusted<'c>(
+        &self,
+        chain: &'c Chain,
+        domain: &str,
+        now: Timestamp,
+    ) -> Result<X509Certificate<'c>, &'static str> {
         let (leaf, intermediates) = chain
             .0
             .split_first()
@@ -81,16 +110,14 @@ impl Trust {
         if now.as_second() < certificate.validity().not_before.timestamp()
             || now.as_second() > certificate.validity().not_after.timestamp()
         {
-            return Err("the processor's certificate is not valid now".to_owned());
+            return Err("the processor's certificate is not valid now");
         }
         if !names(&certificate, domain) {
-            return Err(
-                "the processor's certificate doesn't name the domain that it signs for".to_owned(),
-            );
+            return Err("the processor's certificate doesn't name the domain that it signs for");
         }
         match self {
             Self::Pinned(pinned) if pinned != leaf => {
-                return Err("the processor's certificate is not the pinned one".to_owned());
+                return Err("the processor's certificate is not the pinned one");
             }
             Self::Pinned(_) => {}
             Self::Authorities(verifier) => {
@@ -106,15 +133,7 @@ impl Trust {
                     )?;
             }
         }
-        let signature = BASE64_STANDARD
-            .decode(signature.trim())
-            .map_err(|_| "the signature is not base64")?;
-        let key = UnparsedPublicKey::new(
-            &RSA_PKCS1_2048_8192_SHA256,
-            certificate.public_key().subject_public_key.data.as_ref(),
-        );
-        key.verify(body, &signature)
-            .map_err(|_| "the signature doesn't fit the body".to_owned())
+        Ok(certificate)
     }
 }
 

@@ -722,11 +722,12 @@ fn size_of_content(content: &Sensitive<Vec<u8>>) -> u64 {
 }
 
 /// A machine of the recipient answers with a signature: verified before anything is believed, then probed where it can be.
+/// Answers by which channel it came, since each protocol has its own form of thanks.
 pub async fn callback(
     p: &Privity,
     recipient: &RecipientKey,
     message: ReceivedAnswer,
-) -> Result<(), Problem> {
+) -> Result<ChannelKind, Problem> {
     let (Some(known), Some(channel)) = (
         p.map().recipients.get(recipient),
         p.channels().get(recipient),
@@ -735,7 +736,7 @@ pub async fn callback(
     };
     let verified = match channel.verify_answer(&message).await {
         Ok(verified) => verified,
-        Err(error) => return refuse(p, recipient, &error).await,
+        Err(error) => return refuse(p, known, &error).await,
     };
     if let Some(answer) = &verified.answer {
         check_reason(p, answer)?;
@@ -796,7 +797,7 @@ pub async fn callback(
         ))
     })
     .await?;
-    Ok(())
+    Ok(known.channel)
 }
 
 fn find(
@@ -848,24 +849,27 @@ async fn probe_after_answer(
     channel.probe(&notification).await.ok()?
 }
 
-/// A message that is not what it claims: recorded, and refused without saying more than needed.
+/// OpenDSR's security guidelines: 401 for an unknown domain or a bad certificate, 400 for a bad signature or body.
 async fn refuse(
     p: &Privity,
-    recipient: &RecipientKey,
+    recipient: &Recipient,
     error: &ChannelError,
-) -> Result<(), Problem> {
-    tracing::warn!(recipient = %recipient, cause = %error, "a callback was refused");
+) -> Result<ChannelKind, Problem> {
+    tracing::warn!(recipient = %recipient.key, cause = %error, "a callback was refused");
     let record = NewRecord::new(
         p.now(),
-        Actor::Recipient(recipient.clone()),
+        Actor::Recipient(recipient.key.clone()),
         Action::OutreachRefused,
     )
-    .about(recipient.as_ref());
+    .about(recipient.key.as_ref());
     p.append("callback refused", vec![record]).await?;
-    match error {
-        ChannelError::NotAuthentic { .. } => {
-            Err(Problem::new("signature_refused", 401, error.to_string()))
-        }
-        _ => Err(Problem::new("callback_unreadable", 400, error.to_string())),
-    }
+    let (code, status) = match error {
+        // It is the recipient's and says that it won't; the poll brings that before an operator.
+        ChannelError::Refused { .. } => return Ok(recipient.channel),
+        ChannelError::NotAuthentic { .. } => ("signature_refused", 401),
+        ChannelError::Forged { .. } => ("signature_refused", 400),
+        ChannelError::Unreadable { .. } => ("callback_unreadable", 400),
+        ChannelError::Unreachable { .. } => ("callback_unverifiable", 503),
+    };
+    Err(Problem::new(code, status, error.to_string()))
 }

@@ -1,10 +1,13 @@
 //! Callbacks: a recipient's machine says how far it is. Believed only when its signature holds (Standard Webhooks, OpenDSR 2.0).
+//!
+//! OpenDSR wants 202, since it takes what was said as received and no more (its security guidelines); Standard Webhooks takes any 2xx.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::data_map::RecipientKey;
+use domain::recipient::ChannelKind;
 use domain::sensitive::Sensitive;
 use governance::ReceivedAnswer;
 use governance::privacy_request::inform_recipients;
@@ -29,6 +32,10 @@ pub(super) async fn receive(
         url: format!("{}{}", app.privity.settings().base_url, uri.path()),
         received_at: app.privity.now(),
     };
-    inform_recipients::callback(&app.privity, &RecipientKey::from(recipient), message).await?;
-    Ok(no_content())
+    let recipient = RecipientKey::from(recipient);
+    let channel = inform_recipients::callback(&app.privity, &recipient, message).await?;
+    Ok(match channel {
+        ChannelKind::Opendsr => StatusCode::ACCEPTED.into_response(),
+        ChannelKind::Webhook | ChannelKind::Email => no_content(),
+    })
 }

@@ -18,6 +18,10 @@ const PAGES: [(&str, &str); 34] = [
         include_str!("../../../../docs/errors/callback_unreadable.md"),
     ),
     (
+        "callback_unverifiable",
+        include_str!("../../../../docs/errors/callback_unverifiable.md"),
+    ),
+    (
         "code_expired",
         include_str!("../../../../docs/errors/code_expired.md"),
     ),
@@ -40,10 +44,6 @@ const PAGES: [(&str, &str); 34] = [
     (
         "evidence_refused",
         include_str!("../../../../docs/errors/evidence_refused.md"),
-    ),
-    (
-        "idempotency_key_in_use",
-        include_str!("../../../../docs/errors/idempotency_key_in_use.md"),
     ),
     (
         "idempotency_key_invalid",
