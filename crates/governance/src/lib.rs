@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod housekeeping;
 pub mod law;
+pub mod legal_hold;
 pub mod letter;
 pub mod operator;
 pub mod privacy_request;
@@ -54,7 +55,7 @@ struct Parts {
     keys: KeyRing,
     law: LawBook,
     loaded: data_map::LoadedMap,
-    graph: SearchGraph,
+    graph: Arc<SearchGraph>,
     connectors: BTreeMap<SystemKey, Arc<dyn Connector>>,
     channels: Channels,
     mailer: Arc<Mailer>,
@@ -91,7 +92,7 @@ impl Privity {
         &self.parts.database
     }
 
-    pub(crate) fn graph(&self) -> &SearchGraph {
+    pub(crate) fn graph(&self) -> &Arc<SearchGraph> {
         &self.parts.graph
     }
 

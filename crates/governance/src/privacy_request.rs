@@ -1,6 +1,7 @@
 //! Privacy requests: the way of a deletion (and of the other rights), one file a step.
 
 pub mod access;
+pub mod attachment;
 pub mod categories;
 pub(crate) mod close;
 pub(crate) mod confirm;

@@ -19,6 +19,7 @@ use domain::traversal::{Counted, Located, Seeds, Traversal, Unattributed, Wave};
 use jiff::Timestamp;
 
 use crate::Privity;
+use crate::legal_hold::Holds;
 
 /// What a search found for one subject.
 pub(crate) struct Found {
@@ -44,14 +45,34 @@ pub enum SearchError {
     NoConnector(SystemKey),
 }
 
-/// Searches all systems for a batch of subjects, in one pass; for a deletion also tells what becomes of each row.
+/// Searches all systems for a batch of subjects, in one pass; with `holds`, for a deletion, also tells what becomes of each row.
 pub(crate) async fn locate(
     p: &Privity,
     seeds: &[Seeds],
-    deletion: bool,
+    holds: Option<&Holds>,
 ) -> Result<Vec<Found>, SearchError> {
-    let mut traversal = Traversal::start(p.graph(), seeds, cutoffs(p.graph(), p.now()));
-    if deletion {
+    let graph = holds.map_or(p.graph(), Holds::graph);
+    let traversal = Traversal::start(graph, seeds, cutoffs(graph, p.now()));
+    follow(p, traversal, holds).await
+}
+
+/// The same from what was located before: what of it is still there, what is new, and what becomes of each row now.
+pub(crate) async fn look_again(
+    p: &Privity,
+    located: &[Located],
+    holds: &Holds,
+) -> Result<Vec<Found>, SearchError> {
+    let graph = holds.graph();
+    let traversal = Traversal::resume(graph, located, cutoffs(graph, p.now()));
+    follow(p, traversal, Some(holds)).await
+}
+
+async fn follow(
+    p: &Privity,
+    mut traversal: Traversal<'_>,
+    holds: Option<&Holds>,
+) -> Result<Vec<Found>, SearchError> {
+    if holds.is_some() {
         traversal = traversal.remembering_rows();
     }
     while let Some(wave) = traversal.next_wave() {
@@ -73,16 +94,17 @@ pub(crate) async fn locate(
     let remembered = traversal.remembered();
     let found = traversal.finish();
     let mut fates = std::collections::HashMap::new();
-    if let Some((links, rows)) = remembered {
+    if let (Some((links, rows)), Some(holds)) = (remembered, holds) {
         let located: Vec<&Located> = found.iter().map(|(located, _)| located).collect();
-        let (held, outside) = (held(p), outside(p, &located).await?);
-        let stays = |key: &CollectionKey| {
-            held.contains(key)
-                || p.graph().node(key).is_some_and(|node| {
+        let graph = holds.graph();
+        let outside = outside(p, graph, &located).await?;
+        let stays = |subject: usize, key: &CollectionKey| {
+            holds.reason(subject, key).is_some()
+                || graph.node(key).is_some_and(|node| {
                     matches!(node.collection.erasure, CollectionErasure::Keep(_))
                 })
         };
-        fates = tally(p.graph(), &links, &rows, &outside, &stays);
+        fates = tally(graph, &links, &rows, &outside, &stays);
     }
     let found = found.into_iter().enumerate();
     Ok(found
@@ -101,21 +123,26 @@ fn interrupt(stray: &mut Option<Unattributed>, error: Unattributed) -> Connector
 }
 
 /// Which of the rows that were located rows of nobody in the batch point at.
-async fn outside(p: &Privity, located: &[&Located]) -> Result<Outside, SearchError> {
+async fn outside(
+    p: &Privity,
+    graph: &SearchGraph,
+    located: &[&Located],
+) -> Result<Outside, SearchError> {
     let mut outside = Outside::default();
-    for node in p.graph().nodes() {
+    for node in graph.nodes() {
         outside
             .guarded
-            .extend(pointed_at(p, node, &node.guards, located).await?);
+            .extend(pointed_at(p, graph, node, &node.guards, located).await?);
         outside
             .blocked
-            .extend(pointed_at(p, node, &node.blockers, located).await?);
+            .extend(pointed_at(p, graph, node, &node.blockers, located).await?);
     }
     Ok(outside)
 }
 
 async fn pointed_at(
     p: &Privity,
+    graph: &SearchGraph,
     node: &Node,
     pointers: &[Pointer],
     located: &[&Located],
@@ -123,9 +150,9 @@ async fn pointed_at(
     let mut found = Vec::new();
     let guards: Vec<GuardSearch> = pointers
         .iter()
-        .filter_map(|pointer| guard_search(p.graph(), pointer, located))
+        .filter_map(|pointer| guard_search(graph, pointer, located))
         .collect();
-    let wave = Wave::again(p.graph(), &node.collection.key, located, guards)
+    let wave = Wave::again(graph, &node.collection.key, located, guards)
         .filter(|wave| !wave.search.guards.is_empty() && !is_manual(p, &node.collection.system));
     if let Some(wave) = wave {
         p.connector(&node.collection.system)?
@@ -196,25 +223,36 @@ pub(crate) fn erase_steps(
     p: &Privity,
     system: &SystemKey,
     located: &[&Located],
+    holds: &Holds,
 ) -> Vec<Vec<EraseStep>> {
-    let held = held(p);
-    let order = p.graph().erase_order(system).into_iter();
+    let graph = holds.graph();
+    let order = graph.erase_order(system).into_iter();
     order
         .map(|group| {
-            let nodes = group
-                .iter()
-                .filter(|key| !held.contains(*key))
-                .filter_map(|key| p.graph().node(key));
+            let nodes = group.iter().filter_map(|key| graph.node(key));
             nodes
-                .filter_map(|node| erase_step(node, located, p.now()))
+                .filter_map(|node| erase_step(node, located, holds, p.now()))
                 .collect::<Vec<_>>()
         })
         .filter(|group| !group.is_empty())
         .collect()
 }
 
-fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<EraseStep> {
-    let ways = union(node, located);
+fn erase_step(
+    node: &Node,
+    located: &[&Located],
+    holds: &Holds,
+    now: Timestamp,
+) -> Option<EraseStep> {
+    let (held, free): (Vec<_>, Vec<_>) = located
+        .iter()
+        .enumerate()
+        .partition(|(subject, _)| holds.reason(*subject, &node.collection.key).is_some());
+    let of = |some: &[(usize, &&Located)]| {
+        let some: Vec<&Located> = some.iter().map(|(_, located)| **located).collect();
+        union(node, &some)
+    };
+    let ways = of(&free);
     if ways.is_empty() || matches!(node.collection.erasure, CollectionErasure::Keep(_)) {
         return None;
     }
@@ -236,18 +274,8 @@ fn erase_step(node: &Node, located: &[&Located], now: Timestamp) -> Option<Erase
         retained,
         guards: node.guards.clone(),
         blockers: node.blockers.clone(),
+        spared: of(&held),
     })
-}
-
-/// Collections that a legal hold of the data map keeps today.
-pub(crate) fn held(p: &Privity) -> BTreeSet<CollectionKey> {
-    let today = p.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let holds = p
-        .map()
-        .legal_holds
-        .iter()
-        .filter(|hold| hold.until.is_none_or(|until| until >= today));
-    holds.flat_map(|hold| hold.covers.iter().cloned()).collect()
 }
 
 fn cutoffs(graph: &SearchGraph, now: Timestamp) -> BTreeMap<CollectionKey, Cutoff> {

@@ -41,7 +41,7 @@ pub async fn start(
         keys,
         law,
         loaded,
-        graph,
+        graph: Arc::new(graph),
         connectors,
         channels,
         mailer,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::data_map::{KeepReason, RecipientKey, SystemKey};
+use domain::data_map::{CollectionKey, KeepReason, RecipientKey, SystemKey};
 use domain::id::{OutreachId, RequestId, TaskId};
 use domain::outreach::{Answer, OutreachAction};
 use domain::plan::{Plan, Residue};
@@ -12,6 +12,8 @@ use domain::task::{TaskKind, TaskState};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
+use storage::attachment::AttachmentId;
+use storage::legal_hold::LegalHoldId;
 
 /// One line of the Console's list.
 #[derive(Clone, Debug, Serialize)]
@@ -74,10 +76,78 @@ pub struct RequestDetail {
     pub tasks: Vec<TaskLine>,
     /// Its outreach.
     pub outreach: Vec<OutreachLine>,
+    /// Legal holds in force that keep something of it.
+    pub holds: Vec<HoldOnRequest>,
+    /// Notes and files of recipients and of work by hand, none of them opened.
+    pub attachments: Vec<AttachmentLine>,
     /// Its records in the audit log.
     pub records: Vec<RecordLine>,
     /// Which steps the operator can take now: `approve`, `deny`, `extend`.
     pub possible: BTreeSet<&'static str>,
+}
+
+/// A legal hold, as operators see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldLine {
+    /// Its id; `None` for one that the data map names, which is changed there.
+    pub id: Option<LegalHoldId>,
+    /// Its name.
+    pub name: String,
+    /// Why, in the words that the subject reads.
+    pub reason: KeepReason,
+    /// The law behind the reason.
+    pub citation: Option<String>,
+    /// What operators should know.
+    pub note: String,
+    /// The collections that it covers, with their titles.
+    pub covers: Vec<(CollectionKey, String)>,
+    /// Only the data of this privacy request's subject.
+    pub request: Option<RequestId>,
+    /// The operator who placed it.
+    pub placed_by: Option<String>,
+    /// When it was placed.
+    pub placed_at: Option<Timestamp>,
+    /// Its last day.
+    pub until: Option<Date>,
+    /// When it was lifted.
+    pub lifted_at: Option<Timestamp>,
+    /// Whether it holds today.
+    pub in_force: bool,
+}
+
+/// A legal hold in force, seen from one privacy request.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldOnRequest {
+    /// The hold.
+    pub hold: HoldLine,
+    /// Collections that it covers and in which rows were found, with their number.
+    pub found: Vec<(String, u64)>,
+    /// Whether the plan's figures mind it; else it was placed later and counts when it is erased.
+    pub counted: bool,
+}
+
+/// A sealed note or file.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttachmentLine {
+    /// What it is, and by what it is opened.
+    pub what: Attached,
+    /// The recipient or the system that it came from, by its title.
+    pub from: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes; a note's length is not known before it is opened.
+    pub size_bytes: Option<u64>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// What was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Attached {
+    /// What a recipient wrote with its answer.
+    Note(OutreachId),
+    /// A file.
+    File(AttachmentId),
 }
 
 /// One task.
@@ -178,6 +248,8 @@ pub struct Tracker {
     pub clock: Clock,
     /// Days until it must be answered.
     pub days_left: Option<i32>,
+    /// The day from which she asked to know; `None` for everything.
+    pub since: Option<Date>,
     /// Set while she is to type a code.
     pub verification: Option<VerificationLine>,
     /// The stages in order; each is done, under way or to come.

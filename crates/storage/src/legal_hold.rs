@@ -34,6 +34,8 @@ pub struct LegalHold {
     pub covers: BTreeSet<CollectionKey>,
     /// Only the data of this privacy request's subject; of everybody when `None`.
     pub request: Option<RequestId>,
+    /// Keyed hashes of that subject's identifiers, in hexadecimal, so that it covers her under another privacy request too.
+    pub subject_tags: BTreeSet<String>,
     /// Who placed it.
     pub placed_by: OperatorId,
     /// When.
@@ -47,20 +49,16 @@ pub struct LegalHold {
 /// Places a legal hold.
 pub fn insert(tx: &mut Tx, hold: &LegalHold) -> Result<(), Error> {
     let sql = "-- insert legal_hold
-        INSERT INTO legal_hold (id, name, reason_code, note, covers, request_id, placed_by, placed_at, until_day, lifted_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let covers = serde_json::to_string(&hold.covers);
-    let covers = covers.map_err(|_| Error::Column {
-        column: "covers".to_owned(),
-        problem: "it has no JSON form".to_owned(),
-    })?;
+        INSERT INTO legal_hold (id, name, reason_code, note, covers, request_id, subject_tags, placed_by, placed_at, until_day, lifted_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let values = [
         hold.id.into(),
         (&hold.name).into(),
         (&hold.reason_code).into(),
         (&hold.note).into(),
-        covers.into(),
+        json("covers", &hold.covers)?.into(),
         hold.request.into(),
+        json("subject_tags", &hold.subject_tags)?.into(),
         hold.placed_by.into(),
         hold.placed_at.into(),
         hold.until.into(),
@@ -69,25 +67,26 @@ pub fn insert(tx: &mut Tx, hold: &LegalHold) -> Result<(), Error> {
     tx.execute(sql, &values).map(|_| ())
 }
 
-/// Legal holds in force on `today` for everybody or for one of `requests`, oldest first.
-pub fn in_force(
-    tx: &mut Tx,
-    today: Date,
-    requests: &BTreeSet<RequestId>,
-) -> Result<Vec<LegalHold>, Error> {
+fn json<T: Ord + serde::Serialize>(column: &str, list: &BTreeSet<T>) -> Result<String, Error> {
+    serde_json::to_string(list).map_err(|_| Error::Column {
+        column: column.to_owned(),
+        problem: "it has no JSON form".to_owned(),
+    })
+}
+
+/// Legal holds in force on `today`, for everybody and for single subjects, oldest first.
+pub fn in_force(tx: &mut Tx, today: Date) -> Result<Vec<LegalHold>, Error> {
     let sql = "-- list legal_hold in force\nSELECT * FROM legal_hold WHERE lifted_at IS NULL AND (until_day IS NULL OR until_day >= ?1) ORDER BY id";
-    let holds = tx
-        .query(sql, &[today.into()])?
-        .iter()
+    tx.query(sql, &[today.into()])?.iter().map(hold).collect()
+}
+
+/// One legal hold.
+pub fn get(tx: &mut Tx, id: LegalHoldId) -> Result<Option<LegalHold>, Error> {
+    let sql = "-- get legal_hold\nSELECT * FROM legal_hold WHERE id = ?1";
+    tx.query_optional(sql, &[id.into()])?
+        .as_ref()
         .map(hold)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(holds
-        .into_iter()
-        .filter(|hold| {
-            hold.request
-                .is_none_or(|request| requests.contains(&request))
-        })
-        .collect())
+        .transpose()
 }
 
 /// All legal holds, lifted ones too, newest first.
@@ -107,6 +106,12 @@ pub fn lift(tx: &mut Tx, id: LegalHoldId, at: Timestamp) -> Result<bool, Error> 
     Ok(tx.execute(sql, &[id.into(), at.into()])? == 1)
 }
 
+/// Removes legal holds that were lifted, or whose last day was, before then. Answers how many.
+pub fn remove_ended_before(tx: &mut Tx, at: Timestamp, day: Date) -> Result<u64, Error> {
+    let sql = "-- remove ended legal_hold\nDELETE FROM legal_hold WHERE lifted_at < ?1 OR until_day < ?2";
+    tx.execute(sql, &[at.into(), day.into()])
+}
+
 fn hold(row: &Row) -> Result<LegalHold, Error> {
     Ok(LegalHold {
         id: row.parsed("id")?,
@@ -115,6 +120,7 @@ fn hold(row: &Row) -> Result<LegalHold, Error> {
         note: row.text("note")?.to_owned(),
         covers: row.json("covers")?,
         request: row.opt_parsed("request_id")?,
+        subject_tags: row.json("subject_tags")?,
         placed_by: row.parsed("placed_by")?,
         placed_at: row.time("placed_at")?,
         until: row.opt_parsed("until_day")?,

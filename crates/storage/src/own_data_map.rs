@@ -201,6 +201,7 @@ const COLUMNS: &[OwnColumn] = &[
     plain("legal_hold", "request_id", "The privacy request whose subject it covers", HOLD),
     plain("legal_hold", "placed_by", "Id of the operator who placed it", HOLD),
     plain("legal_hold", "placed_at", "When", HOLD),
+    personal("legal_hold", "subject_tags", "Keyed hashes of the identifiers of the subject whose data it covers", HOLD),
     plain("legal_hold", "until_day", "The last day on which it holds", HOLD),
     plain("legal_hold", "lifted_at", "When it was lifted", HOLD),
     plain("audit_log", "log", "Name of the log", LOG),

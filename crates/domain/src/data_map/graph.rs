@@ -69,6 +69,11 @@ pub struct Pointer {
 impl SearchGraph {
     /// Derives the graph. The map must have been validated: references to collections that aren't there are passed over.
     pub fn new(map: &DataMap) -> Self {
+        Self::holding(map, &BTreeSet::new())
+    }
+
+    /// The same while these collections are held, besides those that the data map's own legal holds cover.
+    pub fn holding(map: &DataMap, placed: &BTreeSet<CollectionKey>) -> Self {
         let by_key: BTreeMap<_, _> = map
             .collections
             .keys()
@@ -90,7 +95,9 @@ impl SearchGraph {
         let held: BTreeSet<_> = map
             .legal_holds
             .iter()
-            .flat_map(|hold| hold.covers.iter().cloned())
+            .flat_map(|hold| &hold.covers)
+            .chain(placed)
+            .cloned()
             .collect();
         graph.guard_shared_rows(map);
         graph.block_rows_pointed_at(map, &held);

@@ -110,6 +110,7 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
         )
         .map_err(PackageError::from)?;
     let plan = work.stored.plan.clone().unwrap_or_else(|| Plan {
+        held: std::collections::BTreeSet::new(),
         made_at: p.now(),
         collections: Vec::new(),
         manual: Vec::new(),

@@ -13,6 +13,7 @@ use domain::traversal::Located;
 use serde::{Deserialize, Serialize};
 use storage::Tx;
 
+use crate::legal_hold::{Minded, mind};
 use crate::privacy_request::close;
 use crate::search::erase_steps;
 use crate::worker::{Stop, Work, call_operator, stuck_record, task_ids};
@@ -41,7 +42,7 @@ pub(crate) fn stored(confirmation: Option<&serde_json::Value>) -> Option<Confirm
 
 /// The task: reads again for a batch of privacy requests, one pass over each system.
 pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let located = located(p, batch)?;
+    let Minded { holds, located, .. } = mind(p, batch, located(p, batch)?).await?;
     let mut residue: Vec<BTreeMap<CollectionKey, u64>> = vec![BTreeMap::new(); batch.len()];
     let mut read = 0;
     for system in p
@@ -50,7 +51,7 @@ pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<
         .values()
         .filter(|system| system.kind != SystemKind::Manual)
     {
-        let steps: Vec<_> = erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>())
+        let steps: Vec<_> = erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>(), &holds)
             .into_iter()
             .flatten()
             .collect();

@@ -18,11 +18,11 @@ use storage::privacy_request::{DueDays, StoredPrivacyRequest};
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::tracker::{self, Seen, days_left, look};
-use crate::privacy_request::{confirm, intake, plan};
+use crate::privacy_request::{attachment, confirm, intake, plan};
 use crate::requester::{EXPLANATION, IDENTITY};
 use crate::view::{ListedRequest, Overview, RecordLine, RequestDetail, TaskLine};
 use crate::worker::requester;
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, legal_hold};
 
 /// Which privacy requests a list shows.
 #[derive(Clone, Debug, Default)]
@@ -170,6 +170,8 @@ pub async fn detail(p: &Privity, id: RequestId) -> Result<RequestDetail, Problem
         .read("read privacy request", move |tx| plan::existing(tx, id))
         .await?;
     let seen = look(p, stored).await?;
+    let holds = legal_hold::on_request(p, &seen.stored).await?;
+    let attachments = attachment::of_request(p, &seen).await?;
     let request = &seen.stored.request;
     let stuck = seen
         .tasks
@@ -192,6 +194,8 @@ pub async fn detail(p: &Privity, id: RequestId) -> Result<RequestDetail, Problem
             .map(|task| task_line(p, &seen, task))
             .collect(),
         outreach: tracker::recipients(p, &seen),
+        holds,
+        attachments,
         records: seen.records.iter().map(record_line).collect(),
         possible: possible(p, &seen),
     })

@@ -10,13 +10,14 @@ use connectors::ConnectorError;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::{CollectionKey, SystemKey};
 use domain::id::RequestId;
-use domain::plan::{Erased, Erasure};
+use domain::plan::{Erased, Erasure, Plan};
 use domain::sensitive::Sensitive;
 use domain::task::TaskKind;
 use domain::traversal::Located;
 use enforcement::vault::SecretPurpose;
 use storage::Tx;
 
+use crate::legal_hold::{Minded, mind};
 use crate::search::{erase_steps, locate};
 use crate::worker::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem};
@@ -33,11 +34,12 @@ pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<()
         .iter()
         .map(|work| work.located(p))
         .collect::<Result<Vec<_>, Stop>>()?;
-    let erasure = erasure(p, &system, batch, &located);
+    let minded = mind(p, batch, located).await?;
+    let erasure = erasure(p, &system, &minded);
     let connector = p.connector(&system)?;
     let erased = match connector.erase(&erasure).await {
         Err(ConnectorError::Moved { collection }) => {
-            locate_again(p, batch, &located).await?;
+            locate_again(p, batch, &minded).await?;
             return Err(Stop::Later(format!(
                 "new rows came up in `{collection}` while it was being erased; they were located and it is erased again"
             )));
@@ -46,7 +48,8 @@ pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<()
     };
     let records = batch
         .iter()
-        .map(|work| record(p, &system, work, batch.len(), &erased))
+        .zip(&minded.plans)
+        .map(|(work, plan)| record(p, &system, work.id(), plan.as_ref(), batch.len(), &erased))
         .collect::<Vec<_>>();
     let (ids, requests, owner, q) = (
         task_ids(batch),
@@ -64,10 +67,10 @@ pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<()
     Ok(())
 }
 
-fn erasure(p: &Privity, system: &SystemKey, batch: &[Work], located: &[Located]) -> Erasure {
-    let with_rows: BTreeSet<&CollectionKey> = batch
-        .iter()
-        .filter_map(|work| work.stored.plan.as_ref())
+fn erasure(p: &Privity, system: &SystemKey, minded: &Minded) -> Erasure {
+    let plans = minded.plans.iter().flatten();
+    let with_rows: BTreeSet<&CollectionKey> = plans
+        .clone()
         .flat_map(|plan| {
             plan.collections
                 .iter()
@@ -75,12 +78,12 @@ fn erasure(p: &Privity, system: &SystemKey, batch: &[Work], located: &[Located])
                 .map(|collection| &collection.collection)
         })
         .collect();
-    let mut groups = erase_steps(p, system, &located.iter().collect::<Vec<_>>());
+    let located: Vec<&Located> = minded.located.iter().collect();
+    let mut groups = erase_steps(p, system, &located, &minded.holds);
     groups
         .iter_mut()
         .for_each(|group| group.retain(|step| with_rows.contains(&step.collection.key)));
     groups.retain(|group| !group.is_empty());
-    let plans = batch.iter().filter_map(|work| work.stored.plan.as_ref());
     let rows = plans
         .flat_map(|plan| &plan.collections)
         .filter(|collection| collection.system == *system)
@@ -107,24 +110,22 @@ fn hash_key(p: &Privity) -> Sensitive<Vec<u8>> {
 }
 
 /// Searches again and adds what is new to what was known; nothing that was known is forgotten.
-async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Result<(), Stop> {
+async fn locate_again(p: &Privity, batch: &[Work], minded: &Minded) -> Result<(), Stop> {
     let seeds = batch
         .iter()
         .map(|work| Ok(work.requester(p)?.seeds()))
         .collect::<Result<Vec<_>, Stop>>()?;
-    let found = locate(p, &seeds, true).await?;
+    let found = locate(p, &seeds, Some(&minded.holds)).await?;
     let mut plans = Vec::with_capacity(batch.len());
-    for ((work, known), found) in batch.iter().zip(located).zip(found) {
-        let mut all = known.clone();
-        let mut plan = work
-            .stored
-            .plan
-            .clone()
-            .unwrap_or_else(|| super::figures::plan(p, work.stored.request.kind, &found));
-        widen(
-            &mut plan,
-            super::figures::plan(p, work.stored.request.kind, &found),
-        );
+    let known = minded.located.iter().zip(&minded.plans);
+    for (subject, ((work, (located, planned)), found)) in
+        batch.iter().zip(known).zip(found).enumerate()
+    {
+        let mut all = located.clone();
+        let kind = work.stored.request.kind;
+        let later = super::figures::plan(p, kind, &found, subject, &minded.holds);
+        let mut plan = planned.clone().unwrap_or_else(|| later.clone());
+        widen(&mut plan, later);
         all.extend(found.located);
         plans.push((
             work.id(),
@@ -147,7 +148,8 @@ async fn locate_again(p: &Privity, batch: &[Work], located: &[Located]) -> Resul
 }
 
 /// The larger figure of two searches counts: what was seen once must be shown to be gone.
-fn widen(plan: &mut domain::plan::Plan, later: domain::plan::Plan) {
+fn widen(plan: &mut Plan, later: Plan) {
+    plan.held.extend(later.held);
     for new in later.collections {
         match plan
             .collections
@@ -164,13 +166,12 @@ fn widen(plan: &mut domain::plan::Plan, later: domain::plan::Plan) {
 fn record(
     p: &Privity,
     system: &SystemKey,
-    work: &Work,
+    request: RequestId,
+    plan: Option<&Plan>,
     batch: usize,
     erased: &[(CollectionKey, Erased)],
 ) -> NewRecord {
-    let planned: serde_json::Map<String, serde_json::Value> = work
-        .stored
-        .plan
+    let planned: serde_json::Map<String, serde_json::Value> = plan
         .iter()
         .flat_map(|plan| &plan.collections)
         .filter(|collection| collection.system == *system && collection.rows > 0)
@@ -191,7 +192,7 @@ fn record(
         })
         .collect();
     NewRecord::new(p.now(), Actor::System, Action::Erased)
-        .for_request(work.id())
+        .for_request(request)
         .about(system.as_ref())
         .with("planned", planned)
         // What the system's pass did, for all privacy requests that shared it.

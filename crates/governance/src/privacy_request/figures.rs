@@ -2,7 +2,7 @@
 //!
 //! Law: Cal. Civ. Code 1798.105(d) (exceptions), 11 CCR 7022(f) (delete the rest, explain what stays).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::data_map::graph::Node;
 use domain::data_map::{Collection, CollectionErasure, CollectionKey, KeepReason, SystemKind};
@@ -12,20 +12,32 @@ use domain::privacy_request::RequestKind;
 use domain::traversal::Counted;
 
 use crate::Privity;
-use crate::search::{Found, held};
+use crate::legal_hold::Holds;
+use crate::search::Found;
 
-/// The plan for one subject.
-pub(crate) fn plan(p: &Privity, kind: RequestKind, found: &Found) -> Plan {
-    let held = held(p);
+/// The plan for one subject, by her place in the batch whose holds these are.
+pub(crate) fn plan(
+    p: &Privity,
+    kind: RequestKind,
+    found: &Found,
+    subject: usize,
+    holds: &Holds,
+) -> Plan {
+    let held = |key: &CollectionKey| holds.reason(subject, key);
     let searched = p
         .graph()
         .nodes()
         .iter()
         .filter(|node| found.located.lookups.contains_key(&node.collection.key));
-    let collections = searched
+    let collections: Vec<PlannedCollection> = searched
         .filter(|node| system_kind(p, node) != Some(SystemKind::Manual))
         .map(|node| planned(p, kind, node, found, &held))
         .collect();
+    let of_deletion = collections
+        .iter()
+        .filter(|planned| kind == RequestKind::Delete && planned.rows > 0)
+        .map(|planned| &planned.collection);
+    let minded = of_deletion.filter(|key| held(key).is_some());
     let manual = p
         .map()
         .systems
@@ -34,10 +46,14 @@ pub(crate) fn plan(p: &Privity, kind: RequestKind, found: &Found) -> Plan {
         .map(|system| system.key.clone());
     Plan {
         made_at: p.now(),
+        held: minded.cloned().collect(),
         collections,
         manual: manual.collect(),
     }
 }
+
+/// Why the subject's rows in a collection are held, if they are.
+type Held<'a> = dyn Fn(&CollectionKey) -> Option<&'a KeepReason> + 'a;
 
 fn system_kind(p: &Privity, node: &Node) -> Option<SystemKind> {
     p.map()
@@ -51,7 +67,7 @@ fn planned(
     kind: RequestKind,
     node: &Node,
     found: &Found,
-    held: &BTreeSet<CollectionKey>,
+    held: &Held<'_>,
 ) -> PlannedCollection {
     let key = &node.collection.key;
     let counted = found.counted.get(key).copied().unwrap_or_default();
@@ -82,10 +98,10 @@ fn decide(
     planned: &mut PlannedCollection,
     node: &Node,
     found: &Found,
-    held: &BTreeSet<CollectionKey>,
+    held: &Held<'_>,
     counted: Counted,
 ) {
-    if let Some(reason) = whole_reason(p, &node.collection, held) {
+    if let Some(reason) = whole_reason(&node.collection, held) {
         planned.kept.push(Kept {
             rows: counted.rows,
             reason,
@@ -143,34 +159,22 @@ fn of_itself(collection: &Collection, counted: Counted) -> Tally {
     }
 }
 
-/// Why the whole collection stays, if it does.
-fn whole_reason(
-    p: &Privity,
-    collection: &Collection,
-    held: &BTreeSet<CollectionKey>,
-) -> Option<KeepReason> {
-    if held.contains(&collection.key) {
-        return p
-            .map()
-            .legal_holds
-            .iter()
-            .find(|hold| hold.covers.contains(&collection.key))
-            .map(|hold| hold.reason.clone());
-    }
-    match &collection.erasure {
-        CollectionErasure::Keep(reason) => Some(reason.clone()),
+/// Why all her rows in the collection stay, if they do.
+fn whole_reason(collection: &Collection, held: &Held<'_>) -> Option<KeepReason> {
+    match (held(&collection.key), &collection.erasure) {
+        (Some(reason), _) | (None, CollectionErasure::Keep(reason)) => Some(reason.clone()),
         _ => None,
     }
 }
 
 /// Why a detail of something of hers that stays, stays: for the same reason.
-fn belongs_to_what_stays(p: &Privity, node: &Node, held: &BTreeSet<CollectionKey>) -> KeepReason {
+fn belongs_to_what_stays(p: &Privity, node: &Node, held: &Held<'_>) -> KeepReason {
     let pointing = node
         .guards
         .iter()
         .filter_map(|pointer| p.graph().node(&pointer.from));
     let mut reasons = pointing.filter_map(|from| {
-        whole_reason(p, &from.collection, held).or_else(|| {
+        whole_reason(&from.collection, held).or_else(|| {
             from.collection
                 .retention
                 .as_ref()

@@ -30,11 +30,11 @@ use crate::{Privity, Problem};
 
 /// A recipient's machine is asked this often how far it is.
 const POLL: SignedDuration = SignedDuration::from_hours(6);
-const NOTE: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+pub(crate) const NOTE: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
     table: "outreach",
     column: "note",
 };
-const CONTENT: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+pub(crate) const CONTENT: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
     table: "attachment",
     column: "content",
 };
@@ -57,7 +57,7 @@ const MEDIA_TYPES: [&str; 16] = [
     "text/html",
     "text/plain",
 ];
-const NAME: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
+pub(crate) const NAME: domain::disclosure::OwnColumn = domain::disclosure::OwnColumn {
     table: "attachment",
     column: "name",
 };

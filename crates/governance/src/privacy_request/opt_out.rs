@@ -23,6 +23,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
     let mut prepared = Vec::with_capacity(batch.len());
     for (work, located) in batch.iter().zip(&located) {
         let plan = Plan {
+            held: std::collections::BTreeSet::new(),
             made_at: p.now(),
             collections: Vec::new(),
             manual: Vec::new(),
@@ -68,7 +69,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
 /// Identifiers as given and, where our systems answer, as found. An opt-out never waits for a system that is down.
 async fn identifiers(p: &Privity, requesters: &[Requester]) -> Vec<Located> {
     let seeds: Vec<_> = requesters.iter().map(Requester::seeds).collect();
-    match locate(p, &seeds, false).await {
+    match locate(p, &seeds, None).await {
         Ok(found) => found
             .into_iter()
             .map(|found| Located {

@@ -25,6 +25,7 @@ use storage::Tx;
 use storage::outreach::NewOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 
+use crate::legal_hold::Holds;
 use crate::privacy_request::inform_recipients::link_tag;
 use crate::privacy_request::{figures, write_to_subject};
 use crate::requester::EXPLANATION;
@@ -38,21 +39,18 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
         .iter()
         .map(|work| Ok(work.requester(p)?.seeds()))
         .collect::<Result<Vec<_>, Stop>>()?;
-    let found = locate(
-        p,
-        &seeds,
-        batch
-            .iter()
-            .any(|work| work.stored.request.kind == RequestKind::Delete),
-    )
-    .await?;
+    let holds = Holds::of(p, batch).await?;
+    let deletion = batch
+        .iter()
+        .any(|work| work.stored.request.kind == RequestKind::Delete);
+    let found = locate(p, &seeds, deletion.then_some(&holds)).await?;
     let mut plans = Vec::with_capacity(batch.len());
-    for (work, found) in batch.iter().zip(&found) {
+    for (subject, (work, found)) in batch.iter().zip(&found).enumerate() {
         let sealed = seal_located(p, &work.key(p)?, work.id(), &found.located)?;
         plans.push((
             work.id(),
             sealed,
-            figures::plan(p, work.stored.request.kind, found),
+            figures::plan(p, work.stored.request.kind, found, subject, &holds),
         ));
     }
     let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
@@ -118,7 +116,8 @@ pub(crate) fn begin(
     begun.store(p, tx)
 }
 
-fn plan_record(p: &Privity, request: &PrivacyRequest, plan: &Plan) -> NewRecord {
+/// The record of a plan: what was found, what goes and what stays, in numbers.
+pub(crate) fn plan_record(p: &Privity, request: &PrivacyRequest, plan: &Plan) -> NewRecord {
     let found = plan
         .collections
         .iter()

@@ -26,6 +26,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 2,
         sql: include_str!("../../migrations/002-idempotency.sql"),
     },
+    Migration {
+        version: 3,
+        sql: include_str!("../../migrations/003-legal-hold-subject.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

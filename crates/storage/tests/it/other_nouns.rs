@@ -293,6 +293,7 @@ async fn a_legal_hold_is_in_force_until_its_day_or_until_lifted() {
             note: String::new(),
             covers: BTreeSet::from(["shop.orders".into()]),
             request,
+            subject_tags: request.map(|_| "0f".repeat(16)).into_iter().collect(),
             placed_by: operator_id(1),
             placed_at: at(0),
             until: until.parse().ok(),
@@ -312,12 +313,10 @@ async fn a_legal_hold_is_in_force_until_its_day_or_until_lifted() {
             })
             .await
             .unwrap();
-        let in_force = async |day: &str, request| {
+        let in_force = async |day: &str| {
             let today = day.parse().unwrap();
             let found = database
-                .read("in force", move |tx| {
-                    legal_hold::in_force(tx, today, &BTreeSet::from([request_id(request)]))
-                })
+                .read("in force", move |tx| legal_hold::in_force(tx, today))
                 .await;
             found
                 .unwrap()
@@ -325,8 +324,13 @@ async fn a_legal_hold_is_in_force_until_its_day_or_until_lifted() {
                 .map(|hold: LegalHold| hold.id.uuid().as_u128())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(in_force("2026-11-10", 0).await, [1, 3]);
-        assert_eq!(in_force("2026-11-11", 5).await, [1, 2]);
+        assert_eq!(in_force("2026-11-10").await, [1, 2, 3]);
+        assert_eq!(in_force("2026-11-11").await, [1, 2]);
+        let second = LegalHoldId::from_uuid(Uuid::from_u128(2));
+        let found = database
+            .read("get", move |tx| legal_hold::get(tx, second))
+            .await;
+        assert_eq!(found, Ok::<_, Error>(Some(holds[1].clone())));
         let lift = || {
             database.write("lift", |tx| {
                 legal_hold::lift(tx, LegalHoldId::from_uuid(Uuid::from_u128(1)), at(9))
@@ -336,7 +340,7 @@ async fn a_legal_hold_is_in_force_until_its_day_or_until_lifted() {
             (lift().await, lift().await),
             (Ok::<_, Error>(true), Ok(false))
         );
-        assert_eq!(in_force("2026-11-11", 0).await, [0_u128; 0]);
+        assert_eq!(in_force("2026-11-11").await, [2]);
         let all = database.read("list", legal_hold::list).await.unwrap();
         assert_eq!(all[0], holds[2]);
         assert_eq!(
@@ -346,6 +350,14 @@ async fn a_legal_hold_is_in_force_until_its_day_or_until_lifted() {
                 ..holds[0].clone()
             }
         );
+        let removed = database
+            .write("remove", |tx| {
+                legal_hold::remove_ended_before(tx, at(10), "2026-11-10".parse().unwrap())
+            })
+            .await;
+        assert_eq!(removed, Ok::<_, Error>(1));
+        let left = database.read("list", legal_hold::list).await.unwrap();
+        assert_eq!(left, [holds[2].clone(), holds[1].clone()]);
     })
     .await;
 }

@@ -275,6 +275,7 @@ async fn a_destroyed_key_takes_everything_sealed_with_it_and_leaves_the_record()
         insert_requests(database, 1).await;
         let id = request_id(0);
         let plan = Plan {
+            held: std::collections::BTreeSet::new(),
             made_at: at(2),
             collections: Vec::new(),
             manual: vec!["archive".into()],
