@@ -18,6 +18,7 @@ pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
         "business": {
             "name": "Hearth & Crumb",
             "privacy_contact": "privacy@hearth-and-crumb.example",
+            "privacy_policy": "https://hearth-and-crumb.example/privacy",
             "toll_free_number": "+1 555 010 0100",
         },
         "base_url": base,

@@ -60,6 +60,7 @@ impl House {
             identifiers: Vec::new(),
             language: "en".to_owned(),
             channel: IntakeChannel::Api,
+            since: None,
             verified_by: Some(self.operator),
             address: None,
         };

@@ -1,17 +1,31 @@
 //! What we write to subjects: plain words, every fact that the law wants in them, one link.
 //!
-//! Law: 11 CCR 7021(a) (receipt), 7022 (deletion), 7024 (access), 7026 (opt-out); mandatory fields in law/messages.yaml.
+//! A draft names the fields that it carries; it becomes a letter only when every field that law/messages.yaml demands for its law,
+//! right and occasion stands in its text. Nothing but a letter can be mailed, so an incomplete one never leaves.
+//! Law: 11 CCR 7021(a) (receipt), 7022 (deletion), 7024 (access), 7026 (opt-out); GDPR Art. 12(3)-(4).
 
-use domain::privacy_request::{Clock, PrivacyRequest, RequestKind};
+mod ending;
+mod progress;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use domain::law::{LawBook, Message, Occasion};
+use domain::privacy_request::PrivacyRequest;
+use domain::recipient::RecipientRole;
 use domain::sensitive::Sensitive;
 use jiff::civil::Date;
 
-/// A letter before it has an address.
+pub use ending::{KeptLine, UntoldLine, deleted, denied, opted_out, package_ready, period};
+pub use progress::{code, extended, receipt, unverified};
+
+/// A letter before it has an address, with everything in it that the law demands.
 pub struct Letter {
     /// The subject line; never holds anything personal.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The text.
-    pub text: Sensitive<String>,
+    pub(crate) text: Sensitive<String>,
 }
 
 /// What all letters name.
@@ -20,196 +34,228 @@ pub struct Sender<'a> {
     pub business: &'a str,
     /// How to reach it.
     pub contact: Option<&'a str>,
+    /// Where its privacy policy stands.
+    pub privacy_policy: Option<&'a str>,
 }
 
-/// The code that shows who asks. It also confirms receipt and says how we verify.
-pub fn code(
-    sender: &Sender<'_>,
+/// What is about to be written must not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what was to be sent lacks `{field}`, which {citation} demands (`{message}` in law/messages.yaml): {}",
+    remedy(field)
+)]
+pub struct Lacking {
+    /// The row of law/messages.yaml.
+    pub message: String,
+    /// The field that is absent or empty.
+    pub field: String,
+    /// Where it stands.
+    pub citation: String,
+}
+
+/// What an operator can do about a field that is missing.
+fn remedy(field: &str) -> &'static str {
+    match field {
+        "link_to_privacy_policy" => "set `business.privacy_policy` and try again",
+        "how_to_appeal" => "set `business.privacy_contact` and try again",
+        "complaint_to_authority" => {
+            "name the authority of this law in law/regulators.yaml and try again"
+        }
+        "expected_response_date" | "deadline" => {
+            "the law data gives no date for this right; correct the rows of the law and try again"
+        }
+        "consumer_key" => {
+            "no identifier is known by which the recipient knows her; settle it with the recipient by hand"
+        }
+        _ => {
+            "this version writes no such words; correct the row, or do this step by hand and say so in the answer"
+        }
+    }
+}
+
+/// A letter as it is composed: words, and the fields that stand in them.
+#[cfg_attr(test, derive(Clone))]
+pub struct Draft {
+    title: &'static str,
+    body: String,
+    /// The end: who writes, how to answer.
+    signature: String,
+    occasions: Vec<Occasion>,
+    /// The code for which something is denied.
+    reason: Option<String>,
+    given: BTreeMap<&'static str, String>,
+    contact: Option<String>,
+    business: String,
+}
+
+impl Draft {
+    fn new(
+        sender: &Sender<'_>,
+        title: &'static str,
+        occasions: &[Occasion],
+        given: impl IntoIterator<Item = (&'static str, String)>,
+        body: impl FnOnce(&BTreeMap<&'static str, String>) -> String,
+    ) -> Self {
+        let given: BTreeMap<&'static str, String> = given.into_iter().collect();
+        let contact = sender
+            .contact
+            .map_or_else(String::new, |contact| format!("\nQuestions? {contact}"));
+        Self {
+            title,
+            body: body(&given),
+            signature: format!("{}{contact}", sender.business),
+            occasions: occasions.to_vec(),
+            reason: None,
+            given,
+            contact: sender.contact.map(str::to_owned),
+            business: sender.business.to_owned(),
+        }
+    }
+
+    /// The letter about that privacy request, if nothing is missing in it.
+    ///
+    /// # Errors
+    /// A field that the law demands is absent, empty, or does not stand in the text.
+    pub fn complete(
+        mut self,
+        book: &LawBook,
+        request: &PrivacyRequest,
+        today: Date,
+    ) -> Result<Letter, Lacking> {
+        let occasions = self.occasions.clone();
+        let reason = self.reason.clone();
+        let demanded = book.messages_for(
+            &request.law,
+            request.kind.as_str(),
+            reason.as_deref(),
+            &occasions,
+        );
+        self.say_what_she_can_do(book, request, &demanded, today);
+        let carried: Vec<&str> = self.carried().collect();
+        complete(&demanded, &carried)?;
+        Ok(Letter {
+            subject: format!("{}: {}", self.business, self.title),
+            text: Sensitive::new(format!("Hello,\n\n{}\n\n{}\n", self.body, self.signature)),
+        })
+    }
+
+    /// The fields that are not empty and stand in the text.
+    fn carried(&self) -> impl Iterator<Item = &'static str> {
+        self.given
+            .iter()
+            .filter(|(_, words)| !words.trim().is_empty() && self.body.contains(words.as_str()))
+            .map(|(field, _)| *field)
+    }
+
+    /// Whoever gets less than she asked for learns what she can do about it: what the law demands in its words, and a complaint anyway.
+    fn say_what_she_can_do(
+        &mut self,
+        book: &LawBook,
+        request: &PrivacyRequest,
+        demanded: &[&Message],
+        today: Date,
+    ) {
+        let refuses = [Occasion::Denied, Occasion::Kept, Occasion::Unverified];
+        if !self
+            .occasions
+            .iter()
+            .any(|occasion| refuses.contains(occasion))
+        {
+            return;
+        }
+        let demands = |field: &str| {
+            demanded
+                .iter()
+                .any(|message| message.fields.iter().any(|known| known == field))
+        };
+        let mut said = Vec::new();
+        if demands("how_to_appeal") {
+            said.extend(
+                self.appeal(book, request, today)
+                    .map(|words| ("how_to_appeal", words)),
+            );
+        }
+        if demands("judicial_remedy") {
+            said.push(("judicial_remedy", "You can go to court.".to_owned()));
+        }
+        said.extend(complaint(book, &request.law).map(|words| ("complaint_to_authority", words)));
+        let words: Vec<&str> = said.iter().map(|(_, words)| words.as_str()).collect();
+        if !words.is_empty() {
+            self.body = format!("{}\n\n{}", self.body, words.join(" "));
+        }
+        self.given.extend(said);
+    }
+
+    fn appeal(&self, book: &LawBook, request: &PrivacyRequest, today: Date) -> Option<String> {
+        let contact = self.contact.as_deref()?;
+        let within = appeal_period(book, &request.law, today)
+            .map_or_else(String::new, |period| format!(" We answer within {period}."));
+        Some(format!(
+            "You can appeal against this: write to {contact}, name the reference {}, and say what you think is wrong.{within}",
+            request.id
+        ))
+    }
+}
+
+/// A message is whole when it carries every field of every row that governs it.
+fn complete(demanded: &[&Message], carried: &[&str]) -> Result<(), Lacking> {
+    let lacking = demanded.iter().find_map(|message| {
+        let field = message.missing(carried).first().copied()?;
+        Some(Lacking {
+            message: message.message.clone(),
+            field: field.to_owned(),
+            citation: message.citation.clone(),
+        })
+    });
+    lacking.map_or(Ok(()), Err)
+}
+
+/// Whether what a recipient is told holds all that the law demands; `carried` are the fields that its channel puts into it.
+///
+/// # Errors
+/// A field is missing.
+pub fn complete_outreach(
+    book: &LawBook,
     request: &PrivacyRequest,
-    code: &str,
-    minutes: u32,
-    link: &str,
-) -> Letter {
-    let due = request.clock.due().map_or_else(String::new, |due| {
-        format!(" We will answer by {}.", long(due))
-    });
-    letter(
-        sender,
-        "Your code",
-        &format!(
-            "On {received} you (or somebody who typed your address) asked {business} {asked}. The reference is {reference}.{due}\n\nTo show that it is you, type this code on the page of your request:\n\n    {code}\n\nIt works for {minutes} minutes, and you may try it several times. Your request: {link}\n\nIf this was not you, do nothing: without the code nothing happens.",
-            business = sender.business,
-            asked = asked(request.kind),
-            received = long(request.clock.received_on),
-            reference = request.id,
-        ),
-    )
-}
-
-/// Receipt, and what happens next.
-pub fn receipt(
-    sender: &Sender<'_>,
-    kind: RequestKind,
-    reference: &str,
-    clock: &Clock,
-    link: &str,
-) -> Letter {
-    let due = clock.due().map_or_else(String::new, |due| {
-        format!(
-            " The law gives us until {} to answer; we mean to be faster.",
-            long(due)
-        )
-    });
-    letter(
-        sender,
-        "We have your privacy request",
-        &format!(
-            "We received your request {asked} on {received}. Its reference is {reference}.\n\n{verified}{due}\n\nYou can follow every step here: {link}",
-            asked = asked(kind),
-            received = long(clock.received_on),
-            verified = if kind.needs_verification() {
-                "You showed that it is you with the code that we mailed you; nothing else is needed."
-            } else {
-                "We ask for no proof of who you are."
-            },
-        ),
-    )
-}
-
-/// The copy is ready.
-pub fn package_ready(sender: &Sender<'_>, reference: &str, days: u32, link: &str) -> Letter {
-    letter(
-        sender,
-        "Your data is ready",
-        &format!(
-            "The answer to your request {reference} is ready. Fetch it here within {days} days: {link}\n\nIt holds a page to read, and everything as JSON and CSV files. Numbers that the law forbids us to send (such as card or ID numbers) are described, not shown."
-        ),
-    )
-}
-
-/// The end of a deletion.
-pub fn deleted(
-    sender: &Sender<'_>,
-    reference: &str,
-    kept: &[String],
-    recipients: &[String],
-    link: &str,
-) -> Letter {
-    let kept = if kept.is_empty() {
-        "Nothing was kept.".to_owned()
-    } else {
-        format!(
-            "Some of it has to stay, and will be used for nothing else:\n{}",
-            bullets(kept)
-        )
+    role: RecipientRole,
+    carried: &[&str],
+) -> Result<(), Lacking> {
+    let occasion = match role {
+        RecipientRole::ThirdParty => Occasion::ThirdPartyTold,
+        RecipientRole::Internal | RecipientRole::ServiceProvider | RecipientRole::Contractor => {
+            Occasion::ProcessorTold
+        }
     };
-    let told = if recipients.is_empty() {
-        "Nobody else had it.".to_owned()
-    } else {
-        format!("Whoever got it from us was told:\n{}", bullets(recipients))
-    };
-    letter(
-        sender,
-        "Your data was deleted",
-        &format!(
-            "We deleted what we held about you (request {reference}), and read every place again to be sure.\n\n{kept}\n\n{told}\n\nBackups are not touched until they are restored or expire; should one be restored, your deletion is repeated. As the law requires, we keep a record of this request itself.\n\nThe whole account, step by step: {link}"
-        ),
-    )
+    let demanded = book.messages_for(&request.law, request.kind.as_str(), None, &[occasion]);
+    complete(&demanded, carried)
 }
 
-/// The end of an opt-out.
-pub fn opted_out(
-    sender: &Sender<'_>,
-    reference: &str,
-    recipients: &[String],
-    link: &str,
-) -> Letter {
-    let told = if recipients.is_empty() {
-        "Nobody had bought or shared it.".to_owned()
-    } else {
-        format!(
-            "We told those who had it to stop, and to pass this on:\n{}",
-            bullets(recipients)
-        )
-    };
-    letter(
-        sender,
-        "We no longer sell or share your data",
-        &format!(
-            "Your opt-out {reference} took effect at once.\n\n{told}\n\nWe will not ask you to change your mind for at least twelve months. See it at any time: {link}"
-        ),
-    )
+fn complaint(book: &LawBook, law: &str) -> Option<String> {
+    let regulator = book.regulator(law)?;
+    let url = regulator
+        .url
+        .as_ref()
+        .map_or_else(|| ".".to_owned(), |url| format!(": {url}"));
+    Some(format!(
+        "You can complain to the {}, free of charge{url}",
+        regulator.name
+    ))
 }
 
-/// A refusal.
-pub fn denied(
-    sender: &Sender<'_>,
-    kind: RequestKind,
-    reference: &str,
-    reason: &str,
-    explanation: &str,
-    link: &str,
-) -> Letter {
-    let offer = if kind == RequestKind::Delete {
-        "\n\nWhatever becomes of this request: you can tell us at any time not to sell or share your data, without giving a reason."
-    } else {
-        ""
-    };
-    letter(
-        sender,
-        "About your privacy request",
-        &format!(
-            "We can't do what you asked in request {reference}. The reason: {reason}.\n\n{explanation}{offer}\n\nDetails, and how to write to us: {link}"
-        ),
-    )
-}
-
-/// More time.
-pub fn extended(
-    sender: &Sender<'_>,
-    reference: &str,
-    reason: &str,
-    until: Date,
-    link: &str,
-) -> Letter {
-    letter(
-        sender,
-        "We need more time",
-        &format!(
-            "Your request {reference} takes longer than we hoped. The reason: {reason}. We will answer by {}, which is as long as the law allows.\n\nFollow it here: {link}",
-            long(until)
-        ),
-    )
-}
-
-fn letter(sender: &Sender<'_>, subject: &str, body: &str) -> Letter {
-    let contact = sender
-        .contact
-        .map_or_else(String::new, |contact| format!("\nQuestions? {contact}"));
-    Letter {
-        subject: format!("{}: {subject}", sender.business),
-        text: Sensitive::new(format!(
-            "Hello,\n\n{body}\n\n{}{contact}\n",
-            sender.business
-        )),
-    }
-}
-
-const fn asked(kind: RequestKind) -> &'static str {
-    match kind {
-        RequestKind::KnowCategories => "to say what kinds of data it has about you",
-        RequestKind::KnowSpecific => "for a copy of your data",
-        RequestKind::Delete => "to delete your data",
-        RequestKind::OptOutSaleShare => "not to sell or share your data",
-    }
-}
-
-fn bullets(lines: &[String]) -> String {
-    lines
+/// `45 days`, from the row of law data; none while the law has no such row in force.
+fn appeal_period(book: &LawBook, law: &str, today: Date) -> Option<String> {
+    let rule = format!("{law}.appeal");
+    let law = book.law(law).ok()?;
+    let row = law
+        .rows
         .iter()
-        .map(|line| format!("  * {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .find(|row| row.text.rule == rule && row.is_valid_on(today))?;
+    let unit = row.unit.as_str().replace("calendar_", "").replace('_', " ");
+    Some(format!("{} {unit}", row.text.value))
+}
+
+fn field<'s>(said: &'s BTreeMap<&'static str, String>, name: &str) -> &'s str {
+    said.get(name).map_or("", String::as_str)
 }
 
 /// A date as people write it.

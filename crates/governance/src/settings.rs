@@ -57,6 +57,9 @@ pub struct Business {
     /// Where people write about privacy: an e-mail address or a URL.
     #[serde(default)]
     pub privacy_contact: Option<String>,
+    /// Where its privacy policy stands; a letter that has to refer to it can't be sent without (11 CCR 7024(a)-(b)).
+    #[serde(default)]
+    pub privacy_policy: Option<String>,
     /// A number that people can call without charge (Cal. Civ. Code 1798.130(a)(1)).
     #[serde(default)]
     pub toll_free_number: Option<String>,

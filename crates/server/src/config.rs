@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 32] = [
+const KEYS: [(&str, Kind); 33] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
+    ("business.privacy_policy", Kind::Text),
     ("business.toll_free_number", Kind::Text),
     ("business.online_only", Kind::Other),
     ("business.default_law", Kind::Text),
@@ -419,6 +420,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
         online_form(settings),
         opt_out_methods(settings),
         contact(settings),
+        privacy_policy(settings),
         address(settings),
     ];
     findings.extend(law_and_map(settings));
@@ -521,6 +523,22 @@ fn opt_out_methods(settings: &Settings) -> Finding {
         ok,
         words,
         "set `business.privacy_contact` or `business.toll_free_number`",
+    )
+}
+
+/// 11 CCR 7024(a)-(b): who is refused an answer in categories is referred to the privacy policy; without its address that letter can't be sent.
+fn privacy_policy(settings: &Settings) -> Finding {
+    let known = settings.business.privacy_policy.is_some();
+    let words = if known {
+        "letters can refer to the privacy policy"
+    } else {
+        "a letter that has to refer to the privacy policy can't be sent, and calls an operator"
+    };
+    finding(
+        "7024(a)",
+        known,
+        words,
+        "set `business.privacy_policy` to the address of your privacy policy",
     )
 }
 

@@ -121,6 +121,8 @@ const COLUMNS: &[OwnColumn] = &[
     plain("privacy_request", "created_at", "When it was stored", RECORDS),
     plain("privacy_request", "updated_at", "When it was last changed", RECORDS),
     plain("privacy_request", "closed_at", "When it was closed", RECORDS),
+    plain("privacy_request", "identity_tag", "Keyed hash of the address given, to count requests to know within twelve months", RECORDS),
+    plain("privacy_request", "look_back", "The day from which the subject asked to know", RECORDS),
     plain("verification", "request_id", "The privacy request", RECORDS),
     plain("verification", "code_tag", "Keyed hash of the code last sent", RECORDS),
     plain("verification", "expires_at", "When the code ends", RECORDS),

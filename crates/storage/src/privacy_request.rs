@@ -4,6 +4,7 @@
 
 mod change;
 mod filter;
+mod identity;
 mod row;
 
 use domain::id::RequestId;
@@ -21,6 +22,7 @@ pub use change::{
     save_package, save_plan, save_plans, update, update_many,
 };
 pub use filter::{DueDays, Filter, count, list};
+pub use identity::count_of_identity;
 use row::{request, stored};
 
 /// A privacy request on its way into the database.
@@ -36,6 +38,10 @@ pub struct NewPrivacyRequest {
     pub wrapped_key: Vec<u8>,
     /// Who asks, sealed; an opt-out may have none.
     pub identity: Option<Sealed>,
+    /// Keyed hash of the address of whoever asks to know.
+    pub identity_tag: Option<Vec<u8>>,
+    /// The day from which she asked to know; `None` for everything.
+    pub look_back: Option<Date>,
     /// When it was stored.
     pub created_at: Timestamp,
 }
@@ -53,6 +59,10 @@ pub struct StoredPrivacyRequest {
     pub wrapped_key: Option<Vec<u8>>,
     /// Who asks, sealed.
     pub identity: Option<Sealed>,
+    /// Keyed hash of the address of whoever asks to know.
+    pub identity_tag: Option<Vec<u8>>,
+    /// The day from which she asked to know; `None` for everything.
+    pub look_back: Option<Date>,
     /// What the search found, sealed.
     pub manifest: Option<Sealed>,
     /// What will be done, in numbers.
@@ -89,8 +99,9 @@ pub fn insert(tx: &mut Tx, new: &NewPrivacyRequest) -> Result<(), Error> {
 pub fn insert_many(tx: &mut Tx, new: &[NewPrivacyRequest]) -> Result<(), Error> {
     let sql = "-- insert privacy_request
         INSERT INTO privacy_request (id, kind, law, jurisdiction, state, reasons, waiting, channel, language, received_at, received_on,
-            ack_by, respond_by, max_by, extended_to, tracker_tag, wrapped_key, identity, version, created_at, updated_at, closed_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20)";
+            ack_by, respond_by, max_by, extended_to, tracker_tag, wrapped_key, identity, version, created_at, updated_at, closed_at,
+            identity_tag, look_back)
+        VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21, ?22)";
     let sets: Vec<_> = new.iter().map(insert_values).collect();
     tx.execute_many(sql, &sets).map(|_| ())
 }
@@ -130,6 +141,8 @@ fn insert_values(new: &NewPrivacyRequest) -> Vec<Value> {
         (*version).into(),
         new.created_at.into(),
         (*closed_at).into(),
+        new.identity_tag.clone().into(),
+        new.look_back.into(),
     ]
 }
 

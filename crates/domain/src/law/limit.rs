@@ -15,8 +15,8 @@ const WINDOW: &str = "window_from";
 pub struct Limit {
     /// How many.
     pub most: u64,
-    /// Those received on this day or later count, back from the new one (facts T15: the window rolls).
-    pub since: Date,
+    /// Those received after this day count, back from the new one (facts T15: the window rolls). On the day itself a year is over.
+    pub after: Date,
     /// Keys of the rights that count together.
     pub rights: Vec<String>,
     /// Where it stands.
@@ -51,7 +51,7 @@ impl LawBook {
         };
         Ok(Some(Limit {
             most: u64::try_from(most).unwrap_or(u64::MAX),
-            since: self.count(law, window, received_on)?.0,
+            after: self.count(law, window, received_on)?.0,
             rights: number.text.rights.clone(),
             citation: number.text.citation.clone(),
         }))

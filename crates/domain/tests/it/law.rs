@@ -380,7 +380,7 @@ fn two_know_requests_in_twelve_months_are_the_limit_in_california_and_no_law_is_
 {
     let limit = |law, right| book().limit(law, right, date(2026, 11, 2)).unwrap();
     let found = limit("ccpa", "know").unwrap();
-    assert_eq!((found.most, found.since), (2, date(2025, 11, 2)));
+    assert_eq!((found.most, found.after), (2, date(2025, 11, 2)));
     assert_eq!(found.rights, ["know_categories", "know_specific"]);
     assert_eq!(found.citation, "Civ. Code 1798.130(b)");
     assert_eq!(limit("ccpa", "delete"), None);

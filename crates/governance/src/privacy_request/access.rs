@@ -181,6 +181,7 @@ fn cover(p: &Privity, work: &Work) -> Cover {
         law: work.stored.request.law.clone(),
         made_on: letter::long(today),
         contact: business.privacy_contact.clone(),
+        since: work.stored.look_back,
     }
 }
 

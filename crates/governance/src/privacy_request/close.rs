@@ -18,10 +18,9 @@ use storage::outreach::StoredOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 use storage::suppression::{Suppression, SuppressionReason};
 
-use crate::privacy_request::{confirm, intake, write_to_subject};
-use crate::requester::Requester;
+use crate::privacy_request::{confirm, intake, last_letter, write_to_subject};
 use crate::worker::{Stop, Work, call_operator, seal_located};
-use crate::{Privity, Problem, letter};
+use crate::{Privity, Problem};
 
 /// Reason code: a recipient did not confirm in time.
 const RECIPIENTS_SILENT: &str = "recipients_unconfirmed";
@@ -185,10 +184,13 @@ async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
         emptied: None,
     };
     match work.stored.request.state {
-        RequestState::Received if work.task.target == "unverified" => Ok(Ending {
-            step: Some(Step::Expire),
-            ..nothing
-        }),
+        RequestState::Received if work.task.target == "unverified" => {
+            last_letter::tell_unverified(p, work).await?;
+            Ok(Ending {
+                step: Some(Step::Expire),
+                ..nothing
+            })
+        }
         RequestState::InProgress if work.task.target != "unverified" => {
             finished(p, work, seen, nothing).await
         }
@@ -205,7 +207,7 @@ async fn finished(p: &Privity, work: &Work, seen: &Seen, nothing: Ending) -> Res
     }
     let reasons = reasons(p, work, &seen.outreach);
     let requester = work.requester(p)?;
-    tell(p, work, &requester, &seen.outreach).await?;
+    last_letter::tell(p, work, &requester, &seen.outreach).await?;
     let step = if reasons.is_empty() {
         Step::Fulfil
     } else {
@@ -254,53 +256,6 @@ fn reasons(p: &Privity, work: &Work, outreach: &[StoredOutreach]) -> Vec<String>
         .chain(silent)
         .collect::<BTreeSet<_>>()
         .into_iter()
-        .collect()
-}
-
-async fn tell(
-    p: &Privity,
-    work: &Work,
-    requester: &Requester,
-    outreach: &[StoredOutreach],
-) -> Result<(), Stop> {
-    let (sender, link, reference) = (
-        write_to_subject::sender(p),
-        write_to_subject::tracker_link(p, requester),
-        work.id().to_string(),
-    );
-    let title = |outreach: &StoredOutreach| {
-        p.map()
-            .recipients
-            .get(&outreach.outreach.recipient)
-            .map_or_else(
-                || outreach.outreach.recipient.to_string(),
-                |recipient| recipient.title.clone(),
-            )
-    };
-    let recipients: Vec<String> = outreach.iter().map(title).collect();
-    let letter = match work.stored.request.kind {
-        RequestKind::Delete => {
-            letter::deleted(&sender, &reference, &kept_lines(work), &recipients, &link)
-        }
-        RequestKind::OptOutSaleShare => letter::opted_out(&sender, &reference, &recipients, &link),
-        RequestKind::KnowCategories | RequestKind::KnowSpecific => {
-            letter::package_ready(&sender, &reference, p.settings().package.link_days, &link)
-        }
-    };
-    write_to_subject::send(p, work, requester, letter).await
-}
-
-fn kept_lines(work: &Work) -> Vec<String> {
-    let collections = work.stored.plan.iter().flat_map(|plan| &plan.collections);
-    collections
-        .flat_map(|collection| {
-            collection.kept.iter().map(move |kept| {
-                format!(
-                    "{} ({}): {}",
-                    collection.title, kept.rows, kept.reason.explanation
-                )
-            })
-        })
         .collect()
 }
 

@@ -26,7 +26,7 @@ use crate::privacy_request::close;
 use crate::requester::MANIFEST;
 use crate::view::OutreachPage;
 use crate::worker::{Stop, Work, call_operator, later, located};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, letter};
 
 /// A recipient's machine is asked this often how far it is.
 const POLL: SignedDuration = SignedDuration::from_hours(6);
@@ -178,6 +178,14 @@ async fn notification(p: &Privity, work: &Work, told: &Told) -> Result<Notificat
         )));
     }
     let (request, outreach) = (&work.stored.request, &told.outreach.outreach);
+    let carried = carried(outreach.channel, told.outreach.due.is_some());
+    letter::complete_outreach(
+        p.law(),
+        request,
+        told.recipient.effective_role(),
+        &carried,
+    )
+    .map_err(|lacking| Stop::Never(lacking.to_string()))?;
     Ok(Notification {
         outreach: outreach.id,
         request: request.id,
@@ -190,6 +198,15 @@ async fn notification(p: &Privity, work: &Work, told: &Told) -> Result<Notificat
         submitted_at: request.received_at,
         answer_url: answer_url(p, outreach),
     })
+}
+
+/// What each channel puts into its message, by the fields of law/messages.yaml. OpenDSR names the regulation and the day of receipt,
+/// from which the deadline follows; it speaks to processors, and has no word for passing something on.
+fn carried(channel: ChannelKind, has_due: bool) -> Vec<&'static str> {
+    let mut fields = vec!["consumer_key", "action"];
+    fields.extend(has_due.then_some("deadline"));
+    fields.extend((channel != ChannelKind::Opendsr).then_some("pass_on_instruction"));
+    fields
 }
 
 /// Where the answer goes: a person's to a page that its link opens, a machine's to the callback that its signature opens.

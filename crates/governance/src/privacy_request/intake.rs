@@ -17,10 +17,13 @@ use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
 use enforcement::vault::{Place, token_tag};
 use jiff::SignedDuration;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use storage::Tx;
 use storage::privacy_request::NewPrivacyRequest;
 use storage::suppression::{Suppression, SuppressionReason};
 
+use crate::privacy_request::know_limit;
 use crate::requester::{IDENTITY, Requester};
 use crate::worker::later;
 use crate::{Privity, Problem};
@@ -47,6 +50,8 @@ pub enum Intake {
         language: String,
         /// How it came in.
         channel: IntakeChannel,
+        /// For a request to know: the day from which she wants to know; everything otherwise (11 CCR 7020(e)).
+        since: Option<Date>,
         /// The operator who vouches for her identity, because the business's own sign-in has verified it.
         verified_by: Option<OperatorId>,
         /// The network address that it came from, for the rate limit; only its keyed hash is kept.
@@ -101,6 +106,7 @@ pub(super) struct Prepared {
     tasks: Vec<Task>,
     suppressions: Vec<Suppression>,
     records: Vec<NewRecord>,
+    p: Privity,
 }
 
 impl Prepared {
@@ -118,6 +124,8 @@ impl Prepared {
         storage::privacy_request::insert(tx, &self.new)?;
         storage::task::insert_many(tx, &self.tasks, self.new.created_at)?;
         storage::suppression::insert_many(tx, &self.suppressions)?;
+        let (request, tag) = (&self.new.request, self.new.identity_tag.as_deref());
+        know_limit::mark(&self.p, tx, request, tag)?;
         Ok(self.records.clone())
     }
 }
@@ -181,6 +189,8 @@ fn prepare(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {
         tracker_tag: token_tag(&tracker).as_bytes().to_vec(),
         wrapped_key: wrapped.as_bytes().to_vec(),
         identity: Some(identity),
+        identity_tag: know_limit::tag(p, asked.kind, &asked.requester),
+        look_back: asked.since,
         created_at: p.now(),
     };
     Ok(Prepared {
@@ -189,6 +199,7 @@ fn prepare(p: &Privity, intake: Intake) -> Result<Prepared, Problem> {
         tasks,
         suppressions,
         records,
+        p: p.clone(),
     })
 }
 
@@ -199,6 +210,7 @@ struct Asked {
     requester: Requester,
     language: String,
     channel: IntakeChannel,
+    since: Option<Date>,
     verified_by: Option<OperatorId>,
 }
 
@@ -223,6 +235,7 @@ impl Asked {
                 identifiers,
                 language,
                 channel,
+                since,
                 verified_by,
                 ..
             } => {
@@ -244,6 +257,7 @@ impl Asked {
                     requester,
                     language: checked_language(&language),
                     channel,
+                    since: checked_since(p, kind, since)?,
                     verified_by,
                 })
             }
@@ -265,6 +279,7 @@ impl Asked {
                     requester,
                     language: checked_language(&language),
                     channel,
+                    since: None,
                     verified_by: None,
                 })
             }
@@ -529,6 +544,34 @@ fn checked_identifiers(
         }
     }
     Ok(identifiers)
+}
+
+/// A look-back belongs to a request to know, and begins before tomorrow.
+fn checked_since(
+    p: &Privity,
+    kind: RequestKind,
+    since: Option<Date>,
+) -> Result<Option<Date>, Problem> {
+    let Some(day) = since else {
+        return Ok(None);
+    };
+    if !matches!(
+        kind,
+        RequestKind::KnowCategories | RequestKind::KnowSpecific
+    ) {
+        return Err(Problem::invalid(
+            "since",
+            "only a request to know has a day from which on; leave it out here",
+        ));
+    }
+    let today = p.now().to_zoned(TimeZone::UTC).date();
+    if day > today {
+        return Err(Problem::invalid(
+            "since",
+            "this day is still to come; choose an earlier one, or leave it out to get everything",
+        ));
+    }
+    Ok(Some(day))
 }
 
 /// A language tag by the shape of BCP 47; it is kept in the open, so nothing else may pass for one.

@@ -10,11 +10,14 @@ use domain::data_map::{Collection, CollectionKey};
 use domain::plan::Plan;
 use domain::traversal::Located;
 use enforcement::{RecordedPermit, Released, ReleasedRow, release};
+use jiff::civil::Date;
 use serde_json::json;
 use zip::write::SimpleFileOptions;
 
 use crate::Privity;
+use crate::letter;
 use crate::privacy_request::categories::Categories;
+use crate::privacy_request::look_back::LookBack;
 use crate::search::{SearchError, everything};
 
 /// Up to this many rows of a collection are read once and kept until both files are written; longer ones are read twice.
@@ -50,6 +53,8 @@ pub struct Cover {
     pub made_on: String,
     /// How to reach the business.
     pub contact: Option<String>,
+    /// The day from which she asked to know; `None` for everything.
+    pub since: Option<Date>,
 }
 
 /// Writes the package. `permit` is the subject's own, recorded; nothing that it doesn't name gets in.
@@ -73,7 +78,7 @@ pub async fn write<W: Write + Send>(
             format!("csv/{}.csv", file_name(&planned.collection)),
             options(),
         )?;
-        let mut table = Table::new(&node.collection, planned.rows);
+        let mut table = Table::new(&node.collection, planned.rows, cover.since);
         table.write_head(&mut archive)?;
         stream(p, permit, located, &planned.collection, |row| {
             table.take(row, &mut archive)
@@ -157,10 +162,11 @@ async fn write_json<W: Write + Send>(
 ) -> Result<(), PackageError> {
     write!(
         to,
-        "{{\"business\":{},\"privacy_request\":{},\"made_on\":{},\"collections\":{{",
+        "{{\"business\":{},\"privacy_request\":{},\"made_on\":{},\"since\":{},\"collections\":{{",
         json!(cover.business),
         json!(cover.request),
-        json!(cover.made_on)
+        json!(cover.made_on),
+        json!(cover.since.map(|since| since.to_string()))
     )?;
     let mut first_collection = true;
     for planned in plan.collections.iter().filter(|planned| planned.rows > 0) {
@@ -176,7 +182,17 @@ async fn write_json<W: Write + Send>(
             json!(planned.title)
         )?;
         let mut first = true;
+        let look_back = p
+            .graph()
+            .node(&planned.collection)
+            .and_then(|node| LookBack::of(&node.collection, cover.since));
         let mut write_row = |row: ReleasedRow| -> io::Result<()> {
+            if look_back
+                .as_ref()
+                .is_some_and(|look_back| look_back.leaves_out(&row))
+            {
+                return Ok(());
+            }
             to.write_all(if std::mem::take(&mut first) {
                 b"\n"
             } else {
@@ -212,6 +228,9 @@ fn file_name(collection: &CollectionKey) -> String {
 /// One collection while its rows pass.
 struct Table<'c> {
     collection: &'c Collection,
+    look_back: Option<LookBack<'c>>,
+    /// Rows that are older than what she asked for.
+    left_out: u64,
     shown: Vec<Vec<String>>,
     described: Vec<(String, String)>,
     rows: u64,
@@ -219,9 +238,11 @@ struct Table<'c> {
 }
 
 impl<'c> Table<'c> {
-    fn new(collection: &'c Collection, expected: u64) -> Self {
+    fn new(collection: &'c Collection, expected: u64, since: Option<Date>) -> Self {
         Self {
             collection,
+            look_back: LookBack::of(collection, since),
+            left_out: 0,
             shown: Vec::new(),
             described: Vec::new(),
             rows: 0,
@@ -240,6 +261,14 @@ impl<'c> Table<'c> {
     }
 
     fn take<W: Write>(&mut self, row: ReleasedRow, to: &mut W) -> io::Result<()> {
+        if self
+            .look_back
+            .as_ref()
+            .is_some_and(|look_back| look_back.leaves_out(&row))
+        {
+            self.left_out += 1;
+            return Ok(());
+        }
         let cells: Vec<String> = self
             .collection
             .fields
@@ -320,10 +349,14 @@ impl Page {
             escape(&cover.law.to_uppercase()),
             escape(&cover.made_on)
         );
+        let _ = write!(html, "<p>{}</p>", escape(&letter::period(cover.since)));
         if let Some(contact) = &cover.contact {
             let _ = write!(html, "<p>Questions? Write to {}.</p>", escape(contact));
         }
         html.push_str("<h2>In categories</h2>");
+        if cover.since.is_some() {
+            html.push_str("<p class=\"note\">This overview counts everything that we hold, older entries included.</p>");
+        }
         html.push_str(&categories.to_html());
         Self { html }
     }
@@ -338,6 +371,14 @@ impl Page {
             if table.rows == 1 { "entry" } else { "entries" },
             escape(table.collection.key.as_ref())
         );
+        if table.left_out > 0 {
+            let _ = write!(
+                self.html,
+                "<p class=\"note\">{} more {} older than the day from which you asked, and left out.</p>",
+                table.left_out,
+                if table.left_out == 1 { "is" } else { "are" }
+            );
+        }
         for (field, text) in &table.described {
             let _ = write!(
                 self.html,

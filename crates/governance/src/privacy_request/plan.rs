@@ -27,7 +27,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::legal_hold::Holds;
 use crate::privacy_request::inform_recipients::link_tag;
-use crate::privacy_request::{figures, write_to_subject};
+use crate::privacy_request::{figures, know_limit, write_to_subject};
 use crate::requester::EXPLANATION;
 use crate::search::locate;
 use crate::worker::{Stop, Work, seal_located, task_ids};
@@ -80,11 +80,8 @@ fn record_plans(
             continue;
         };
         records.push(plan_record(p, &stored.request, &plan));
-        if p.settings()
-            .approval
-            .automatic
-            .contains(&stored.request.kind)
-        {
+        let by_rule = &p.settings().approval.automatic;
+        if by_rule.contains(&stored.request.kind) && !know_limit::is_over(&stored) {
             records.push(
                 NewRecord::new(p.now(), Actor::System, Action::Approved)
                     .for_request(stored.request.id)
@@ -162,7 +159,7 @@ impl Begun {
                 waiting,
                 ..stored.request
             },
-            stored.reasons,
+            know_limit::decided(stored.reasons),
         ));
         Ok(())
     }
@@ -335,16 +332,12 @@ pub async fn deny(
         .read("read privacy request", move |tx| existing(tx, id))
         .await?;
     stored.request.state.after(Step::Deny)?;
-    let (kind, title, words) = (
-        stored.request.kind,
-        reason.title.clone(),
-        explanation.clone(),
-    );
+    let (kind, reason, words) = (stored.request.kind, reason.clone(), explanation.clone());
     write_to_subject::send_now(
         p,
         &stored,
         Actor::Operator(operator),
-        move |sender, link| letter::denied(sender, kind, &id.to_string(), &title, &words, link),
+        move |sender, link| letter::denied(sender, kind, &id.to_string(), &reason, &words, link),
     )
     .await?;
     let (code, now, facts) = (

@@ -62,6 +62,7 @@ pub async fn view(p: &Privity, tracker: &Sensitive<String>) -> Result<Tracker, P
         received_at: request.received_at,
         clock: request.clock.clone(),
         days_left: days_left(p, request),
+        since: seen.stored.look_back,
         verification: verification(p, &seen),
         stages: stages(&seen),
         systems: systems(p, &seen),

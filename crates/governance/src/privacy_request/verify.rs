@@ -15,7 +15,7 @@ use storage::Tx;
 use storage::privacy_request::StoredPrivacyRequest;
 use storage::verification::Verification;
 
-use crate::privacy_request::write_to_subject;
+use crate::privacy_request::{know_limit, write_to_subject};
 use crate::worker::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
 
@@ -166,7 +166,8 @@ fn verified(
         waiting: None,
         ..current.request.clone()
     };
-    storage::privacy_request::update(tx, &changed, &current.reasons, p.now())?;
+    let reasons = know_limit::reasons(p, tx, &changed, current.identity_tag.as_deref())?;
+    storage::privacy_request::update(tx, &changed, &reasons, p.now())?;
     storage::task::insert_many(
         tx,
         &[

@@ -4,8 +4,11 @@ use connectors::email::{Mail, MailError};
 use domain::audit::{Action, Actor, NewRecord};
 use domain::sensitive::Sensitive;
 use futures_util::{StreamExt as _, stream};
+use jiff::tz::TimeZone;
+use storage::privacy_request::StoredPrivacyRequest;
 
-use crate::letter::{self, Letter, Sender};
+use crate::letter::{self, Draft, Lacking, Letter, Sender};
+use crate::privacy_request::know_limit;
 use crate::requester::Requester;
 use crate::worker::{Stop, Work};
 use crate::{Privity, Problem};
@@ -40,22 +43,54 @@ async fn confirm_receipt<'w>(p: &Privity, work: &'w Work) -> Result<&'w Work, St
         request.kind,
         &request.id.to_string(),
         &request.clock,
+        know_limit::notice(p, &work.stored).as_deref(),
         &tracker_link(p, &requester),
     );
     send(p, work, &requester, letter).await?;
     Ok(work)
 }
 
-/// Sends a letter; nothing happens when she gave no address.
+/// Sends a letter; nothing happens when she gave no address. One that lacks what the law demands is not sent: an operator is called.
 pub(crate) async fn send(
     p: &Privity,
     work: &Work,
     requester: &Requester,
-    letter: Letter,
+    draft: Draft,
 ) -> Result<(), Stop> {
+    Ok(try_send(p, work, requester, draft).await?)
+}
+
+/// Why a letter did not leave.
+pub(crate) enum Undelivered {
+    /// It lacks what the law demands.
+    Incomplete(Lacking),
+    /// The mail server is away.
+    Unreachable(MailError),
+    /// The mail server, or the address, does not take it.
+    Refused(MailError),
+}
+
+impl From<Undelivered> for Stop {
+    fn from(why: Undelivered) -> Self {
+        match why {
+            Undelivered::Incomplete(lacking) => Self::Never(lacking.to_string()),
+            Undelivered::Unreachable(error) => Self::Later(error.to_string()),
+            Undelivered::Refused(error) => Self::Never(error.to_string()),
+        }
+    }
+}
+
+/// The same, for a caller who can go on without.
+pub(crate) async fn try_send(
+    p: &Privity,
+    work: &Work,
+    requester: &Requester,
+    draft: Draft,
+) -> Result<(), Undelivered> {
     let Some(email) = &requester.email else {
         return Ok(());
     };
+    let letter = complete(p, &work.stored, draft).map_err(Undelivered::Incomplete)?;
     let mail = Mail {
         to: Sensitive::new(email.clone()),
         subject: letter.subject,
@@ -76,8 +111,8 @@ pub(crate) async fn send(
         )),
     };
     p.mailer().send(mail).await.map_err(|error| match error {
-        MailError::Unreachable(_) => Stop::Later(error.to_string()),
-        other => Stop::Never(other.to_string()),
+        MailError::Unreachable(_) => Undelivered::Unreachable(error),
+        other => Undelivered::Refused(other),
     })
 }
 
@@ -87,7 +122,17 @@ pub(crate) fn sender(p: &Privity) -> Sender<'_> {
     Sender {
         business: &business.name,
         contact: business.privacy_contact.as_deref(),
+        privacy_policy: business.privacy_policy.as_deref(),
     }
+}
+
+/// The letter, if all is in it that the law demands on this day where it applies.
+fn complete(p: &Privity, stored: &StoredPrivacyRequest, draft: Draft) -> Result<Letter, Lacking> {
+    let zone = p
+        .law()
+        .law(&stored.request.law)
+        .map_or(TimeZone::UTC, |law| law.time_zone().clone());
+    draft.complete(p.law(), &stored.request, p.now().to_zoned(zone).date())
 }
 
 /// Her tracker's address.
@@ -111,9 +156,9 @@ fn host(p: &Privity) -> String {
 /// A letter that a decision of an operator calls for, outside of any task.
 pub(crate) async fn send_now(
     p: &Privity,
-    stored: &storage::privacy_request::StoredPrivacyRequest,
+    stored: &StoredPrivacyRequest,
     actor: Actor,
-    letter: impl FnOnce(&Sender<'_>, &str) -> Letter,
+    letter: impl FnOnce(&Sender<'_>, &str) -> Draft,
 ) -> Result<(), Problem> {
     let opened = crate::disclosure::open(p, stored, &crate::worker::to_subject(), actor).await?;
     let requester = crate::worker::requester(&opened.key, &opened.permit, stored)
@@ -121,7 +166,14 @@ pub(crate) async fn send_now(
     let Some(email) = &requester.email else {
         return Ok(());
     };
-    let letter = letter(&sender(p), &tracker_link(p, &requester));
+    let draft = letter(&sender(p), &tracker_link(p, &requester));
+    let letter = complete(p, stored, draft).map_err(|lacking| {
+        Problem::new(
+            "letter_incomplete",
+            409,
+            format!("{lacking}; nothing was changed"),
+        )
+    })?;
     let mail = Mail {
         to: Sensitive::new(email.clone()),
         subject: letter.subject,

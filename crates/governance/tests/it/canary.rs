@@ -254,6 +254,7 @@ impl Flow {
             identifiers: vec![(number(), Sensitive::new(format!("{SIGN}-number")))],
             language: "en".to_owned(),
             channel: IntakeChannel::PrivacyCenter,
+            since: None,
             verified_by: None,
             address: Some(format!("{SIGN}-address")),
         }

@@ -475,6 +475,7 @@ async fn receive(p: &Privity, operator: domain::id::OperatorId, number: u64) -> 
         identifiers: Vec::new(),
         language: "en".to_owned(),
         channel: IntakeChannel::Api,
+        since: None,
         verified_by: Some(operator),
         address: None,
     };

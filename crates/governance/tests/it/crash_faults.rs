@@ -69,6 +69,7 @@ async fn receive(
         identifiers,
         language: "en".to_owned(),
         channel: IntakeChannel::Api,
+        since: None,
         verified_by: Some(operator),
         address: None,
     };

@@ -134,6 +134,7 @@ impl Servers {
             identifiers: Vec::new(),
             language: "en".to_owned(),
             channel: IntakeChannel::Api,
+            since: None,
             verified_by: Some(operator),
             address: None,
         };

@@ -142,6 +142,7 @@ pub(crate) async fn answer(
         identifiers: Vec::<(IdentifierKind, Sensitive<String>)>::new(),
         language: "en".to_owned(),
         channel: IntakeChannel::CommandLine,
+        since: None,
         verified_by: Some(operator),
         address: None,
     };

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 34] = [
+const PAGES: [(&str, &str); 35] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -72,6 +72,10 @@ const PAGES: [(&str, &str); 34] = [
     (
         "key_wrong",
         include_str!("../../../../docs/errors/key_wrong.md"),
+    ),
+    (
+        "letter_incomplete",
+        include_str!("../../../../docs/errors/letter_incomplete.md"),
     ),
     (
         "mail_unavailable",

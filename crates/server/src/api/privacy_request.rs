@@ -52,6 +52,9 @@ pub(super) struct NewPrivacyRequest {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     identifiers: BTreeMap<String, Sensitive<String>>,
+    /// For a request to know: the day from which she wants to know; everything otherwise (11 CCR 7020(e)).
+    #[schema(value_type = Option<String>, format = Date)]
+    since: Option<Date>,
     /// BCP 47; the business's language otherwise.
     language: Option<String>,
     /// The business's own sign-in has verified her, so that no code is mailed. Recorded with the operator's name. Refused for an opt-out.
@@ -418,6 +421,12 @@ fn read(
                 "an opt-out needs no proof of who somebody is: send `email` or `identifiers` so that we find her, and neither `name` nor `verified`",
             ));
         }
+        if new.since.is_some() {
+            return Err(Problem::invalid(
+                "since",
+                "only a request to know has a day from which on; leave it out here",
+            ));
+        }
         let email = new.email.map(|email| (IdentifierKind::email(), email));
         return Ok(Intake::OptOut {
             law: new.law,
@@ -439,6 +448,7 @@ fn read(
         identifiers,
         language,
         channel: IntakeChannel::Api,
+        since: new.since,
         verified_by,
         address: client.0,
     })

@@ -14,6 +14,7 @@ use governance::privacy_request::intake::{self, Intake};
 use governance::privacy_request::plan;
 use governance::view::{ListedRequest, RequestDetail};
 use governance::{Privity, Problem, operator, worker};
+use jiff::civil::Date;
 use serde_json::json;
 
 use super::{open, show};
@@ -100,6 +101,9 @@ pub(super) struct Receive {
     /// The law; the business's default otherwise.
     #[arg(long)]
     law: Option<String>,
+    /// For a request to know: the day from which she wants to know, like 2024-05-31; everything otherwise.
+    #[arg(long, value_name = "DAY")]
+    since: Option<Date>,
     /// You have verified who she is by the business's own means: no code is mailed. Needs your key.
     #[arg(long)]
     verified: bool,
@@ -297,6 +301,7 @@ impl Receive {
             identifiers,
             language,
             channel,
+            since: self.since,
             verified_by,
             address: None,
         })

@@ -8,6 +8,7 @@ use domain::data_map::IdentifierKind;
 use domain::privacy_request::{IntakeChannel, RequestKind};
 use governance::privacy_request::intake::{self, Intake};
 use governance::{Privity, Problem};
+use jiff::civil::Date;
 use serde::Serialize;
 
 use super::{FormError, Frame, LawChoice, for_form, law_choices, see, words};
@@ -59,6 +60,7 @@ struct Numbers {
 struct Typed {
     email: String,
     name: String,
+    since: String,
 }
 
 /// Which of the two forms.
@@ -148,9 +150,24 @@ fn read(
         identifiers: identifiers.collect(),
         language: privity.settings().business.language.clone(),
         channel: IntakeChannel::PrivacyCenter,
+        since: since(wish, fields)?,
         verified_by: None,
         address: client.0,
     })
+}
+
+/// The day from which she wants to know, where she typed one (11 CCR 7020(e)).
+fn since(wish: Wish, fields: &Fields) -> Result<Option<Date>, Problem> {
+    let Some(text) = fields.text("since").filter(|_| wish == Wish::Know) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        Problem::invalid(
+            "since",
+            "this is no day; type it like 2024-05-31, or leave it empty to get everything",
+        )
+    };
+    text.parse().map(Some).ok().ok_or_else(wrong)
 }
 
 fn chosen_kind(wish: Wish, fields: &Fields) -> Result<RequestKind, Problem> {
@@ -195,6 +212,7 @@ impl AskPage {
         let typed = Typed {
             email: fields.typed("email"),
             name: fields.typed("name"),
+            since: fields.typed("since"),
         };
         let identifiers_open = identifiers.iter().any(|field| !field.value.is_empty());
         let minutes = privity.settings().verification.code_minutes;
@@ -321,6 +339,7 @@ impl AskPage {
         let typed = Typed {
             email: "maria(at)example".to_owned(),
             name: "Maria \"<b>\" O'Hara".to_owned(),
+            since: String::new(),
         };
         Self {
             identifiers: vec![identifier],

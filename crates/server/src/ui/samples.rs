@@ -22,7 +22,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use minijinja::value::{Serde, Value};
 
-use super::tracker::{Look, TrackerPage};
+use super::tracker::{Look, Regulator, TrackerPage};
 use super::{Contact, Frame, LawChoice, Pages, ask, console, home, opt_out, outreach, recipients};
 
 fn id<N: Noun>(number: u128) -> Id<N> {
@@ -46,6 +46,10 @@ pub(super) fn look() -> Look<'static> {
             )
         }),
         category: Box::new(super::words::category),
+        regulator: Some(Regulator {
+            name: "California Privacy Protection Agency".to_owned(),
+            url: Some("https://cppa.ca.gov/webapplications/complaint".to_owned()),
+        }),
     }
 }
 
@@ -178,6 +182,7 @@ fn tracker(kind: RequestKind, state: RequestState) -> Tracker {
         received_at: at("2026-11-21T20:00:00Z"),
         clock: clock(),
         days_left: Some(45),
+        since: None,
         verification: None,
         stages: Vec::new(),
         systems: Vec::new(),

@@ -45,6 +45,7 @@ pub(super) struct TrackerPage {
     reasons: Vec<ReasonWords>,
     kept: Vec<KeptWords>,
     clock: Option<ClockWords>,
+    since: Option<String>,
     systems: Vec<SystemWords>,
     recipients: Vec<RecipientWords>,
     regulator: Option<Regulator>,
@@ -120,10 +121,11 @@ struct RecipientWords {
     got: String,
 }
 
-#[derive(Serialize)]
-struct Regulator {
-    name: &'static str,
-    url: &'static str,
+/// Where one complains, from law/regulators.yaml.
+#[derive(Clone, Serialize)]
+pub(super) struct Regulator {
+    pub(super) name: String,
+    pub(super) url: Option<String>,
 }
 
 /// What the page before says has happened; only known words are shown.
@@ -276,6 +278,7 @@ pub(super) struct Look<'a> {
     pub(super) zone: TimeZone,
     pub(super) reason: ReasonTitle<'a>,
     pub(super) category: Box<dyn Fn(&str) -> String + 'a>,
+    pub(super) regulator: Option<Regulator>,
 }
 
 impl<'a> Look<'a> {
@@ -296,6 +299,10 @@ impl<'a> Look<'a> {
             category: Box::new(|key| {
                 book.category(key)
                     .map_or_else(|| words::category(key), |category| category.title.clone())
+            }),
+            regulator: book.regulator(law).map(|regulator| Regulator {
+                name: regulator.name.clone(),
+                url: regulator.url.clone(),
             }),
         }
     }
@@ -326,10 +333,10 @@ impl TrackerPage {
                 .iter()
                 .map(|stage| StageWords::of(look, stage))
                 .collect(),
-            reasons_title: if view.state == RequestState::Denied {
-                "Why"
-            } else {
-                "Why not all of it"
+            reasons_title: match view.state {
+                RequestState::Denied => "Why",
+                RequestState::Verified => "Why a person decides",
+                _ => "Why not all of it",
             },
             reasons: if view.kept.is_empty() {
                 view.reasons
@@ -344,6 +351,7 @@ impl TrackerPage {
                 .iter()
                 .map(|line| KeptWords::of(look, line))
                 .collect(),
+            since: view.since.map(words::day),
             clock: ClockWords::for_subject(&view.clock, view.kind, view.state, view.days_left),
             systems: view
                 .systems
@@ -355,7 +363,7 @@ impl TrackerPage {
                 .iter()
                 .map(|line| RecipientWords::of(look, line))
                 .collect(),
-            regulator: words::regulator(&view.law).map(|(name, url)| Regulator { name, url }),
+            regulator: look.regulator.clone(),
             can_withdraw: matches!(view.state, RequestState::Received | RequestState::Verified),
             refresh_seconds: (!view.state.is_closed()).then_some(REFRESH),
         }
@@ -372,6 +380,12 @@ fn heading(view: &Tracker) -> (&'static str, String) {
         (RequestState::Received, _) => (
             "One step is left: the code",
             "We mailed you a code of six digits. Nothing happens to your data before you type it here.",
+        ),
+        (RequestState::Verified, RequestKind::KnowCategories | RequestKind::KnowSpecific)
+            if view.waiting == Some(Waiting::Approval) =>
+        (
+            "A person decides about your request",
+            "We found your data. Somebody looks at your request before you get the answer; we write to you either way.",
         ),
         (RequestState::Verified, _) if view.waiting == Some(Waiting::Approval) => (
             "A person is checking the plan",

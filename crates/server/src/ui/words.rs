@@ -280,21 +280,6 @@ pub(crate) fn place(jurisdiction: &str) -> Option<&'static str> {
     })
 }
 
-/// Where one complains, by law.
-pub(crate) fn regulator(law: &str) -> Option<(&'static str, &'static str)> {
-    match law {
-        "ccpa" => Some((
-            "California Privacy Protection Agency",
-            "https://cppa.ca.gov/webapplications/complaint",
-        )),
-        "gdpr" => Some((
-            "authority for data protection where you live",
-            "https://www.edpb.europa.eu/about-edpb/about-edpb/members_en",
-        )),
-        _ => None,
-    }
-}
-
 /// January 5, 2027.
 pub(crate) fn day(date: Date) -> String {
     date.strftime("%B %-d, %Y").to_string()

@@ -30,6 +30,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 3,
         sql: include_str!("../../migrations/003-legal-hold-subject.sql"),
     },
+    Migration {
+        version: 4,
+        sql: include_str!("../../migrations/004-know-limit.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

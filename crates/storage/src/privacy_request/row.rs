@@ -37,6 +37,8 @@ pub(super) fn stored(row: &Row) -> Result<StoredPrivacyRequest, Error> {
         reasons: row.json("reasons")?,
         wrapped_key: row.opt_bytes("wrapped_key")?.map(<[u8]>::to_vec),
         identity: row.opt_sealed("identity")?,
+        identity_tag: row.opt_bytes("identity_tag")?.map(<[u8]>::to_vec),
+        look_back: row.opt_parsed("look_back")?,
         manifest: row.opt_sealed("manifest")?,
         plan: row.opt_json("plan")?,
         confirmation: row.opt_json("confirmation")?,

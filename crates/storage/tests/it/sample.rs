@@ -65,6 +65,8 @@ pub(crate) fn new_request(number: u32) -> NewPrivacyRequest {
         tracker_tag: format!("tracker {number}").into_bytes(),
         wrapped_key: format!("wrapped key {number}").into_bytes(),
         identity: Some(sealed("identity")),
+        identity_tag: None,
+        look_back: None,
         created_at: at(1),
     }
 }

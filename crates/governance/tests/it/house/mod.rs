@@ -180,6 +180,7 @@ pub(crate) async fn ask(p: &Privity, kind: RequestKind, email: &str) -> Received
             identifiers: Vec::new(),
             language: "en".to_owned(),
             channel: IntakeChannel::PrivacyCenter,
+            since: None,
             verified_by: None,
             address: None,
         }
