@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::data_map::graph::SearchGraph;
 use crate::data_map::{CollectionErasure, CollectionKey, FieldName};
-use crate::plan::{Redaction, redactions};
+use crate::plan::{Redaction, redactions, retained_redactions};
 
 /// A fingerprint of values.
 pub type Print = [u8; 16];
@@ -27,6 +27,8 @@ struct Link {
     guards: bool,
     /// Whether the pointing row no longer points once it is overwritten.
     lets_go: bool,
+    /// The same of a row that a retention rule keeps, of which only what the data map demands is overwritten.
+    retained_lets_go: bool,
 }
 
 impl Links {
@@ -56,19 +58,17 @@ impl Links {
                     links.here.get_mut(number),
                     from.and_then(|from| links.there.get_mut(from)),
                 ) {
-                    let lets_go = from.is_some_and(|from| empties(graph, from, &there));
-                    end.push(Link {
+                    let [lets_go, retained_lets_go] =
+                        from.map_or([false; 2], |from| overwrites(graph, from, &there));
+                    let link = |fields| Link {
                         pointer,
-                        fields: here,
+                        fields,
                         guards,
                         lets_go,
-                    });
-                    start.push(Link {
-                        pointer,
-                        fields: there,
-                        guards,
-                        lets_go,
-                    });
+                        retained_lets_go,
+                    };
+                    end.push(link(here));
+                    start.push(link(there));
                 }
                 pointer += 1;
             }
@@ -102,14 +102,19 @@ impl Links {
     }
 }
 
-/// Whether overwriting a row of this node empties one of these fields.
-fn empties(graph: &SearchGraph, node: usize, fields: &[FieldName]) -> bool {
+/// Whether one of these fields is overwritten in a row of this node that is redacted, and in one that a rule keeps.
+/// Whatever takes its place, it points no longer.
+fn overwrites(graph: &SearchGraph, node: usize, fields: &[FieldName]) -> [bool; 2] {
     let Some(node) = graph.nodes().get(node) else {
-        return false;
+        return [false; 2];
     };
-    redactions(&node.collection, &node.pointed_at)
-        .iter()
-        .any(|(field, redaction)| *redaction == Redaction::Null && fields.contains(field))
+    let any = |redactions: Vec<(FieldName, Redaction)>| {
+        redactions.iter().any(|(field, _)| fields.contains(field))
+    };
+    [
+        any(redactions(&node.collection, &node.pointed_at)),
+        any(retained_redactions(&node.collection, &node.pointed_at)),
+    ]
 }
 
 /// Rows of a batch of subjects.
@@ -169,6 +174,8 @@ pub struct Tally {
 enum Fate {
     Delete,
     Redact,
+    /// Kept by a rule; what the data map demands even then is overwritten.
+    Retained,
     Kept,
     Shared,
     Attached,
@@ -214,7 +221,7 @@ pub fn tally(
         *match fate {
             Fate::Delete => &mut tally.delete,
             Fate::Redact => &mut tally.redact,
-            Fate::Kept => &mut tally.kept,
+            Fate::Retained | Fate::Kept => &mut tally.kept,
             Fate::Shared => &mut tally.shared,
             Fate::Attached => &mut tally.attached,
         } += note.rows;
@@ -227,8 +234,10 @@ fn first_fate(graph: &SearchGraph, note: &Note, outside: &Outside) -> Fate {
         return Fate::Kept;
     };
     let row = (note.node, note.row);
-    if note.retained {
+    if note.retained && outside.guarded.contains(&row) {
         Fate::Kept
+    } else if note.retained {
+        Fate::Retained
     } else if outside.guarded.contains(&row) {
         Fate::Shared
     } else if node.collection.erasure == CollectionErasure::Redact || outside.blocked.contains(&row)
@@ -242,49 +251,45 @@ fn first_fate(graph: &SearchGraph, note: &Note, outside: &Outside) -> Fate {
 /// Lets what stays keep what it points at; whether that changed anything.
 fn spread(links: &Links, rows: &Rows, fates: &mut [Fate]) -> bool {
     let mut staying: HashSet<(usize, Print)> = HashSet::new();
-    for (note, fate) in rows
-        .0
-        .iter()
-        .zip(fates.iter())
-        .filter(|(_, fate)| **fate != Fate::Delete)
-    {
-        let ends = links
-            .there
-            .get(note.node)
-            .into_iter()
-            .flatten()
+    for (note, fate) in rows.0.iter().zip(fates.iter()) {
+        let ends = links.there.get(note.node).into_iter().flatten();
+        let holding = ends
             .zip(&note.there)
-            .filter(|(link, _)| *fate != Fate::Redact || !link.lets_go);
-        staying.extend(ends.filter_map(|(link, print)| Some((link.pointer, (*print)?))));
+            .filter(|(link, _)| fate.still_points(link));
+        staying.extend(holding.filter_map(|(link, print)| Some((link.pointer, (*print)?))));
     }
     let mut changed = false;
-    for (note, fate) in rows
-        .0
-        .iter()
-        .zip(fates.iter_mut())
-        .filter(|(_, fate)| matches!(fate, Fate::Delete | Fate::Redact))
-    {
-        let ends = links
-            .here
-            .get(note.node)
-            .into_iter()
-            .flatten()
-            .zip(&note.here);
-        for (link, _) in ends.filter(|(link, print)| {
-            print.is_some_and(|print| staying.contains(&(link.pointer, print)))
-        }) {
-            let kept = if link.guards {
-                Fate::Attached
-            } else {
-                Fate::Redact
-            };
-            changed |= *fate != kept && *fate != Fate::Attached;
-            *fate = if *fate == Fate::Attached {
-                Fate::Attached
-            } else {
-                kept
-            };
+    for (note, fate) in rows.0.iter().zip(fates.iter_mut()) {
+        let ends = links.here.get(note.node).into_iter().flatten();
+        for (link, print) in ends.zip(&note.here) {
+            if print.is_some_and(|print| staying.contains(&(link.pointer, print))) {
+                let pointed_at = fate.pointed_at(link);
+                changed |= *fate != pointed_at;
+                *fate = pointed_at;
+            }
         }
     }
     changed
+}
+
+impl Fate {
+    /// Whether a row that ends like this goes on pointing.
+    const fn still_points(self, link: &Link) -> bool {
+        match self {
+            Self::Delete => false,
+            Self::Redact => !link.lets_go,
+            Self::Retained => !link.retained_lets_go,
+            Self::Kept | Self::Shared | Self::Attached => true,
+        }
+    }
+
+    /// How the row ends when something that stays points at it.
+    const fn pointed_at(self, link: &Link) -> Self {
+        match (self, link.guards) {
+            (Self::Delete | Self::Redact, true) => Self::Attached,
+            (Self::Delete, false) => Self::Redact,
+            (Self::Retained, true) => Self::Kept,
+            (fate, _) => fate,
+        }
+    }
 }
