@@ -11,6 +11,7 @@ mod engines;
 mod generated;
 mod generated_schema;
 mod house;
+mod know;
 mod legal_hold;
 mod privacy_request;
 mod real_data;
