@@ -36,6 +36,7 @@ pub struct Permit {
     purpose: Purpose,
     verdicts: Verdicts,
     withheld: Vec<Withheld>,
+    digest: Hash,
 }
 
 /// A permit whose record is in the audit log for good. Opening the vault and releasing rows demand one.
@@ -103,12 +104,13 @@ impl Permit {
             recipient,
             purpose,
             ..
-        } = query.clone();
+        } = query;
         Self {
-            id,
-            request,
-            recipient,
-            purpose,
+            digest: digest(query, &verdicts),
+            id: *id,
+            request: *request,
+            recipient: recipient.clone(),
+            purpose: *purpose,
             verdicts,
             withheld,
         }
@@ -174,21 +176,8 @@ impl Permit {
     }
 
     /// A hash over every part of the permit; its id is fresh, so no two permits share one.
-    pub fn digest(&self) -> Hash {
-        let verdicts: BTreeMap<_, _> = self
-            .verdicts
-            .iter()
-            .map(|(name, verdict)| (name.to_string(), verdict_json(verdict)))
-            .collect();
-        let whole = json!({
-            "id": self.id,
-            "request": self.request,
-            "recipient": self.recipient.to_string(),
-            "purpose": self.purpose.text(),
-            "verdicts": verdicts,
-        });
-        // INVARIANT: no numbers in it, so it always has a canonical text.
-        Hash::of(canonical_json(&whole).unwrap_or_default().as_bytes())
+    pub const fn digest(&self) -> Hash {
+        self.digest
     }
 }
 
@@ -260,6 +249,22 @@ impl Denial {
             ..details
         }
     }
+}
+
+fn digest(query: &Query, verdicts: &Verdicts) -> Hash {
+    let verdicts: BTreeMap<_, _> = verdicts
+        .iter()
+        .map(|(name, verdict)| (name.to_string(), verdict_json(verdict)))
+        .collect();
+    let whole = json!({
+        "id": query.id,
+        "request": query.request,
+        "recipient": query.recipient.to_string(),
+        "purpose": query.purpose.text(),
+        "verdicts": verdicts,
+    });
+    // INVARIANT: no numbers in it, so it always has a canonical text.
+    Hash::of(canonical_json(&whole).unwrap_or_default().as_bytes())
 }
 
 fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -> NewRecord {

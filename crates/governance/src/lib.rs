@@ -136,7 +136,7 @@ impl Privity {
             .database
             .write_recorded(name, move |tx| {
                 let (value, records) = change(tx)?;
-                Ok((value, storage::audit::append(tx, &log, &records)?))
+                Ok((value, storage::audit::append(tx, &log, records)?))
             })
             .await;
         self.ring();

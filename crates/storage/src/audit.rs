@@ -62,16 +62,15 @@ impl Database {
 ///
 /// # Errors
 /// [`Error::Record`] when a record has no canonical form.
-pub fn append(tx: &mut Tx, log: &str, records: &[NewRecord]) -> Result<Pending, Error> {
+pub fn append(tx: &mut Tx, log: &str, records: Vec<NewRecord>) -> Result<Pending, Error> {
     let state = lock_log(tx, log)?;
     let requests: BTreeSet<RequestId> =
         records.iter().filter_map(|record| record.request).collect();
     let heads = chain_heads(tx, &requests)?;
-    let pending =
-        audit::append(&state, &heads, records.to_vec()).map_err(|error| Error::Record {
-            position: error.position,
-            reason: error.source.to_string(),
-        })?;
+    let pending = audit::append(&state, &heads, records).map_err(|error| Error::Record {
+        position: error.position,
+        reason: error.source.to_string(),
+    })?;
     insert_entries(tx, log, &pending)?;
     insert_tiles(tx, log, &pending)?;
     save_log(tx, log, &pending)?;

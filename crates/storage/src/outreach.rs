@@ -156,10 +156,17 @@ pub fn get_by_external_id(tx: &mut Tx, external_id: &str) -> Result<Option<Store
 
 /// All outreach of a privacy request, by recipient.
 pub fn of_request(tx: &mut Tx, request: RequestId) -> Result<Vec<StoredOutreach>, Error> {
+    Ok(of_requests(tx, &[request])?.into_iter().flatten().collect())
+}
+
+/// [`of_request`] for many, in the order asked.
+pub fn of_requests(tx: &mut Tx, requests: &[RequestId]) -> Result<Vec<Vec<StoredOutreach>>, Error> {
     let sql = "-- list outreach of request\nSELECT * FROM outreach WHERE request_id = ?1 ORDER BY recipient, action";
-    tx.query(sql, &[request.into()])?
+    let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into()]).collect();
+    let found = tx.query_many(sql, &sets)?;
+    found
         .iter()
-        .map(stored)
+        .map(|rows| rows.iter().map(stored).collect())
         .collect()
 }
 

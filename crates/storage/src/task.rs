@@ -1,5 +1,7 @@
 //! The task queue: durable, leased for a time, claimed in batches of one kind, so that many privacy requests share one pass over a system.
 
+use std::collections::BTreeSet;
+
 use domain::id::{RequestId, TaskId};
 use domain::task::{Task, TaskKind, TaskState};
 use jiff::Timestamp;
@@ -209,7 +211,25 @@ pub fn release(tx: &mut Tx, owner: &str) -> Result<u64, Error> {
 
 /// Removes the tasks of a privacy request that nobody has begun; for one that was withdrawn, denied or expired.
 pub fn remove_ready(tx: &mut Tx, request: RequestId) -> Result<u64, Error> {
-    tx.execute("-- remove ready task\nDELETE FROM task WHERE request_id = ?1 AND state IN ('ready', 'stuck')", &[request.into()])
+    remove_ready_many(tx, &[request])
+}
+
+/// [`remove_ready`] for many.
+pub fn remove_ready_many(tx: &mut Tx, requests: &[RequestId]) -> Result<u64, Error> {
+    let sql = "-- remove ready task\nDELETE FROM task WHERE request_id = ?1 AND state IN ('ready', 'stuck')";
+    let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into()]).collect();
+    tx.execute_many(sql, &sets)
+}
+
+/// Which of these privacy requests have a task that waits for an operator.
+pub fn stuck_among(tx: &mut Tx, requests: &[RequestId]) -> Result<BTreeSet<RequestId>, Error> {
+    let sql = "-- find stuck task\nSELECT request_id FROM task WHERE request_id = ?1 AND state = 'stuck' LIMIT 1";
+    let sets: Vec<_> = requests.iter().map(|id| vec![(*id).into()]).collect();
+    tx.query_many(sql, &sets)?
+        .iter()
+        .flatten()
+        .map(|row| row.parsed("request_id"))
+        .collect()
 }
 
 /// The task with this id.

@@ -2,6 +2,8 @@
 //!
 //! A record is hashed and signed as bytes, so two programs must write the same bytes for the same record.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 /// The largest integer that every JSON reader keeps exactly (RFC 7493).
@@ -54,6 +56,11 @@ fn integer(number: &serde_json::Number) -> Result<String, CanonicalError> {
     Ok(number.to_string())
 }
 
+pub(super) fn write_count(text: &mut String, count: u64) -> Result<(), CanonicalError> {
+    text.push_str(&integer(&count.into())?);
+    Ok(())
+}
+
 fn write_array(text: &mut String, items: &[Value]) -> Result<(), CanonicalError> {
     text.push('[');
     for (position, item) in items.iter().enumerate() {
@@ -66,13 +73,13 @@ fn write_array(text: &mut String, items: &[Value]) -> Result<(), CanonicalError>
     Ok(())
 }
 
-fn write_object(
+pub(super) fn write_object(
     text: &mut String,
     members: &serde_json::Map<String, Value>,
 ) -> Result<(), CanonicalError> {
     // Sorted here, because whether serde_json's map is sorted depends on a feature that any crate can switch on.
     let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    sorted.sort_by(|(a, _), (b, _)| utf16_order(a, b));
     text.push('{');
     for (position, (name, member)) in sorted.into_iter().enumerate() {
         if position > 0 {
@@ -86,22 +93,46 @@ fn write_object(
     Ok(())
 }
 
-fn write_string(text: &mut String, string: &str) {
-    text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\u{c}' => text.push_str("\\f"),
-            '\r' => text.push_str("\\r"),
-            control if control < ' ' => text.push_str(&format!("\\u{:04x}", u32::from(control))),
-            other => text.push(other),
-        }
+fn utf16_order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        a.cmp(b)
+    } else {
+        a.encode_utf16().cmp(b.encode_utf16())
     }
+}
+
+pub(super) fn write_string(text: &mut String, string: &str) {
     text.push('"');
+    let mut rest = string;
+    while let Some(at) = rest.find(is_escaped) {
+        let (plain, escaped) = rest.split_at(at);
+        text.push_str(plain);
+        let mut characters = escaped.chars();
+        characters
+            .next()
+            .iter()
+            .for_each(|character| write_escape(text, *character));
+        rest = characters.as_str();
+    }
+    text.push_str(rest);
+    text.push('"');
+}
+
+const fn is_escaped(character: char) -> bool {
+    character < ' ' || matches!(character, '"' | '\\')
+}
+
+fn write_escape(text: &mut String, character: char) {
+    match character {
+        '"' => text.push_str("\\\""),
+        '\\' => text.push_str("\\\\"),
+        '\u{8}' => text.push_str("\\b"),
+        '\t' => text.push_str("\\t"),
+        '\n' => text.push_str("\\n"),
+        '\u{c}' => text.push_str("\\f"),
+        '\r' => text.push_str("\\r"),
+        control => text.push_str(&format!("\\u{:04x}", u32::from(control))),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::actor::Actor;
-use super::canonical::{CanonicalError, canonical_json};
+use super::canonical::{CanonicalError, write_count, write_object, write_string};
 use super::hash::Hash;
 use crate::id::RequestId;
 
@@ -156,12 +156,54 @@ impl Record {
         {
             return Err(InvalidRecord::LooksPersonal(name.replace('@', "?")));
         }
-        let value = serde_json::to_value(self).map_err(InvalidRecord::Unreadable)?;
-        let bytes = canonical_json(&value)?.into_bytes();
+        let bytes = self.canonical()?.into_bytes();
         if bytes.len() > MAX_ENTRY_BYTES {
             return Err(InvalidRecord::TooLong(bytes.len()));
         }
         Ok(bytes)
+    }
+
+    // Written member by member in the order of RFC 8785: a tree of values first would cost four times as much, and records are
+    // most of what a privacy request writes. A property test holds this against the tree.
+    fn canonical(&self) -> Result<String, CanonicalError> {
+        let Self {
+            v,
+            log,
+            sequence,
+            at,
+            actor,
+            action,
+            request,
+            subject_of,
+            details,
+        } = self;
+        let mut text = String::with_capacity(512);
+        text.push_str("{\"action\":");
+        write_string(&mut text, action.text());
+        text.push_str(",\"actor\":");
+        write_string(&mut text, &actor.to_string());
+        text.push_str(",\"at\":");
+        write_string(&mut text, &at.to_string());
+        if !details.is_empty() {
+            text.push_str(",\"details\":");
+            write_object(&mut text, details)?;
+        }
+        text.push_str(",\"log\":");
+        write_string(&mut text, log);
+        if let Some(link) = request {
+            text.push_str(",\"request\":");
+            link.write(&mut text)?;
+        }
+        text.push_str(",\"sequence\":");
+        write_count(&mut text, *sequence)?;
+        if let Some(key) = subject_of {
+            text.push_str(",\"subject_of\":");
+            write_string(&mut text, key);
+        }
+        text.push_str(",\"v\":");
+        write_count(&mut text, u64::from(*v))?;
+        text.push('}');
+        Ok(text)
     }
 
     /// Reads an entry of the log back.
@@ -177,6 +219,21 @@ impl Record {
             return Err(InvalidRecord::NotCanonical);
         }
         Ok(record)
+    }
+}
+
+impl RequestLink {
+    fn write(&self, text: &mut String) -> Result<(), CanonicalError> {
+        text.push_str("{\"id\":");
+        write_string(text, &self.id.to_string());
+        if let Some(previous) = self.previous {
+            text.push_str(",\"previous\":");
+            write_string(text, &previous.to_string());
+        }
+        text.push_str(",\"sequence\":");
+        write_count(text, self.sequence)?;
+        text.push('}');
+        Ok(())
     }
 }
 
@@ -196,6 +253,9 @@ fn holds_at_sign(detail: &Value) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use proptest::prelude::*;
+
+    use super::super::canonical::canonical_json;
     use super::*;
 
     fn record() -> Record {
@@ -265,5 +325,24 @@ mod tests {
         long.details
             .insert("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
         assert!(matches!(long.to_entry(), Err(InvalidRecord::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_member_by_member_is_the_canonical_json_of_the_record(
+            (log, subject_of) in (".*", proptest::option::of(".*")),
+            (sequence, chained) in (0..1u64 << 53, proptest::option::of((0..1u64 << 53, any::<bool>()))),
+            details in proptest::collection::btree_map("[^@]*", "[^@]*", 0..4),
+        ) {
+            let request = chained.map(|(sequence, first)| RequestLink {
+                id: RequestId::from_uuid(uuid::Uuid::from_u128(5)),
+                sequence,
+                previous: (!first).then(|| Hash::of(b"before")),
+            });
+            let details = details.into_iter().map(|(name, detail)| (name, detail.into())).collect();
+            let record = Record { log, sequence, request, subject_of, details, ..record() };
+            let tree = serde_json::to_value(&record).unwrap();
+            prop_assert_eq!(String::from_utf8(record.to_entry().unwrap()).unwrap(), canonical_json(&tree).unwrap());
+        }
     }
 }

@@ -3,16 +3,17 @@
 //!
 //! Law: 11 CCR 7022(e)-(g), 7026(g); the record is kept by 7101.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::id::RequestId;
 use domain::outreach::Answer;
 use domain::privacy_request::{PrivacyRequest, RequestKind, RequestState, Step, Waiting};
 use domain::sensitive::Sealed;
-use domain::task::{Task, TaskKind, TaskState};
+use domain::task::{Task, TaskKind};
 use domain::traversal::Located;
 use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use storage::Tx;
 use storage::outreach::StoredOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
@@ -24,6 +25,8 @@ use crate::{Privity, Problem};
 
 /// Reason code: a recipient did not confirm in time.
 const RECIPIENTS_SILENT: &str = "recipients_unconfirmed";
+/// Target of the task that closes on the last day.
+pub(crate) const DEADLINE: &str = "deadline";
 
 /// Calls for closing whatever has nothing left to wait for, and says of the others what they wait for. Called under the requests' lock.
 pub(crate) fn when_ready(
@@ -32,73 +35,100 @@ pub(crate) fn when_ready(
     requests: &BTreeSet<RequestId>,
 ) -> Result<(), Problem> {
     let requests: Vec<RequestId> = requests.iter().copied().collect();
-    let mut closing = Vec::new();
-    for stored in storage::privacy_request::get_many(tx, &requests)? {
-        if stored.request.state != RequestState::InProgress {
-            continue;
-        }
-        let outreach = storage::outreach::of_request(tx, stored.request.id)?;
-        match obstacle(p, tx, &stored, &outreach)? {
-            None => closing.push(p.task(TaskKind::Close, stored.request.id, "")),
-            Some(waiting) => wait(p, tx, &stored, waiting)?,
+    let (mut closing, mut waiting) = (Vec::new(), Vec::new());
+    for seen in look_at(p, tx, &requests)? {
+        let request = &seen.stored.request;
+        match seen.obstacle {
+            _ if request.state != RequestState::InProgress => {}
+            None => closing.push(p.task(TaskKind::Close, request.id, "")),
+            // An operator who was called stays called until the stuck task is tried again.
+            Some(_) if request.waiting == Some(Waiting::Operator) => {}
+            Some(whom) if request.waiting == whom => {}
+            Some(whom) => waiting.push((
+                PrivacyRequest {
+                    waiting: whom,
+                    ..seen.stored.request
+                },
+                seen.stored.reasons,
+            )),
         }
     }
+    update(p, tx, &waiting)?;
     storage::task::insert_again(tx, &closing, p.now())?;
     Ok(())
 }
 
-fn wait(
+fn update(
     p: &Privity,
     tx: &mut Tx,
-    stored: &StoredPrivacyRequest,
-    waiting: Option<Waiting>,
+    changed: &[(PrivacyRequest, Vec<String>)],
 ) -> Result<(), Problem> {
-    // An operator who was called stays called until the stuck task is tried again.
-    if stored.request.waiting == waiting || stored.request.waiting == Some(Waiting::Operator) {
-        return Ok(());
-    }
-    storage::privacy_request::update(
-        tx,
-        &PrivacyRequest {
-            waiting,
-            ..stored.request.clone()
-        },
-        &stored.reasons,
-        p.now(),
-    )?;
+    let changed: Vec<(&PrivacyRequest, &[String])> = changed
+        .iter()
+        .map(|(request, reasons)| (request, reasons.as_slice()))
+        .collect();
+    storage::privacy_request::update_many(tx, &changed, p.now())?;
     Ok(())
 }
 
-/// What keeps a privacy request from its end; inside, whom it waits for, if for anybody outside the program.
+/// How a privacy request stands just before it may be closed.
+struct Seen {
+    stored: StoredPrivacyRequest,
+    outreach: Vec<StoredOutreach>,
+    /// What keeps it from its end; inside, whom it waits for, if for anybody outside the program.
+    obstacle: Option<Option<Waiting>>,
+}
+
+/// One read of each kind for the whole batch.
+fn look_at(p: &Privity, tx: &mut Tx, requests: &[RequestId]) -> Result<Vec<Seen>, Problem> {
+    let stored = storage::privacy_request::get_many(tx, requests)?;
+    let requests: Vec<RequestId> = stored.iter().map(|stored| stored.request.id).collect();
+    let outreach = storage::outreach::of_requests(tx, &requests)?;
+    let by_hand = storage::task::unfinished(tx, &requests, TaskKind::ManualWork)?;
+    let mut erasing = vec![0; requests.len()];
+    if stored
+        .iter()
+        .any(|stored| stored.request.kind == RequestKind::Delete)
+    {
+        for kind in [TaskKind::Erase, TaskKind::Confirm] {
+            let open = storage::task::unfinished(tx, &requests, kind)?;
+            erasing
+                .iter_mut()
+                .zip(open)
+                .for_each(|(all, one)| *all += one);
+        }
+    }
+    let working = by_hand.into_iter().zip(erasing);
+    let seen = stored.into_iter().zip(outreach).zip(working);
+    Ok(seen
+        .map(|((stored, outreach), (by_hand, erasing))| Seen {
+            obstacle: obstacle(p, &stored, &outreach, by_hand, erasing),
+            stored,
+            outreach,
+        })
+        .collect())
+}
+
 fn obstacle(
     p: &Privity,
-    tx: &mut Tx,
     stored: &StoredPrivacyRequest,
     outreach: &[StoredOutreach],
-) -> Result<Option<Option<Waiting>>, Problem> {
-    let id = stored.request.id;
-    if count(tx, id, TaskKind::ManualWork)? > 0 {
-        return Ok(Some(Some(Waiting::ManualWork)));
+    by_hand: u64,
+    erasing: u64,
+) -> Option<Option<Waiting>> {
+    if by_hand > 0 {
+        return Some(Some(Waiting::ManualWork));
     }
     let working = match stored.request.kind {
-        RequestKind::Delete => {
-            count(tx, id, TaskKind::Erase)? + count(tx, id, TaskKind::Confirm)? > 0
-                || !is_proven_gone(stored)
-        }
+        RequestKind::Delete => erasing > 0 || !is_proven_gone(stored),
         RequestKind::KnowCategories | RequestKind::KnowSpecific => stored.package.is_none(),
         RequestKind::OptOutSaleShare => false,
     };
     if working {
-        return Ok(Some(None));
+        return Some(None);
     }
     let open = outreach.iter().any(|outreach| !is_settled(p, outreach));
-    Ok(open.then_some(Some(Waiting::Recipients)))
-}
-
-fn count(tx: &mut Tx, id: RequestId, kind: TaskKind) -> Result<u64, Problem> {
-    Ok(storage::task::unfinished(tx, &[id], kind)?
-        .into_iter()
-        .sum())
+    open.then_some(Some(Waiting::Recipients))
 }
 
 fn is_proven_gone(stored: &StoredPrivacyRequest) -> bool {
@@ -123,13 +153,31 @@ struct Ending {
     suppressions: Vec<Suppression>,
     /// The located keys, emptied: they have done their work.
     emptied: Option<Sealed>,
+    /// Until when the access package can be fetched.
+    package_until: Option<Timestamp>,
 }
 
 /// The task: tells the subject and closes; before the deadline only what is ready, on the deadline whatever can be.
 pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
-    let seen = look(p, batch).await?;
-    let works = batch.iter().zip(&seen);
-    let ending: Vec<_> = works.map(|(work, seen)| ending(p, work, seen)).collect();
+    let (q, ids) = (p.clone(), batch.iter().map(Work::id).collect::<Vec<_>>());
+    let seen = p
+        .read("look before closing", move |tx| look_at(&q, tx, &ids))
+        .await?;
+    let seen: BTreeMap<RequestId, Seen> = seen
+        .into_iter()
+        .map(|seen| (seen.stored.request.id, seen))
+        .collect();
+    // On the last day both tasks of a privacy request may be due; the one of the deadline closes whatever the other would.
+    let last_day: BTreeSet<RequestId> = batch
+        .iter()
+        .filter(|work| work.task.target == DEADLINE)
+        .map(Work::id)
+        .collect();
+    let chosen = |work: &&Work| work.task.target == DEADLINE || !last_day.contains(&work.id());
+    let ending: Vec<_> = batch
+        .iter()
+        .map(|work| ending(p, work, seen.get(&work.id()).filter(|_| chosen(&work))))
+        .collect();
     let ending = stream::iter(ending).buffered(write_to_subject::LETTERS_AT_ONCE);
     let ended: Vec<_> = ending.collect().await;
     let (mut endings, mut stop) = (Vec::with_capacity(ended.len()), Ok(()));
@@ -141,39 +189,12 @@ pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<()
     }
     let (owner, q) = (owner.to_owned(), p.clone());
     // Whoever was told is settled even when another letter of the batch was refused.
-    p.write("close", move |tx| {
-        let mut records = Vec::new();
-        for ending in &endings {
-            end(&q, tx, ending, &owner, &mut records)?;
-        }
-        Ok(((), records))
-    })
-    .await?;
+    p.write("close", move |tx| Ok(((), end(&q, tx, &endings, &owner)?)))
+        .await?;
     stop
 }
 
-/// How a privacy request stands just before it is closed.
-struct Seen {
-    outreach: Vec<StoredOutreach>,
-    obstacle: Option<Option<Waiting>>,
-}
-
-/// One read for the batch.
-async fn look(p: &Privity, batch: &[Work]) -> Result<Vec<Seen>, Problem> {
-    let (q, ids) = (p.clone(), batch.iter().map(Work::id).collect::<Vec<_>>());
-    p.read("look before closing", move |tx| {
-        let stored = storage::privacy_request::get_many(tx, &ids)?;
-        let seen = stored.iter().map(|stored| {
-            let outreach = storage::outreach::of_request(tx, stored.request.id)?;
-            let obstacle = obstacle(&q, tx, stored, &outreach)?;
-            Ok(Seen { outreach, obstacle })
-        });
-        seen.collect()
-    })
-    .await
-}
-
-async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
+async fn ending(p: &Privity, work: &Work, seen: Option<&Seen>) -> Result<Ending, Stop> {
     let id = work.id();
     let nothing = Ending {
         task: work.task.clone(),
@@ -182,6 +203,7 @@ async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
         reasons: Vec::new(),
         suppressions: Vec::new(),
         emptied: None,
+        package_until: None,
     };
     match work.stored.request.state {
         RequestState::Received if work.task.target == "unverified" => {
@@ -191,9 +213,10 @@ async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
                 ..nothing
             })
         }
-        RequestState::InProgress if work.task.target != "unverified" => {
-            finished(p, work, seen, nothing).await
-        }
+        RequestState::InProgress if work.task.target != "unverified" => match seen {
+            Some(seen) => finished(p, work, seen, nothing).await,
+            None => Ok(nothing),
+        },
         _ => Ok(nothing),
     }
 }
@@ -201,7 +224,7 @@ async fn ending(p: &Privity, work: &Work, seen: &Seen) -> Result<Ending, Stop> {
 async fn finished(p: &Privity, work: &Work, seen: &Seen, nothing: Ending) -> Result<Ending, Stop> {
     let id = work.id();
     let only_recipients_missing =
-        seen.obstacle == Some(Some(Waiting::Recipients)) && work.task.target == "deadline";
+        seen.obstacle == Some(Some(Waiting::Recipients)) && work.task.target == DEADLINE;
     if seen.obstacle.is_some() && !only_recipients_missing {
         return Ok(nothing);
     }
@@ -230,6 +253,11 @@ async fn finished(p: &Privity, work: &Work, seen: &Seen, nothing: Ending) -> Res
         reasons,
         suppressions,
         emptied,
+        package_until: seen
+            .stored
+            .package
+            .as_ref()
+            .map(|package| package.expires_at),
         ..nothing
     })
 }
@@ -259,74 +287,90 @@ fn reasons(p: &Privity, work: &Work, outreach: &[StoredOutreach]) -> Vec<String>
         .collect()
 }
 
+/// Ends the batch in one transaction, and answers its records.
 fn end(
     p: &Privity,
     tx: &mut Tx,
-    ending: &Ending,
+    endings: &[Ending],
     owner: &str,
-    records: &mut Vec<NewRecord>,
-) -> Result<(), Problem> {
-    let stored = super::plan::existing(tx, ending.id)?;
-    storage::task::finish(tx, &[ending.task.id], owner)?;
-    let Some(step) = ending.step else {
-        return not_yet(p, tx, ending, &stored);
-    };
-    let Ok(state) = stored.request.state.after(step) else {
-        return Ok(());
-    };
-    let changed = PrivacyRequest {
-        state,
-        waiting: None,
-        closed_at: Some(p.now()),
-        ..stored.request
-    };
-    storage::privacy_request::update(tx, &changed, &ending.reasons, p.now())?;
-    storage::suppression::insert_many(tx, &ending.suppressions)?;
-    if let (Some(emptied), Some(plan)) = (&ending.emptied, &stored.plan) {
-        storage::privacy_request::save_plan(tx, ending.id, emptied, plan, p.now())?;
+) -> Result<Vec<NewRecord>, Problem> {
+    let tasks: Vec<_> = endings.iter().map(|ending| ending.task.id).collect();
+    storage::task::finish(tx, &tasks, owner)?;
+    let ids = endings.iter().map(|ending| ending.id).collect();
+    let open = storage::privacy_request::lock(tx, &ids)?.into_iter();
+    let mut open: BTreeMap<_, _> = open.map(|request| (request.id, request)).collect();
+    let (mut closed, mut changed, mut records) = (Vec::new(), Vec::new(), Vec::new());
+    for ending in endings {
+        let Some(step) = ending.step else {
+            not_yet(p, tx, ending, open.get(&ending.id))?;
+            continue;
+        };
+        let Some(request) = open.remove(&ending.id) else {
+            continue;
+        };
+        let Ok(state) = request.state.after(step) else {
+            continue;
+        };
+        records.extend(closing_records(p, ending, step, state));
+        let request = PrivacyRequest {
+            state,
+            waiting: None,
+            closed_at: Some(p.now()),
+            ..request
+        };
+        changed.push((request, ending.reasons.clone()));
+        closed.push(ending);
     }
-    if step == Step::Expire {
-        records.push(
-            NewRecord::new(p.now(), Actor::System, Action::VerificationExpired)
-                .for_request(ending.id),
-        );
+    update(p, tx, &changed)?;
+    let suppressions: Vec<_> = closed
+        .iter()
+        .flat_map(|ending| ending.suppressions.iter().cloned())
+        .collect();
+    storage::suppression::insert_many(tx, &suppressions)?;
+    let emptied: Vec<_> = closed
+        .iter()
+        .filter_map(|ending| Some((ending.id, ending.emptied.clone()?)))
+        .collect();
+    storage::privacy_request::save_manifests(tx, &emptied, p.now())?;
+    forget_reminders(p, tx, &closed)?;
+    Ok(records)
+}
+
+fn closing_records(
+    p: &Privity,
+    ending: &Ending,
+    step: Step,
+    state: RequestState,
+) -> [NewRecord; 2] {
+    let first = if step == Step::Expire {
+        Action::VerificationExpired
     } else {
-        records.push(
-            NewRecord::new(p.now(), Actor::System, Action::SubjectTold).for_request(ending.id),
-        );
-    }
-    forget_reminders(p, tx, ending.id, stored.package.as_ref())?;
-    records.push(
-        NewRecord::new(p.now(), Actor::System, Action::RequestClosed)
-            .for_request(ending.id)
+        Action::SubjectTold
+    };
+    let record = |action| NewRecord::new(p.now(), Actor::System, action).for_request(ending.id);
+    [
+        record(first),
+        record(Action::RequestClosed)
             .with("state", state.as_str())
             .with("reasons", ending.reasons.clone()),
-    );
-    Ok(())
+    ]
 }
 
 /// Nobody is reminded of what has ended. What is stuck stays, with its reason; so does the end of the package's link.
-fn forget_reminders(
-    p: &Privity,
-    tx: &mut Tx,
-    id: RequestId,
-    package: Option<&storage::privacy_request::Package>,
-) -> Result<(), Problem> {
-    if storage::task::of_request(tx, id)?
-        .iter()
-        .any(|task| task.state == TaskState::Stuck)
-    {
-        return Ok(());
-    }
-    storage::task::remove_ready(tx, id)?;
-    let removal: Vec<Task> = package
-        .map(|package| Task {
-            run_at: package.expires_at,
-            ..p.task(TaskKind::RemovePackage, id, "")
+fn forget_reminders(p: &Privity, tx: &mut Tx, closed: &[&Ending]) -> Result<(), Problem> {
+    let ids: Vec<RequestId> = closed.iter().map(|ending| ending.id).collect();
+    let stuck = storage::task::stuck_among(tx, &ids)?;
+    let over = || closed.iter().filter(|ending| !stuck.contains(&ending.id));
+    let ids: Vec<RequestId> = over().map(|ending| ending.id).collect();
+    storage::task::remove_ready_many(tx, &ids)?;
+    let removal = |ending: &&Ending| {
+        Some(Task {
+            run_at: ending.package_until?,
+            ..p.task(TaskKind::RemovePackage, ending.id, "")
         })
-        .into_iter()
-        .collect();
-    storage::task::insert_again(tx, &removal, p.now())?;
+    };
+    let removals: Vec<Task> = over().filter_map(removal).collect();
+    storage::task::insert_again(tx, &removals, p.now())?;
     Ok(())
 }
 
@@ -335,9 +379,10 @@ fn not_yet(
     p: &Privity,
     tx: &mut Tx,
     ending: &Ending,
-    stored: &StoredPrivacyRequest,
+    request: Option<&PrivacyRequest>,
 ) -> Result<(), Problem> {
-    if ending.task.target == "deadline" && stored.request.state == RequestState::InProgress {
+    let open = request.is_some_and(|request| request.state == RequestState::InProgress);
+    if ending.task.target == DEADLINE && open {
         call_operator(tx, ending.id, p.now())?;
     }
     Ok(())

@@ -279,7 +279,7 @@ fn deadline(p: &Privity, request: &PrivacyRequest) -> Option<Task> {
     let run_at = day.to_zoned(TimeZone::UTC).ok()?.timestamp().max(p.now());
     Some(Task {
         run_at,
-        ..p.task(TaskKind::Close, request.id, "deadline")
+        ..p.task(TaskKind::Close, request.id, super::close::DEADLINE)
     })
 }
 

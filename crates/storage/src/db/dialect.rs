@@ -7,6 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// SQLite, which has one writer, reads a comment.
 pub const SKIP_LOCKED: &str = "/* skip locked */";
 
+/// Written at the end of a `SELECT` whose rows nobody else may change until the transaction ends; SQLite, which has one writer, reads a
+/// comment. An `UPDATE` that changes nothing would do as well, and would write the whole row again on both engines.
+pub(super) const FOR_UPDATE: &str = "/* for update */";
+
 /// Statements already rewritten for PostgreSQL. Their number is that of the statements in this crate.
 #[derive(Debug, Default)]
 pub(super) struct Rewritten(RwLock<HashMap<String, Arc<str>>>);
@@ -56,6 +60,7 @@ fn for_postgres(sql: &str) -> String {
         }
     }
     text.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED")
+        .replace(FOR_UPDATE, "FOR UPDATE")
 }
 
 /// A statement over one given row, `(VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given`, as the same statement over many rows given as

@@ -18,8 +18,8 @@ use crate::error::Error;
 /// What several tasks decide together ("all the others are done, so go on") is decided under this lock.
 pub fn lock(tx: &mut Tx, ids: &BTreeSet<RequestId>) -> Result<Vec<PrivacyRequest>, Error> {
     let sql = "-- lock privacy_request
-        UPDATE privacy_request SET version = version WHERE id = ?1
-        RETURNING id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version";
+        SELECT id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version
+        FROM privacy_request WHERE id = ?1 /* for update */";
     let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
     tx.query_many(sql, &sets)?
         .iter()
@@ -111,6 +111,22 @@ pub fn save_plans(
         .map(values)
         .collect::<Result<Vec<_>, Error>>()?;
     all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save plan")
+}
+
+/// Stores the sealed keys of a search anew: emptied, once they have done their work.
+pub fn save_manifests(
+    tx: &mut Tx,
+    manifests: &[(RequestId, Sealed)],
+    at: Timestamp,
+) -> Result<(), Error> {
+    let sql =
+        "-- save manifest\nUPDATE privacy_request SET manifest = column2, updated_at = column3
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BIGINT */)) AS given WHERE id = column1";
+    let sets: Vec<_> = manifests
+        .iter()
+        .map(|(id, manifest)| vec![(*id).into(), manifest.into(), at.into()])
+        .collect();
+    all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save manifest")
 }
 
 /// Stores what the re-read found: counts and names, no values.

@@ -25,7 +25,7 @@ fn record(number: u32, request: Option<u32>) -> NewRecord {
 async fn append(database: &Database, records: Vec<NewRecord>) -> Result<usize, Error> {
     let ((), appended) = database
         .write_recorded("append", move |tx| {
-            Ok(((), audit::append(tx, LOG, &records)?))
+            Ok(((), audit::append(tx, LOG, records.clone())?))
         })
         .await?;
     Ok(appended.len())
@@ -147,7 +147,7 @@ async fn what_fails_with_its_transaction_is_not_in_the_log() {
         append(database, vec![record(1, Some(0))]).await.unwrap();
         let undone: Result<(), Error> = database
             .write("undone", |tx| {
-                audit::append(tx, LOG, &[record(2, Some(0))])?;
+                audit::append(tx, LOG, vec![record(2, Some(0))])?;
                 Err(Error::Closed)
             })
             .await;

@@ -37,7 +37,7 @@ async fn cost_of_small_transactions() {
                 let write = database.write_recorded("intake", move |tx| {
                     privacy_request::insert(tx, &new)?;
                     task::insert_many(tx, std::slice::from_ref(&task), at(0))?;
-                    Ok::<_, Error>(((), audit::append(tx, LOG, &[record(new.request.id)])?))
+                    Ok::<_, Error>(((), audit::append(tx, LOG, vec![record(new.request.id)])?))
                 });
                 write.await.unwrap();
             }
@@ -90,7 +90,7 @@ async fn cost_of_small_transactions() {
                 let records: Vec<_> = tasks.iter().map(|task| record(task.request)).collect();
                 let write = database.write_recorded("finish", move |tx| {
                     task::finish(tx, &ids, "a")?;
-                    Ok::<_, Error>(((), audit::append(tx, LOG, &records)?))
+                    Ok::<_, Error>(((), audit::append(tx, LOG, records.clone())?))
                 });
                 write.await.unwrap();
             }

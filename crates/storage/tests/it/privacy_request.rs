@@ -380,8 +380,10 @@ async fn a_privacy_request_whose_retention_ended_goes_with_all_that_hangs_on_it(
                     storage::audit::append(
                         tx,
                         "log",
-                        &[NewRecord::new(at(0), Actor::System, Action::RequestClosed)
-                            .for_request(request_id(number))],
+                        vec![
+                            NewRecord::new(at(0), Actor::System, Action::RequestClosed)
+                                .for_request(request_id(number)),
+                        ],
                     )?;
                 }
                 Ok(())
