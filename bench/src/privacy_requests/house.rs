@@ -79,12 +79,12 @@ impl House {
         asking.collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Works until nothing is due.
+    /// Works until nothing is due. On one of the runtime's own threads, as `privity serve` does: on the main thread every answer
+    /// of a database would have to wake another thread first.
     pub(crate) async fn work(&self) -> anyhow::Result<()> {
-        worker::run_until_idle(&self.p)
-            .await
-            .map(drop)
-            .map_err(failed)
+        let p = self.p.clone();
+        let work = tokio::spawn(async move { worker::run_until_idle(&p).await });
+        work.await?.map(drop).map_err(failed)
     }
 
     /// Fails unless the privacy request is fulfilled, found `rows` rows, and left no residue. Answers when it was closed, in ms since 1970.

@@ -47,14 +47,9 @@ struct Arguments {
     before: Option<PathBuf>,
 }
 
-// On the runtime's own threads, where the program itself works: on the main thread every answer of PostgreSQL would have to wake
-// another thread first.
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tokio::spawn(measure(Arguments::parse())).await?
-}
-
-async fn measure(arguments: Arguments) -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
     meter::count_transactions();
     let mailbox = mailbox::Mailbox::start()?;
     let mut figures = Figures::new(arguments.before.as_deref());
