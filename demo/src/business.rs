@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use domain::progress::Progress;
 use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 
@@ -64,6 +65,19 @@ pub struct Business {
 /// # Errors
 /// The folder can't be written, or no port is free.
 pub async fn start_business(dir: &Path, customers: u32, now: Now) -> anyhow::Result<Business> {
+    start_business_watched(dir, customers, now, &Progress::unwatched()).await
+}
+
+/// [`start_business`], telling how many customers the shop has of all.
+///
+/// # Errors
+/// As [`start_business`].
+pub async fn start_business_watched(
+    dir: &Path,
+    customers: u32,
+    now: Now,
+    progress: &Progress,
+) -> anyhow::Result<Business> {
     let dir = dir.canonicalize().with_context(|| {
         format!(
             "the folder `{}` can't be opened; choose another",
@@ -73,8 +87,8 @@ pub async fn start_business(dir: &Path, customers: u32, now: Now) -> anyhow::Res
     let today = now().to_zoned(TimeZone::UTC).date();
     let all = std::sync::Arc::new(Customers::invent(customers.max(SPOUSE), today));
     let (shop, crm) = (dir.join("shop.sqlite"), dir.join("crm.sqlite"));
-    let (path, people) = (shop.clone(), all.clone());
-    let shop_made = tokio::task::spawn_blocking(move || shop::write(&path, &people, today));
+    let (path, people, told) = (shop.clone(), all.clone(), progress.clone());
+    let shop_made = tokio::task::spawn_blocking(move || shop::write(&path, &people, today, &told));
     let (path, people) = (crm.clone(), all.clone());
     let crm_made = tokio::task::spawn_blocking(move || crm::write(&path, &people, today));
     let mut servers = JoinSet::new();

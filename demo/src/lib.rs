@@ -23,10 +23,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use domain::progress::Progress;
 use governance::Privity;
 use tokio::net::TcpListener;
 
-pub use crate::business::{Business, CUSTOMERS, start_business};
+pub use crate::business::{Business, CUSTOMERS, start_business, start_business_watched};
 pub use crate::loopback::Now;
 pub use crate::mail::Mail;
 pub use crate::shop::card_number;
@@ -46,6 +47,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// An empty folder for the business's files, which stay there; a temporary one that is removed at the end if left out.
     pub dir: Option<PathBuf>,
+    /// Whoever watches how the business's data is made.
+    pub progress: Progress,
 }
 
 /// Starts the business and Privity, plays the story, and stays up unless told otherwise. `serve` serves Privity's pages on the
@@ -64,7 +67,8 @@ where
     let mut interrupted = tokio::spawn(interrupted());
     let (dir, _temporary) = folder(options.dir.as_deref())?;
     let clock = governance::system_clock();
-    let business = start_business(&dir, CUSTOMERS, Arc::new(move || clock.now())).await?;
+    let now: Now = Arc::new(move || clock.now());
+    let business = start_business_watched(&dir, CUSTOMERS, now, &options.progress).await?;
     let listener = listen(&options).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let privity = governance::start(

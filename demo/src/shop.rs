@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use domain::progress::Progress;
 use jiff::civil::Date;
 use rusqlite::{Connection, Transaction, params};
 
@@ -81,7 +82,12 @@ const PRODUCTS: [(&str, &str, u32); 24] = [
 ///
 /// # Errors
 /// The file can't be written.
-pub(crate) fn write(path: &Path, customers: &Customers, today: Date) -> anyhow::Result<()> {
+pub(crate) fn write(
+    path: &Path,
+    customers: &Customers,
+    today: Date,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     in_bulk(path, |tx| {
         tx.execute_batch(SCHEMA)?;
         let mut shop = Shop {
@@ -92,8 +98,9 @@ pub(crate) fn write(path: &Path, customers: &Customers, today: Date) -> anyhow::
             orders: 0,
         };
         shop.shelves()?;
-        for customer in &customers.all {
+        for (done, customer) in (1..).zip(&customers.all) {
             shop.customer(customer)?;
+            progress.tell("customers invented", done, customers.all.len() as u64);
         }
         Ok(tx.execute_batch(INDEXES)?)
     })

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use domain::data_map::{CollectionKey, FieldName, SystemKey, ValueKind};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search, WaySearch};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue, Tuple};
 use domain::sensitive::Sensitive;
 
@@ -11,7 +12,12 @@ use domain::sensitive::Sensitive;
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// The system's schema as it is now: collections, fields, types, keys, references, and how many rows point where.
-    async fn describe(&self) -> Result<Description, ConnectorError>;
+    async fn describe(&self) -> Result<Description, ConnectorError> {
+        self.describe_watched(&Progress::unwatched()).await
+    }
+
+    /// [`Connector::describe`], telling how many tables are read of all.
+    async fn describe_watched(&self, progress: &Progress) -> Result<Description, ConnectorError>;
 
     /// Rows that match any of the search's look-ups, in pages of bounded size.
     async fn locate(

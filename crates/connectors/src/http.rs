@@ -56,6 +56,7 @@ mod template;
 use async_trait::async_trait;
 use domain::data_map::{CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 
@@ -177,7 +178,7 @@ fn check_places(text: &str, known: &[String]) -> Result<(), String> {
 
 #[async_trait]
 impl Connector for HttpConnector {
-    async fn describe(&self) -> Result<Description, ConnectorError> {
+    async fn describe_watched(&self, _progress: &Progress) -> Result<Description, ConnectorError> {
         self.describe_all().await
     }
 

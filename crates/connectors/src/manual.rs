@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::data_map::{CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 use serde::Deserialize;
@@ -62,7 +63,7 @@ impl ManualConnector {
 
 #[async_trait]
 impl Connector for ManualConnector {
-    async fn describe(&self) -> Result<Description, ConnectorError> {
+    async fn describe_watched(&self, _progress: &Progress) -> Result<Description, ConnectorError> {
         Ok(Description::default())
     }
 

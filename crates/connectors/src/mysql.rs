@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search, WaySearch};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 use futures_util::StreamExt as _;
@@ -308,9 +309,9 @@ fn parameters(statement: &Statement) -> Params {
 
 #[async_trait]
 impl Connector for MysqlConnector {
-    async fn describe(&self) -> Result<Description, ConnectorError> {
+    async fn describe_watched(&self, progress: &Progress) -> Result<Description, ConnectorError> {
         let mut connection = self.connection().await?;
-        describe::describe(&mut connection, self.with_samples)
+        describe::describe(&mut connection, self.with_samples, progress)
             .await
             .map_err(|error| self.error("describing the schema", None, &error))
     }

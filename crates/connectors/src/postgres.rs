@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool};
 use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 use futures_util::StreamExt as _;
@@ -257,11 +258,16 @@ fn cells(row: &Row) -> Vec<Option<Cell>> {
 
 #[async_trait]
 impl Connector for PostgresConnector {
-    async fn describe(&self) -> Result<Description, ConnectorError> {
+    async fn describe_watched(&self, progress: &Progress) -> Result<Description, ConnectorError> {
         let connection = self.connection().await?;
-        describe::describe(&connection, self.schema.as_deref(), self.with_samples)
-            .await
-            .map_err(|error| self.error("describing the schema", None, &error))
+        describe::describe(
+            &connection,
+            self.schema.as_deref(),
+            self.with_samples,
+            progress,
+        )
+        .await
+        .map_err(|error| self.error("describing the schema", None, &error))
     }
 
     async fn locate(

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
+use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 use rusqlite::{Connection, OpenFlags};
@@ -327,10 +328,10 @@ impl Shared {
 
 #[async_trait]
 impl Connector for SqliteConnector {
-    async fn describe(&self) -> Result<Description, ConnectorError> {
-        let with_samples = self.with_samples;
+    async fn describe_watched(&self, progress: &Progress) -> Result<Description, ConnectorError> {
+        let (with_samples, progress) = (self.with_samples, progress.clone());
         self.on_thread(move |shared, connection| {
-            describe::describe(connection, with_samples)
+            describe::describe(connection, with_samples, &progress)
                 .map_err(|error| shared.error("describing the schema", None, &error))
         })
         .await

@@ -11,6 +11,7 @@ pub mod law;
 pub mod outreach;
 pub mod plan;
 pub mod privacy_request;
+pub mod progress;
 pub mod recipient;
 pub mod rng;
 pub mod row;

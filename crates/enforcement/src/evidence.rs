@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::audit::merkle::{ProofError, verify_inclusion};
 use domain::audit::{Action, Hash, InvalidRecord, Record, leaf_hash};
 use domain::id::RequestId;
+use domain::progress::Progress;
 use serde::{Deserialize, Serialize};
 
 use crate::note::{Checkpoint, NoteError, VerifierKey, verify_checkpoint};
@@ -185,6 +186,18 @@ impl EvidenceRecord {
 /// # Errors
 /// [`EvidenceError`], naming the record that fails.
 pub fn verify(bytes: &[u8], verifier_key: Option<&str>) -> Result<Verified, EvidenceError> {
+    verify_watched(bytes, verifier_key, &Progress::unwatched())
+}
+
+/// [`verify`], telling how many records are verified of all.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_watched(
+    bytes: &[u8],
+    verifier_key: Option<&str>,
+    progress: &Progress,
+) -> Result<Verified, EvidenceError> {
     let file = read(bytes)?;
     let key: VerifierKey = file.verifier_key.parse().map_err(EvidenceError::Key)?;
     if let Some(trusted) = verifier_key
@@ -201,7 +214,7 @@ pub fn verify(bytes: &[u8], verifier_key: Option<&str>) -> Result<Verified, Evid
     if checkpoint.origin() != file.origin {
         return Err(EvidenceError::OtherOrigin);
     }
-    let records = check_records(&file, &checkpoint)?;
+    let records = check_records(&file, &checkpoint, progress)?;
     let closed_at = records
         .iter()
         .find(|record| record.action == Action::RequestClosed)
@@ -235,6 +248,7 @@ fn read(bytes: &[u8]) -> Result<EvidenceFile, EvidenceError> {
 fn check_records(
     file: &EvidenceFile,
     checkpoint: &Checkpoint,
+    progress: &Progress,
 ) -> Result<Vec<Record>, EvidenceError> {
     if file.records.is_empty() {
         return Err(EvidenceError::Empty);
@@ -260,6 +274,11 @@ fn check_records(
         .map_err(|source| EvidenceError::NotInLog { position, source })?;
         previous = Some(leaf);
         records.push(record);
+        progress.tell(
+            "records verified",
+            position as u64 + 1,
+            file.records.len() as u64,
+        );
     }
     Ok(records)
 }

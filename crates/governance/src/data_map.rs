@@ -25,7 +25,9 @@ pub use connection::{ChannelConfig, Connection, channels, connect};
 pub use describe::{DescribedSystem, suggest};
 pub use fides::{Imported, import_fides};
 pub use finding::{Excerpt, Finding, Findings, Place, Severity};
-pub use live::{Describe, DescribeError, Drafted, check_live, describe};
+pub use live::{
+    Describe, DescribeError, Drafted, check_live, check_live_watched, describe, describe_watched,
+};
 pub use load::{FileText, load, parse};
 pub use schema::json_schema;
 pub use vocabulary::Vocabulary;

@@ -5,6 +5,7 @@
 use domain::audit::merkle::{inclusion_needs, prove_inclusion};
 use domain::audit::{Action, Actor, NewRecord};
 use domain::id::RequestId;
+use domain::progress::Progress;
 use enforcement::evidence::{EvidenceFile, EvidenceRecord};
 use enforcement::note::Checkpoint;
 use storage::Tx;
@@ -15,6 +16,15 @@ use crate::{Privity, Problem};
 
 /// Everything that the audit log holds about one privacy request, with proofs and a freshly signed checkpoint.
 pub async fn export(p: &Privity, id: RequestId) -> Result<Vec<u8>, Problem> {
+    export_watched(p, id, &Progress::unwatched()).await
+}
+
+/// [`export`], telling how many records have their proof of all.
+pub async fn export_watched(
+    p: &Privity,
+    id: RequestId,
+    progress: &Progress,
+) -> Result<Vec<u8>, Problem> {
     p.read("read privacy request", move |tx| existing(tx, id).map(drop))
         .await?;
     p.append(
@@ -26,8 +36,8 @@ pub async fn export(p: &Privity, id: RequestId) -> Result<Vec<u8>, Problem> {
     let (note, records) = p
         .read("gather evidence", {
             let q = p.clone();
-            let log = log.clone();
-            move |tx| gather(&q, tx, &log, id)
+            let (log, progress) = (log.clone(), progress.clone());
+            move |tx| gather(&q, tx, &log, id, &progress)
         })
         .await?;
     let key = p
@@ -51,6 +61,7 @@ fn gather(
     tx: &mut Tx,
     log: &str,
     id: RequestId,
+    progress: &Progress,
 ) -> Result<(storage::audit::Checkpoint, Vec<EvidenceRecord>), Problem> {
     let state = storage::audit::state(tx, log)?;
     let (size, root) = (state.frontier.size(), state.frontier.root());
@@ -60,9 +71,13 @@ fn gather(
         .sign_checkpoint(&checkpoint)
         .map_err(|error| failed(&error))?;
     let entries = storage::audit::of_request(tx, log, id)?;
-    let records = entries
-        .iter()
-        .map(|entry| proven(tx, log, entry, size))
+    let records = (1..)
+        .zip(&entries)
+        .map(|(done, entry)| {
+            let record = proven(tx, log, entry, size)?;
+            progress.tell("records proven", done, entries.len() as u64);
+            Ok(record)
+        })
         .collect::<Result<Vec<_>, Problem>>()?;
     Ok((storage::audit::Checkpoint { size, root, note }, records))
 }
@@ -88,7 +103,16 @@ pub fn public_key(p: &Privity) -> Result<String, Problem> {
 
 /// Checks an evidence file; without a key it only shows that the file is consistent in itself. Answers what it proves, in words.
 pub fn verify(bytes: &[u8], public_key: Option<&str>) -> Result<Vec<String>, Problem> {
-    enforcement::evidence::verify(bytes, public_key)
+    verify_watched(bytes, public_key, &Progress::unwatched())
+}
+
+/// [`verify`], telling how many records are verified of all.
+pub fn verify_watched(
+    bytes: &[u8],
+    public_key: Option<&str>,
+    progress: &Progress,
+) -> Result<Vec<String>, Problem> {
+    enforcement::evidence::verify_watched(bytes, public_key, progress)
         .map(|verified| verified.summary())
         .map_err(|error| {
             let cause = std::error::Error::source(&error)

@@ -30,6 +30,7 @@ use domain::audit::{Appended, NewRecord};
 use domain::data_map::graph::SearchGraph;
 use domain::data_map::{DataMap, SystemKey};
 use domain::law::LawBook;
+use domain::progress::Progress;
 use domain::rng::Rng;
 use domain::time::Clock;
 use enforcement::vault::KeyRing;
@@ -38,7 +39,7 @@ use storage::{Database, Tx};
 
 pub use connectors::ReceivedAnswer;
 pub use problem::Problem;
-pub use start::{start, system_clock, system_rng};
+pub use start::{start, start_watched, system_clock, system_rng};
 
 use crate::search::SearchError;
 use crate::settings::Settings;
@@ -62,6 +63,8 @@ struct Parts {
     deciding: deciding::Vocabulary,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    /// Whoever watches long work at a terminal.
+    progress: Progress,
     /// Rings when a task may have become due, so that the worker need not poll fast.
     bell: tokio::sync::Notify,
 }
@@ -90,6 +93,10 @@ impl Privity {
     /// Our own database, for `doctor` and tests.
     pub fn database(&self) -> &Database {
         &self.parts.database
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.parts.progress
     }
 
     pub(crate) fn graph(&self) -> &Arc<SearchGraph> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use connectors::email::Mailer;
 use domain::data_map::graph::SearchGraph;
+use domain::progress::Progress;
 use domain::rng::Rng;
 use domain::time::Clock;
 use enforcement::vault::KeyRing;
@@ -15,9 +16,19 @@ use crate::{Parts, Privity, Problem, data_map, deciding, law};
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
 pub async fn start(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+) -> Result<Privity, Problem> {
+    start_watched(settings, clock, rng, &Progress::unwatched()).await
+}
+
+/// [`start`], telling how far the database's migrations are, and later how far long work is.
+pub async fn start_watched(
     mut settings: Settings,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    progress: &Progress,
 ) -> Result<Privity, Problem> {
     // Links and signatures are compared as texts, so there must be one spelling.
     settings
@@ -30,7 +41,7 @@ pub async fn start(
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
     let keys = open_keys(&settings, rng.as_ref())?;
-    let database = open_database(&settings).await?;
+    let database = open_database(&settings, progress).await?;
     check_keys(&database, &keys).await?;
     tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
     let graph = SearchGraph::new(&loaded.map);
@@ -48,6 +59,7 @@ pub async fn start(
         deciding,
         clock,
         rng,
+        progress: progress.clone(),
         bell: tokio::sync::Notify::new(),
     };
     Ok(Privity {
@@ -64,8 +76,8 @@ fn environment(name: &str) -> Option<String> {
     clippy::disallowed_methods,
     reason = "the database's own address goes to the database"
 )]
-async fn open_database(settings: &Settings) -> Result<Database, Problem> {
-    Database::open(settings.storage.expose())
+async fn open_database(settings: &Settings, progress: &Progress) -> Result<Database, Problem> {
+    Database::open_watched(settings.storage.expose(), progress)
         .await
         .map_err(|error| setup(&error))
 }

@@ -10,6 +10,7 @@ mod operator;
 mod request;
 mod serve;
 mod show;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use governance::{Privity, Problem};
 
+use self::watch::Watch;
 use crate::config as settings;
 
 /// Answers what people ask about their data: what you know, who has it, stop selling it, forget me. And proves it.
@@ -182,15 +184,16 @@ fn code_of(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Opens the installation that the settings describe.
-async fn open(config: &std::path::Path) -> anyhow::Result<Privity> {
+/// Opens the installation that the settings describe; `watch` shows how far this and its later work is.
+async fn open(config: &std::path::Path, watch: &Watch) -> anyhow::Result<Privity> {
     let settings = settings::load(config)?;
-    let started = governance::start(
+    let started = governance::start_watched(
         settings,
         governance::system_clock(),
         governance::system_rng(),
+        watch.progress(),
     );
-    Ok(show::while_waiting("opening the database", started).await?)
+    Ok(watch.over("opening the database", started).await?)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod session;
 pub mod suppression;
 pub mod task;
 pub mod verification;
+pub mod workload;
 
 pub use db::{Database, Row, Tx, Value};
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! The schema of a MySQL or MariaDB database, from `information_schema`; and what our account may do in it.
 
 use domain::data_map::ValueKind;
+use domain::progress::Progress;
 use domain::sensitive::Sensitive;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error};
@@ -43,14 +44,18 @@ struct Index {
 pub(super) async fn describe(
     connection: &mut Conn,
     with_samples: bool,
+    progress: &Progress,
 ) -> Result<Description, Error> {
     let tables: Vec<(String, i64)> = connection.query(TABLES).await?;
     let mut description = Description::default();
-    for (table, estimated) in tables {
+    let count = tables.len() as u64;
+    for (done, (table, estimated)) in (0..).zip(tables) {
+        progress.tell(schema::TABLES_READ, done, count);
         description
             .collections
             .push(describe_table(connection, table, estimated, with_samples).await?);
     }
+    progress.tell(schema::TABLES_READ, count, count);
     Ok(description)
 }
 

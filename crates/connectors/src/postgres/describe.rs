@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use deadpool_postgres::Object;
 use domain::data_map::ValueKind;
+use domain::progress::Progress;
 use domain::sensitive::Sensitive;
 use tokio_postgres::{Error, Row};
 
@@ -61,6 +62,7 @@ pub(super) async fn describe(
     connection: &Object,
     only: Option<&str>,
     with_samples: bool,
+    progress: &Progress,
 ) -> Result<Description, Error> {
     let tables = connection.query(TABLES, &[&only]).await?;
     let oids: Vec<u32> = tables.iter().map(|row| row.get(0)).collect();
@@ -68,7 +70,9 @@ pub(super) async fn describe(
     let mut keys = by_table(connection.query(KEYS, &[&oids]).await?);
     let mut references = by_table(connection.query(REFERENCES, &[&oids]).await?);
     let mut description = Description::default();
-    for row in tables {
+    let count = tables.len() as u64;
+    for (done, row) in (0..).zip(tables) {
+        progress.tell(schema::TABLES_READ, done, count);
         let table = LiveTable::of(&row);
         let fields = fields
             .remove(&table.oid)
@@ -98,6 +102,7 @@ pub(super) async fn describe(
         }
         description.collections.push(collection);
     }
+    progress.tell(schema::TABLES_READ, count, count);
     Ok(description)
 }
 

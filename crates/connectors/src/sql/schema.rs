@@ -2,6 +2,9 @@
 
 use super::Dialect;
 
+/// What a description counts, for whoever watches.
+pub(crate) const TABLES_READ: &str = "tables read";
+
 /// Tables up to this many rows are counted exactly.
 pub(crate) const EXACT: u64 = 1_000_000;
 

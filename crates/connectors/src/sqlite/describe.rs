@@ -1,6 +1,7 @@
 //! The schema of a SQLite file, from its own pragmas.
 
 use domain::data_map::ValueKind;
+use domain::progress::Progress;
 use domain::sensitive::Sensitive;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -13,15 +14,19 @@ use crate::{DescribedCollection, DescribedField, DescribedReference, Description
 pub(super) fn describe(
     connection: &Connection,
     with_samples: bool,
+    progress: &Progress,
 ) -> rusqlite::Result<Description> {
     let mut statement = connection.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
     let names: Vec<String> = statement
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let collections = names
-        .into_iter()
-        .map(|name| describe_table(connection, name, with_samples))
-        .collect::<Result<_, _>>()?;
+    let count = names.len() as u64;
+    let described = (0..).zip(names).map(|(done, name)| {
+        progress.tell(schema::TABLES_READ, done, count);
+        describe_table(connection, name, with_samples)
+    });
+    let collections = described.collect::<Result<_, _>>()?;
+    progress.tell(schema::TABLES_READ, count, count);
     Ok(Description { collections })
 }
 

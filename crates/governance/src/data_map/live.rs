@@ -8,6 +8,7 @@ use connectors::postgres::PostgresConfig;
 use connectors::sqlite::SqliteConfig;
 use connectors::{ConnectorError, Description};
 use domain::data_map::{DataMap, SystemKey, SystemKind};
+use domain::progress::Progress;
 
 use super::LoadedMap;
 use super::check::check;
@@ -67,9 +68,18 @@ pub async fn describe(
     describe: &Describe,
     vocabulary: &dyn Vocabulary,
 ) -> Result<Drafted, DescribeError> {
+    describe_watched(describe, vocabulary, &Progress::unwatched()).await
+}
+
+/// [`describe`], telling how many tables are read of all.
+pub async fn describe_watched(
+    describe: &Describe,
+    vocabulary: &dyn Vocabulary,
+    progress: &Progress,
+) -> Result<Drafted, DescribeError> {
     let (connection, system) = describe.target()?;
     let connector = connection.connect(&system.key, &DataMap::default(), describe.with_samples)?;
-    let description = connector.describe().await?;
+    let description = connector.describe_watched(progress).await?;
     if description.collections.is_empty() {
         return Err(DescribeError::Empty(system.key));
     }
@@ -83,11 +93,19 @@ pub async fn describe(
 
 /// Checks a map against its systems as they are now. A system that can't be reached is an error among the findings.
 pub async fn check_live(loaded: &LoadedMap) -> Vec<Finding> {
+    check_live_watched(loaded, &Progress::unwatched()).await
+}
+
+/// [`check_live`], telling which system's tables are read, how many of all.
+pub async fn check_live_watched(loaded: &LoadedMap, progress: &Progress) -> Vec<Finding> {
     let mut live: BTreeMap<SystemKey, Description> = BTreeMap::new();
     let mut findings = Vec::new();
     for (system, connection) in &loaded.connections {
         let described = match connection.connect(system, &loaded.map, false) {
-            Ok(connector) => connector.describe().await,
+            Ok(connector) => {
+                let progress = progress.of_part(system.as_ref());
+                connector.describe_watched(&progress).await
+            }
             Err(error) => Err(error),
         };
         match described {

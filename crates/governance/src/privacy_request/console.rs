@@ -88,6 +88,15 @@ pub async fn overview(p: &Privity) -> Result<Overview, Problem> {
     .await
 }
 
+/// How many tasks a worker could do now.
+pub async fn tasks_due(p: &Privity) -> Result<u64, Problem> {
+    let now = p.now();
+    p.read("count due tasks", move |tx| {
+        Ok(storage::workload::tasks_due(tx, now)?)
+    })
+    .await
+}
+
 /// The filter as storage applies it.
 fn in_storage(p: &Privity, filter: &Filter) -> storage::privacy_request::Filter {
     let is_open = filter.open_only

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use domain::data_map::{Collection, CollectionKey};
-use domain::plan::Plan;
+use domain::plan::{Plan, PlannedCollection};
 use domain::traversal::Located;
 use enforcement::{RecordedPermit, Released, ReleasedRow, release};
 use jiff::civil::Date;
@@ -80,7 +80,7 @@ pub async fn write<W: Write + Send>(
         )?;
         let mut table = Table::new(&node.collection, planned.rows, cover.since);
         table.write_head(&mut archive)?;
-        stream(p, permit, located, &planned.collection, |row| {
+        stream(p, permit, located, planned, |row| {
             table.take(row, &mut archive)
         })
         .await?;
@@ -124,12 +124,14 @@ async fn stream(
     p: &Privity,
     permit: &RecordedPermit,
     located: &Located,
-    collection: &CollectionKey,
+    planned: &PlannedCollection,
     mut take: impl FnMut(ReleasedRow) -> io::Result<()> + Send,
 ) -> Result<(), PackageError> {
-    let Some(node) = p.graph().node(collection) else {
+    let Some(node) = p.graph().node(&planned.collection) else {
         return Ok(());
     };
+    let progress = p.progress().of_part(planned.collection.as_ref());
+    let (mut done, of) = (0, planned.rows);
     let Some(search) = everything(node, located) else {
         return Ok(());
     };
@@ -137,6 +139,8 @@ async fn stream(
     let exported = p
         .connector(&node.collection.system)?
         .export(&search, &mut |rows| {
+            done += rows.len() as u64;
+            progress.tell("rows packed", done, of.max(done));
             let taken = rows
                 .into_iter()
                 .try_for_each(|row| take(release(permit, row)));
@@ -202,7 +206,7 @@ async fn write_json<W: Write + Send>(
         };
         match kept.remove(&planned.collection) {
             Some(rows) => rows.into_iter().try_for_each(&mut write_row)?,
-            None => stream(p, permit, located, &planned.collection, &mut write_row).await?,
+            None => stream(p, permit, located, planned, &mut write_row).await?,
         }
         to.write_all(b"]}")?;
     }

@@ -9,8 +9,9 @@ use clap::{Args, Subcommand};
 use domain::law::LawBook;
 use governance::data_map::{self, Finding, Findings, Severity};
 use governance::law;
-use indicatif::ProgressBar;
 use serde::Serialize;
+
+use super::watch::Watch;
 
 /// The data map: where personal data lives, and to whom it goes.
 #[derive(Debug, Subcommand)]
@@ -120,10 +121,9 @@ impl Describe {
             schema: self.schema,
             with_samples: self.samples,
         };
-        let progress = working("describing the live schema");
-        let drafted = data_map::describe(&wanted, &law).await;
-        progress.finish_and_clear();
-        let drafted = drafted?;
+        let watch = Watch::new(false);
+        let described = data_map::describe_watched(&wanted, &law, watch.progress());
+        let drafted = watch.over("describing the live schema", described).await?;
         hand_out(self.out.as_deref(), &drafted.yaml)?;
         let mut told = format!(
             "{} collections described; look at the places marked `look:` first",
@@ -158,10 +158,9 @@ impl Check {
         let law = self.law.book()?;
         let findings = match data_map::load(&self.path, &environment, &law) {
             Ok(loaded) if self.live => {
-                let progress = working("asking the live systems");
-                let findings = data_map::check_live(&loaded).await;
-                progress.finish_and_clear();
-                findings
+                let watch = Watch::new(self.json);
+                let checked = data_map::check_live_watched(&loaded, watch.progress());
+                watch.over("asking the live systems", checked).await
             }
             Ok(loaded) => data_map::check(&loaded, None),
             Err(Findings(findings)) => findings,
@@ -215,12 +214,6 @@ impl<'a> CheckView<'a> {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn working(what: &'static str) -> ProgressBar {
-    let progress = ProgressBar::new_spinner().with_message(what);
-    progress.enable_steady_tick(std::time::Duration::from_millis(200));
-    progress
 }
 
 /// Writes a draft to a new file, or prints it. What somebody has reviewed is never overwritten.

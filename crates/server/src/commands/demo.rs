@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
+use domain::progress::Progress;
 use governance::Privity;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+
+use super::watch::Watch;
 
 /// Show the whole story with a small business and one customer of it.
 ///
@@ -27,13 +31,33 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let watch = Watch::new(false);
+        let made = Arc::new(Notify::new());
         let options = demo::Options {
             play_only: self.play_only,
             port: self.port,
             dir: self.dir,
+            progress: until_made(watch.progress().clone(), made.clone()),
         };
-        demo::run(options, serve).await
+        // The demo stays up; only the making of its data is watched.
+        let watching = watch.over("making a small business", made.notified());
+        let running = demo::run(options, serve);
+        tokio::pin!(watching, running);
+        tokio::select! {
+            () = &mut watching => running.await,
+            ended = &mut running => ended,
+        }
     }
+}
+
+/// Tells on, and gives notice when all is made.
+fn until_made(progress: Progress, made: Arc<Notify>) -> Progress {
+    Progress::new(move |what, done, of| {
+        progress.tell(what, done, of);
+        if done == of {
+            made.notify_one();
+        }
+    })
 }
 
 /// Serves pages and works until the demo ends with the process.

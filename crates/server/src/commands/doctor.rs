@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use governance::doctor::{self, Finding};
 
+use super::watch::Watch;
 use super::{open, show};
 
 /// Say what stands between this installation and its work, and what to do.
@@ -18,12 +19,14 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
-        let privity = open(config).await?;
-        let findings = show::while_waiting(
-            "looking at database, systems, recipients and mail",
-            doctor::check(&privity),
-        )
-        .await;
+        let watch = Watch::new(self.json);
+        let privity = open(config, &watch).await?;
+        let findings = watch
+            .over(
+                "looking at database, systems, recipients and mail",
+                doctor::check(&privity),
+            )
+            .await;
         let ok = findings.iter().all(|finding| finding.ok);
         if self.json {
             show::json(&serde_json::json!({"ok": ok, "findings": findings}))?;

@@ -9,6 +9,7 @@ use domain::id::RequestId;
 use governance::{Problem, evidence};
 use serde_json::json;
 
+use super::watch::Watch;
 use super::{open, show};
 
 /// Export and verify what proves that each step was done.
@@ -48,9 +49,9 @@ impl EvidenceCommand {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
         match self {
             Self::Export { request, out } => export(config, request, out.as_deref()).await,
-            Self::Verify { file, key, json } => verify(&file, key.as_deref(), json),
+            Self::Verify { file, key, json } => verify(&file, key, json).await,
             Self::Key { json } => {
-                let key = evidence::public_key(&open(config).await?)?;
+                let key = evidence::public_key(&open(config, &Watch::new(json)).await?)?;
                 if json {
                     show::json(&json!({ "key": key }))
                 } else {
@@ -63,12 +64,10 @@ impl EvidenceCommand {
 }
 
 async fn export(config: &Path, request: RequestId, out: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let privity = open(config).await?;
-    let file = show::while_waiting(
-        "gathering records and proofs",
-        evidence::export(&privity, request),
-    )
-    .await?;
+    let watch = Watch::new(false);
+    let privity = open(config, &watch).await?;
+    let gathered = evidence::export_watched(&privity, request, watch.progress());
+    let file = watch.over("gathering records and proofs", gathered).await?;
     let Some(out) = out else {
         show::text(&String::from_utf8_lossy(&file))?;
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +91,7 @@ async fn export(config: &Path, request: RequestId, out: Option<&Path>) -> anyhow
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(path: &Path, key: Option<&str>, as_json: bool) -> anyhow::Result<ExitCode> {
+async fn verify(path: &Path, key: Option<String>, as_json: bool) -> anyhow::Result<ExitCode> {
     let file = std::fs::read(path).map_err(|error| {
         Problem::new(
             "setup",
@@ -100,7 +99,13 @@ fn verify(path: &Path, key: Option<&str>, as_json: bool) -> anyhow::Result<ExitC
             format!("cannot read `{}` ({error})", path.display()),
         )
     })?;
-    match evidence::verify(&file, key) {
+    let watch = Watch::new(as_json);
+    let progress = watch.progress().clone();
+    // On a thread of its own: it computes without a pause.
+    let verified = tokio::task::spawn_blocking(move || {
+        evidence::verify_watched(&file, key.as_deref(), &progress)
+    });
+    match watch.over("verifying the evidence", verified).await? {
         Ok(lines) if as_json => show::json(&json!({"holds": true, "summary": lines}))?,
         Ok(lines) => show::text(&lines.join("\n"))?,
         Err(problem) if as_json => {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::watch::Watch;
 use super::{open, show};
 use crate::secret;
 
@@ -25,7 +26,7 @@ pub(super) enum OperatorCommand {
 impl OperatorCommand {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
         let Self::Add { name, json } = self;
-        let privity = open(config).await?;
+        let privity = open(config, &Watch::new(json)).await?;
         let (id, key) = governance::operator::add(&privity, &name).await?;
         let key = secret::printed_key(&key);
         if json {

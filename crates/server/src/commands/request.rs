@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use domain::data_map::IdentifierKind;
 use domain::id::{OperatorId, RequestId, TaskId};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState};
+use domain::progress::Progress;
 use domain::sensitive::Sensitive;
 use governance::privacy_request::console::{self, Filter};
 use governance::privacy_request::intake::{self, Intake};
@@ -17,6 +18,7 @@ use governance::{Privity, Problem, operator, worker};
 use jiff::civil::Date;
 use serde_json::json;
 
+use super::watch::Watch;
 use super::{open, show};
 use crate::secret;
 
@@ -190,7 +192,8 @@ pub(super) struct Extend {
 
 impl RequestCommand {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
-        let privity = open(config).await?;
+        let watch = Watch::new(self.is_for_program());
+        let privity = open(config, &watch).await?;
         match self {
             Self::Receive(receive) => receive.run(&privity).await?,
             Self::List(list) => list.run(&privity).await?,
@@ -205,9 +208,21 @@ impl RequestCommand {
                     "It is tried again; `privity request work` or a running server does it.",
                 );
             }
-            Self::Work { json } => work(&privity, json).await?,
+            Self::Work { json } => work(&privity, &watch, json).await?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl RequestCommand {
+    const fn is_for_program(&self) -> bool {
+        match self {
+            Self::Receive(receive) => receive.json,
+            Self::List(list) => list.json,
+            Self::Show(one) | Self::Plan(one) => one.json,
+            Self::Work { json } => *json,
+            Self::Approve(_) | Self::Deny(_) | Self::Extend(_) | Self::Retry { .. } => false,
+        }
     }
 }
 
@@ -545,8 +560,23 @@ impl Extend {
     }
 }
 
-async fn work(privity: &Privity, as_json: bool) -> anyhow::Result<()> {
-    let ran = show::while_waiting("working", worker::run_until_idle(privity)).await?;
+/// Works until nothing is due; what becomes due on the way is counted when it does.
+async fn run_due(privity: &Privity, progress: &Progress) -> Result<u64, Problem> {
+    let mut ran = 0;
+    loop {
+        let due = console::tasks_due(privity).await?;
+        progress.tell("tasks", ran, ran + due);
+        match worker::run_next(privity).await? {
+            Some((_, more)) => ran += more,
+            None => return Ok(ran),
+        }
+    }
+}
+
+async fn work(privity: &Privity, watch: &Watch, as_json: bool) -> anyhow::Result<()> {
+    let ran = watch
+        .over("working", run_due(privity, watch.progress()))
+        .await?;
     let overview = console::overview(privity).await?;
     if as_json {
         return show::json(&json!({"tasks_run": ran, "overview": overview}));

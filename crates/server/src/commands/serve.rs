@@ -9,6 +9,7 @@ use governance::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::watch::Watch;
 use super::{open, show};
 use crate::{Options, router_with, serve_router};
 
@@ -31,7 +32,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
-        let privity = open(config).await?;
+        let privity = open(config, &Watch::new(false)).await?;
         let router = router_with(
             privity.clone(),
             &Options {

@@ -1,14 +1,11 @@
-//! How answers look on a terminal and in a pipe: tables, JSON, a spinner for what takes longer than two seconds.
+//! How answers look on a terminal and in a pipe: text, tables, JSON.
 
 use std::io::{ErrorKind, Write as _};
-use std::pin::pin;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use governance::Problem;
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 /// Prints a text.
@@ -51,17 +48,4 @@ pub(super) fn failure(error: &anyhow::Error) {
         Some(problem) => aside(&format!("privity: {} [{}]", problem.title, problem.code)),
         None => aside(&format!("privity: {error:#}")),
     }
-}
-
-/// Waits, and shows a spinner when it takes longer than two seconds. Not on a pipe: there it is hidden by itself.
-pub(super) async fn while_waiting<T>(words: &'static str, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    if let Ok(done) = tokio::time::timeout(Duration::from_secs(2), &mut work).await {
-        return done;
-    }
-    let spinner = ProgressBar::new_spinner().with_message(words);
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    let done = work.await;
-    spinner.finish_and_clear();
-    done
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use domain::progress::Progress;
 use sha2::{Digest, Sha256};
 
 use super::{Database, Tx};
@@ -48,18 +49,24 @@ const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
 pub(super) async fn apply(
     database: &Database,
     migrations: &'static [Migration],
+    progress: &Progress,
 ) -> Result<(), Error> {
     make_record(database).await?;
     check(database, migrations).await?;
-    for migration in migrations {
-        for (number, ddl) in (0_i64..).zip(statements(migration.sql)) {
-            let version = migration.version;
-            database
-                .write("migrate", move |tx| {
-                    apply_statement(tx, version, number, ddl)
-                })
-                .await?;
-        }
+    let all: Vec<_> = migrations
+        .iter()
+        .flat_map(|migration| {
+            let numbered = (0_i64..).zip(statements(migration.sql));
+            numbered.map(|(number, ddl)| (migration.version, number, ddl))
+        })
+        .collect();
+    for (done, (version, number, ddl)) in (1..).zip(all.iter().copied()) {
+        database
+            .write("migrate", move |tx| {
+                apply_statement(tx, version, number, ddl)
+            })
+            .await?;
+        progress.tell("migrations", done, all.len() as u64);
     }
     Ok(())
 }
@@ -136,6 +143,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
+    const UNWATCHED: Progress = Progress::unwatched();
     const FIRST: Migration = Migration {
         version: 1,
         sql: "-- a\nCREATE TABLE a (id TEXT PRIMARY KEY, body BYTEA);\n\n-- b\nCREATE TABLE b (id BIGINT PRIMARY KEY);\n",
@@ -163,9 +171,13 @@ mod tests {
     async fn migrations_apply_once_and_newer_ones_later() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
-        apply(&database, &[FIRST]).await.unwrap();
-        apply(&database, &[FIRST, SECOND]).await.unwrap();
-        apply(&database, &[FIRST, SECOND]).await.unwrap();
+        apply(&database, &[FIRST], &UNWATCHED).await.unwrap();
+        apply(&database, &[FIRST, SECOND], &UNWATCHED)
+            .await
+            .unwrap();
+        apply(&database, &[FIRST, SECOND], &UNWATCHED)
+            .await
+            .unwrap();
         let count = database
             .read("count", |tx| {
                 tx.query_one("SELECT COUNT(*) AS n FROM schema_migration", &[])?
@@ -176,16 +188,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_watches_hears_of_every_statement() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(&folder).await;
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = told.clone();
+        let progress = Progress::new(move |what, done, of| {
+            heard.lock().unwrap().push((what.to_owned(), done, of));
+        });
+        apply(&database, &[FIRST, SECOND], &progress).await.unwrap();
+        let expected = (1..=3).map(|done| ("migrations".to_owned(), done, 3));
+        assert_eq!(*told.lock().unwrap(), expected.collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
     async fn a_newer_or_an_edited_schema_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
-        apply(&database, &[FIRST, SECOND]).await.unwrap();
+        apply(&database, &[FIRST, SECOND], &UNWATCHED)
+            .await
+            .unwrap();
         assert_eq!(
-            apply(&database, &[FIRST]).await,
+            apply(&database, &[FIRST], &UNWATCHED).await,
             Err(Error::NewerSchema { found: 2, known: 1 })
         );
         assert_eq!(
-            apply(&database, &[EDITED, SECOND]).await,
+            apply(&database, &[EDITED, SECOND], &UNWATCHED).await,
             Err(Error::ChangedMigration { version: 1 })
         );
     }
@@ -195,11 +223,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
         assert!(matches!(
-            apply(&database, &[FIRST, BROKEN]).await,
+            apply(&database, &[FIRST, BROKEN], &UNWATCHED).await,
             Err(Error::Statement { .. })
         ));
         // The statement that worked is recorded, so that a mended second one is all that is left to do.
-        apply(&database, &[FIRST, SECOND]).await.unwrap();
+        apply(&database, &[FIRST, SECOND], &UNWATCHED)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ mod value;
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::progress::Progress;
+
 pub use dialect::SKIP_LOCKED;
 pub use row::Row;
 pub use transaction::Tx;
@@ -48,8 +50,13 @@ impl Database {
     /// `disable`, `prefer` (the default: encrypt if the server can, without proof of who it is) or `require` (encrypt, and check the server
     /// against this machine's root certificates or those in `sslrootcert=FILE`).
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_watched(url, &Progress::unwatched()).await
+    }
+
+    /// [`Database::open`], telling how many statements of the migrations are done.
+    pub async fn open_watched(url: &str, progress: &Progress) -> Result<Self, Error> {
         let database = Self::connect(url).await?;
-        migration::apply(&database, migration::MIGRATIONS).await?;
+        migration::apply(&database, migration::MIGRATIONS, progress).await?;
         Ok(database)
     }
 

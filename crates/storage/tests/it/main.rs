@@ -21,3 +21,4 @@ mod place;
 mod privacy_request;
 mod sample;
 mod task;
+mod workload;
