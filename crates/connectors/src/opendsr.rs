@@ -279,7 +279,7 @@ impl OpendsrChannel {
         {
             return Err(refused("it comes from a domain that isn't in `domains`"));
         }
-        let (chain, fresh) = self.certificate(false).await?;
+        let (chain, fresh) = self.certificate(false).await.map_err(unverifiable)?;
         let now = self.clock.now();
         let Err(fault) = self.trust.verify(&chain, domain, now, body, signature) else {
             return Ok(());
@@ -288,7 +288,7 @@ impl OpendsrChannel {
         if fresh {
             return Err(self.not_believed(&fault));
         }
-        let (chain, _) = self.certificate(true).await?;
+        let (chain, _) = self.certificate(true).await.map_err(unverifiable)?;
         self.trust
             .verify(&chain, domain, now, body, signature)
             .map_err(|fault| self.not_believed(&fault))
@@ -522,6 +522,17 @@ const SIGNATURE: [&str; 2] = ["x-opendsr-signature", "x-opengdpr-signature"];
 
 fn major_version(url: &Url) -> Option<u32> {
     url.path_segments()?.next()?.strip_prefix('v')?.parse().ok()
+}
+
+/// Whatever keeps us from the certificate says nothing about the message; it may be sent again.
+fn unverifiable(error: ChannelError) -> ChannelError {
+    match error {
+        ChannelError::Refused { recipient, reason }
+        | ChannelError::Unreadable { recipient, reason } => {
+            ChannelError::Unreachable { recipient, reason }
+        }
+        other => other,
+    }
 }
 
 #[async_trait]

@@ -880,13 +880,13 @@ async fn refuse(
     )
     .about(recipient.key.as_ref());
     p.append("callback refused", vec![record]).await?;
-    let (code, status) = match error {
+    let words = error.to_string();
+    Err(match error {
         // It is the recipient's and says that it won't; the poll brings that before an operator.
         ChannelError::Refused { .. } => return Ok(recipient.channel),
-        ChannelError::NotAuthentic { .. } => ("signature_refused", 401),
-        ChannelError::Forged { .. } => ("signature_refused", 400),
-        ChannelError::Unreadable { .. } => ("callback_unreadable", 400),
-        ChannelError::Unreachable { .. } => ("callback_unverifiable", 503),
-    };
-    Err(Problem::new(code, status, error.to_string()))
+        ChannelError::NotAuthentic { .. } => Problem::new("signature_refused", 401, words),
+        ChannelError::Forged { .. } => Problem::new("signature_refused", 400, words),
+        ChannelError::Unreadable { .. } => Problem::new("callback_unreadable", 400, words),
+        ChannelError::Unreachable { .. } => Problem::new("callback_unverifiable", 503, words),
+    })
 }
