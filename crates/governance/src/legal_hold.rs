@@ -26,7 +26,7 @@ use crate::privacy_request::{figures, intake, plan};
 use crate::requester::{IDENTITY, Requester};
 use crate::search::look_again;
 use crate::view::{HoldLine, HoldOnRequest};
-use crate::worker::{Stop, Work, requester, seal_located};
+use crate::work::{Stop, Work, requester, seal_located};
 use crate::{Privity, Problem};
 
 pub use storage::legal_hold::LegalHoldId;

@@ -19,6 +19,7 @@ mod search;
 pub mod settings;
 mod start;
 pub mod view;
+mod work;
 pub mod worker;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use enforcement::vault::token_tag;
 use jiff::SignedDuration;
 
 use crate::view::SignedIn;
-use crate::worker::later;
+use crate::work::later;
 use crate::{Privity, Problem};
 
 /// How long a session lasts.

@@ -21,7 +21,7 @@ use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::categories::categories;
 use crate::privacy_request::package::{self, Cover, PackageError};
 use crate::privacy_request::{close, verify};
-use crate::worker::{Stop, Work, later};
+use crate::work::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
 
 /// What a permit must name to open a package.

@@ -20,7 +20,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 use storage::suppression::{Suppression, SuppressionReason};
 
 use crate::privacy_request::{confirm, intake, last_letter, write_to_subject};
-use crate::worker::{Stop, Work, call_operator, seal_located};
+use crate::work::{Stop, Work, call_operator, seal_located};
 use crate::{Privity, Problem};
 
 /// Reason code: a recipient did not confirm in time.

@@ -16,7 +16,7 @@ use storage::Tx;
 use crate::legal_hold::{Minded, mind};
 use crate::privacy_request::close;
 use crate::search::erase_steps;
-use crate::worker::{Stop, Work, call_operator, stuck_record, task_ids};
+use crate::work::{Stop, Work, call_operator, stuck_record, task_ids};
 use crate::{Privity, Problem};
 
 /// Residue is erased again this many times before an operator is called.

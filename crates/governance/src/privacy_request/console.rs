@@ -21,7 +21,7 @@ use crate::privacy_request::tracker::{self, Seen, days_left, look};
 use crate::privacy_request::{attachment, confirm, intake, plan};
 use crate::requester::{EXPLANATION, IDENTITY};
 use crate::view::{ListedRequest, Overview, RecordLine, RequestDetail, TaskLine};
-use crate::worker::requester;
+use crate::work::requester;
 use crate::{Privity, Problem, legal_hold};
 
 /// Which privacy requests a list shows.

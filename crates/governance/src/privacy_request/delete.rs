@@ -19,7 +19,7 @@ use storage::Tx;
 
 use crate::legal_hold::{Minded, mind};
 use crate::search::{erase_steps, locate};
-use crate::worker::{Stop, Work, seal_located, task_ids};
+use crate::work::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem};
 
 /// The task: erases the batch's rows in one system, the tasks' target.

@@ -25,7 +25,7 @@ use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::close;
 use crate::requester::MANIFEST;
 use crate::view::OutreachPage;
-use crate::worker::{Stop, Work, call_operator, later, located};
+use crate::work::{Stop, Work, call_operator, later, located};
 use crate::{Privity, Problem, letter};
 
 /// A recipient's machine is asked this often how far it is.

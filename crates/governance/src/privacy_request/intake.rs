@@ -25,7 +25,7 @@ use storage::suppression::{Suppression, SuppressionReason};
 
 use crate::privacy_request::know_limit;
 use crate::requester::{IDENTITY, Requester};
-use crate::worker::later;
+use crate::work::later;
 use crate::{Privity, Problem};
 
 /// The most identifiers that one privacy request carries, and the longest one.

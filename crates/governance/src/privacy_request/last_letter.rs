@@ -10,7 +10,7 @@ use crate::Privity;
 use crate::letter::{self, KeptLine, UntoldLine};
 use crate::privacy_request::write_to_subject::{self, Undelivered};
 use crate::requester::Requester;
-use crate::worker::{Stop, Work};
+use crate::work::{Stop, Work};
 
 /// Tells her how it ended.
 pub(crate) async fn tell(

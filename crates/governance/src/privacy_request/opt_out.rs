@@ -11,7 +11,7 @@ use crate::Privity;
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
-use crate::worker::{Stop, Work, seal_located, task_ids};
+use crate::work::{Stop, Work, seal_located, task_ids};
 
 /// The task: finds by which identifiers recipients know the subject, and begins telling them.
 pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {

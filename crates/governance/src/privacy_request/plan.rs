@@ -30,7 +30,7 @@ use crate::privacy_request::inform_recipients::link_tag;
 use crate::privacy_request::{figures, know_limit, write_to_subject};
 use crate::requester::EXPLANATION;
 use crate::search::locate;
-use crate::worker::{Stop, Work, seal_located, task_ids};
+use crate::work::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem, letter};
 
 /// The task: searches all systems for a batch of subjects and makes their plans; what a rule approves goes on at once.

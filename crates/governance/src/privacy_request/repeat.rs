@@ -17,7 +17,7 @@ use crate::deciding::own;
 use crate::disclosure::{Wanted, open};
 use crate::privacy_request::intake::{self, Intake, Received};
 use crate::privacy_request::plan;
-use crate::worker::later;
+use crate::work::later;
 use crate::{Privity, Problem};
 
 /// How long an answer is remembered.

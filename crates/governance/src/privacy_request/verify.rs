@@ -16,7 +16,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 use storage::verification::Verification;
 
 use crate::privacy_request::{know_limit, write_to_subject};
-use crate::worker::{Stop, Work, later};
+use crate::work::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
 
 /// What came of a right code.

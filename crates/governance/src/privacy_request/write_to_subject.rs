@@ -10,7 +10,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 use crate::letter::{self, Draft, Lacking, Letter, Sender};
 use crate::privacy_request::know_limit;
 use crate::requester::Requester;
-use crate::worker::{Stop, Work};
+use crate::work::{Stop, Work};
 use crate::{Privity, Problem};
 
 /// Letters that are under way at once: what a letter costs is mostly waiting for the mail server.
@@ -160,8 +160,8 @@ pub(crate) async fn send_now(
     actor: Actor,
     letter: impl FnOnce(&Sender<'_>, &str) -> Draft,
 ) -> Result<(), Problem> {
-    let opened = crate::disclosure::open(p, stored, &crate::worker::to_subject(), actor).await?;
-    let requester = crate::worker::requester(&opened.key, &opened.permit, stored)
+    let opened = crate::disclosure::open(p, stored, &crate::work::to_subject(), actor).await?;
+    let requester = crate::work::requester(&opened.key, &opened.permit, stored)
         .map_err(|stop| Problem::internal("writing to the subject", &format!("{stop:?}")))?;
     let Some(email) = &requester.email else {
         return Ok(());
