@@ -28,7 +28,7 @@ export async function isTooWide(page) {
 /** What can be pressed but is smaller than a finger (WCAG 2.2, 2.5.8 asks for 24 px; links within a sentence may be smaller). */
 export async function tooSmall(page) {
   return page.evaluate(() =>
-    [...document.querySelectorAll("button, .button, input:not([type=radio]):not([type=hidden]), select, summary, .foot a, .top nav a")]
+    [...document.querySelectorAll("button, .button, label.choice, input:not([type=radio]):not([type=checkbox]):not([type=hidden]), select, summary, .foot a, .top nav a")]
       .filter((thing) => thing.getClientRects().length > 0 && thing.getBoundingClientRect().height < 40)
       .map((thing) => `${thing.tagName} ${thing.textContent.trim().slice(0, 30)}`),
   );

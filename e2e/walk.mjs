@@ -88,9 +88,49 @@ async function asOperator(page, links, look, check) {
   await look("console request");
   await page.click("text=Show who asked");
   check("who asked is shown on demand", (await page.locator("#revealed").count()) === 1 ? [] : ["it is not shown"]);
+  await page.goto(links["the operator's view of it"]);
+  const notes = page.locator("#attachments ~ ul form button", { hasText: "Read" });
+  if ((await notes.count()) > 0) {
+    await notes.first().click();
+    check("a note is read on demand", (await page.locator("#opened").count()) === 1 ? [] : ["it is not shown"]);
+    await look("console note");
+  }
+  await holdAndLift(page, links, look, check);
   await page.goto(links["Console"]);
   await page.click("text=/Sign out/");
   check("signing out ends the session", page.url().endsWith("/console/sign-in") ? [] : [page.url()]);
+}
+
+/** An operator places a legal hold, forgetting something at first, sees it on the privacy request that it concerns, and lifts it. */
+async function holdAndLift(page, links, look, check) {
+  const name = `Recall ${Date.now()}`;
+  await page.goto(links["the operator's view of it"]);
+  await page.click("text=Hold data of this subject");
+  const request = await page.inputValue("#request");
+  check("the form knows whose data it is", request.startsWith("req_") ? [] : [`it says: ${request}`]);
+  await page.fill("#name", name);
+  await page.selectOption("#reason_code", "X8_legal_claims");
+  await page.click("text=Place the hold");
+  check("a hold of nothing is refused in words", (await page.locator("#covers .error").count()) === 1 ? [] : ["nothing is said"]);
+  check("what was typed is still there", (await page.inputValue("#name")) === name ? [] : ["it is gone"]);
+  await look("legal hold with an error");
+  await page.fill("#request", "");
+  await page.evaluate(() => document.querySelectorAll("#covers details").forEach((system) => (system.open = true)));
+  for (const box of await page.locator("#covers input[type=checkbox]").all()) await box.check();
+  await page.click("text=Place the hold");
+  check("a hold is placed and listed", (await page.locator(".lines strong", { hasText: name }).count()) === 1 ? [] : [page.url()]);
+  await look("legal holds");
+  await page.goto(links["the operator's view of it"]);
+  check("the privacy request says what is held", (await page.locator("#holds ~ ul strong", { hasText: name }).count()) === 1 ? [] : ["it says nothing"]);
+  await look("console request with a hold");
+  await page.goto(`${links["Console"]}/legal-holds`);
+  const held = page.locator("li", { has: page.locator("strong", { hasText: name }) });
+  await held.locator("summary").click();
+  await held.locator("button").click();
+  const said = await page.textContent("[role=status]");
+  check("lifting says what happens to closed privacy requests", said.includes("asked for again") ? [] : [said]);
+  check("a lifted hold can't be lifted again", (await held.locator("button").count()) === 0 ? [] : ["it has a button"]);
+  await look("legal hold lifted");
 }
 
 /** Everything a subject needs works without JavaScript. */

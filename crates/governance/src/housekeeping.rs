@@ -40,6 +40,12 @@ async fn remove_old(p: &Privity) -> Result<u64, Problem> {
     let Some(before) = kept_since(p) else {
         return Ok(0);
     };
+    let day = before.to_zoned(TimeZone::UTC).date();
+    p.write("remove ended legal holds", move |tx| {
+        storage::legal_hold::remove_ended_before(tx, before, day)?;
+        Ok(((), Vec::new()))
+    })
+    .await?;
     let mut removed = 0;
     loop {
         let gone = remove_some(p, before).await?;

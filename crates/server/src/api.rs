@@ -4,6 +4,7 @@ mod body;
 mod callback;
 mod error_page;
 mod evidence;
+mod legal_hold;
 mod operator;
 mod overview;
 mod privacy_request;
@@ -32,6 +33,7 @@ use crate::App;
     tags(
         (name = "privacy requests", description = "A right that a subject exercises: know, delete, opt out."),
         (name = "tasks", description = "Durable steps of work; some need a person."),
+        (name = "legal holds", description = "Named reasons that keep named data from deletion for now."),
         (name = "evidence", description = "What proves that each step was done."),
     )
 )]
@@ -64,6 +66,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(evidence::key))
         .routes(routes!(task::retry))
         .routes(routes!(task::complete))
+        .routes(routes!(legal_hold::place, legal_hold::list))
+        .routes(routes!(legal_hold::lift))
         .routes(routes!(overview::show))
 }
 

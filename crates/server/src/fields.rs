@@ -12,7 +12,7 @@ use crate::failure::{self, Failure};
 /// The longest value of a form's field, in characters.
 pub(crate) const LONGEST: usize = 2_000;
 
-/// The fields of a form or a query, each at most once; a repeated one counts by its first value.
+/// The fields of a form or a query; a repeated one counts by its first value, unless all are asked for.
 #[derive(Default)]
 pub(crate) struct Fields(Vec<(String, String)>);
 
@@ -49,6 +49,12 @@ impl Fields {
             .find(|(field, _)| field == name)
             .map(|(_, value)| value.trim())
             .filter(|value| !value.is_empty())
+    }
+
+    /// All that was chosen in boxes of this name.
+    pub(crate) fn chosen(&self, name: &str) -> Vec<&str> {
+        let boxes = self.0.iter().filter(|(field, _)| field == name);
+        boxes.map(|(_, value)| value.trim()).collect()
     }
 
     /// What was typed, as a personal value.

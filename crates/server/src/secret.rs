@@ -42,5 +42,36 @@ pub(crate) fn answer(body: &Sensitive<Vec<u8>>) -> Vec<u8> {
     body.expose().clone()
 }
 
+/// What somebody wrote, on the page of the operator whom the recorded permit names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "shown to the operator whom the recorded permit names, and to nobody else"
+)]
+pub(crate) fn shown_text(text: &Sensitive<String>) -> String {
+    text.expose().clone()
+}
+
+/// The beginning of a file of text, at most so many characters.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "shown to the operator whom the recorded permit names, and to nobody else"
+)]
+pub(crate) fn shown_bytes(content: &Sensitive<Vec<u8>>, longest: usize) -> String {
+    let text = String::from_utf8_lossy(content.expose());
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into_owned(),
+    }
+}
+
+/// A file on its way to the operator who asked for it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sent to the operator whom the recorded permit names, and to nobody else"
+)]
+pub(crate) fn downloaded(content: &Sensitive<Vec<u8>>) -> Vec<u8> {
+    content.expose().clone()
+}
+
 /// The name of the session cookie.
 pub(crate) const SESSION: &str = "privity_session";

@@ -73,7 +73,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// Every built-in template by name.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("parts.html", include_str!("../templates/parts.html")),
     ("base.html", include_str!("../templates/base.html")),
     ("home.html", include_str!("../templates/home.html")),
@@ -105,6 +105,10 @@ const TEMPLATES: [(&str, &str); 15] = [
     (
         "console_list.html",
         include_str!("../templates/console_list.html"),
+    ),
+    (
+        "console_holds.html",
+        include_str!("../templates/console_holds.html"),
     ),
     (
         "console_request.html",

@@ -1,5 +1,6 @@
 //! The Console: sign in with a key, see what is due first, and open any number into the privacy requests behind it.
 
+mod hold;
 mod request;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/sign-in", get(sign_in).post(send_key))
         .route("/console/sign-out", post(sign_out))
         .route("/console/requests", get(list))
+        .merge(hold::routes())
         .merge(request::routes())
 }
 
@@ -493,6 +495,10 @@ pub(super) mod samples {
         };
         let next = found.last().map(|last| last.id);
         ListPage::of(Show::Open, &found, next)
+    }
+
+    pub(crate) fn holds(is_empty: bool) -> impl Serialize {
+        hold::sample(is_empty)
     }
 
     pub(crate) fn request(reveal: bool) -> impl Serialize {

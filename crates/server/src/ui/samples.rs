@@ -354,6 +354,56 @@ fn planned(collection: &str, title: &str, rows: u64, delete: u64, kept: u64) -> 
     }
 }
 
+/// A legal hold that an operator placed.
+pub(super) fn held() -> HoldLine {
+    HoldLine {
+        id: Some(id(0x77)),
+        name: "Recall of the rye flour".to_owned(),
+        reason: KeepReason {
+            code: "X8_legal_claims".to_owned(),
+            explanation: "Needed to exercise or defend legal claims".to_owned(),
+        },
+        citation: Some("Civ. Code 1798.145(a)(5)".to_owned()),
+        note: String::new(),
+        covers: vec![
+            ("shop.orders".into(), "Orders".to_owned()),
+            ("shop.login".into(), "Logins".to_owned()),
+        ],
+        request: None,
+        placed_by: Some("Robin".to_owned()),
+        placed_at: Some(at("2026-11-20T20:00:00Z")),
+        until: None,
+        lifted_at: None,
+        in_force: true,
+    }
+}
+
+/// Legal holds of each kind.
+pub(super) fn holds() -> Vec<HoldLine> {
+    vec![
+        HoldLine {
+            id: None,
+            name: "Tax audit of 2025".to_owned(),
+            placed_by: None,
+            placed_at: None,
+            until: Some(date(2027, 6, 30)),
+            ..held()
+        },
+        held(),
+        HoldLine {
+            name: "Smith <b>\" OR 1=1".to_owned(),
+            note: "Ask legal <b>\" OR 1=1".to_owned(),
+            request: Some(id(9)),
+            ..held()
+        },
+        HoldLine {
+            lifted_at: Some(at("2026-11-21T20:00:00Z")),
+            in_force: false,
+            ..held()
+        },
+    ]
+}
+
 pub(super) fn detail() -> RequestDetail {
     RequestDetail {
         listed: ListedRequest {
@@ -375,7 +425,40 @@ pub(super) fn detail() -> RequestDetail {
                 planned("review", "Reviews", 0, 0, 0),
             ],
             manual: vec!["filing_cabinet".into()],
+            held: BTreeSet::from(["shop.orders".into()]),
         }),
+        holds: vec![
+            HoldOnRequest {
+                hold: held(),
+                found: vec![("Orders".to_owned(), 12)],
+                counted: true,
+            },
+            HoldOnRequest {
+                hold: HoldLine {
+                    name: "Smith <b>\" OR 1=1".to_owned(),
+                    note: "Ask legal <b>\" OR 1=1".to_owned(),
+                    ..held()
+                },
+                found: vec![("Logins".to_owned(), 35), ("Orders".to_owned(), 12)],
+                counted: false,
+            },
+        ],
+        attachments: vec![
+            AttachmentLine {
+                what: Attached::Note(id(7)),
+                from: "Crumb Insights".to_owned(),
+                media_type: "text/plain".to_owned(),
+                size_bytes: None,
+                at: at("2026-11-23T18:00:00Z"),
+            },
+            AttachmentLine {
+                what: Attached::File(id(8)),
+                from: "Filing cabinet".to_owned(),
+                media_type: "application/pdf".to_owned(),
+                size_bytes: Some(48_213),
+                at: at("2026-11-24T18:00:00Z"),
+            },
+        ],
         residue: Some(Vec::new()),
         reasons: vec![keep()],
         tasks: vec![
@@ -566,6 +649,22 @@ fn all() -> Vec<(&'static str, String)> {
                 "console_list.html",
                 &console,
                 value(console::samples::list(true)),
+            ),
+        ),
+        (
+            "console_holds",
+            text(
+                "console_holds.html",
+                &console,
+                value(console::samples::holds(false)),
+            ),
+        ),
+        (
+            "console_holds_empty",
+            text(
+                "console_holds.html",
+                &console,
+                value(console::samples::holds(true)),
             ),
         ),
         (

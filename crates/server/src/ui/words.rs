@@ -308,6 +308,20 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// What kind of file it is.
+pub(crate) fn media_type(media_type: &str) -> &'static str {
+    match media_type {
+        "application/pdf" => "PDF",
+        "application/zip" => "ZIP archive",
+        "application/json" | "application/xml" | "text/csv" => "Data file",
+        "message/rfc822" => "E-mail",
+        "text/plain" | "text/html" => "Text",
+        kind if kind.starts_with("image/") => "Picture",
+        kind if kind.starts_with("application/vnd.") || kind == "application/msword" => "Document",
+        _ => "File",
+    }
+}
+
 /// 1.2 MB.
 pub(crate) fn size(bytes: u64) -> String {
     let (divisor, unit) = match bytes {

@@ -4,9 +4,9 @@ use axum::http::StatusCode;
 
 use crate::office::{Office, log, multipart};
 
-const HER: &str = "canary-maria@example.com";
+pub(crate) const HER: &str = "canary-maria@example.com";
 
-async fn ask(office: &Office) -> String {
+pub(crate) async fn ask(office: &Office) -> String {
     let answer = office
         .post(
             "/ask/delete",
@@ -25,7 +25,7 @@ async fn ask(office: &Office) -> String {
 }
 
 /// The id of the only privacy request, as the Console lists it.
-async fn only_request(office: &Office, session: &str) -> String {
+pub(crate) async fn only_request(office: &Office, session: &str) -> String {
     let list = office
         .get_as("/console/requests?show=all", session)
         .await
@@ -35,7 +35,7 @@ async fn only_request(office: &Office, session: &str) -> String {
 }
 
 /// The first id of a kind on a page.
-fn id_on(page: &str, start: &str) -> String {
+pub(crate) fn id_on(page: &str, start: &str) -> String {
     let at = page
         .find(start)
         .unwrap_or_else(|| panic!("no {start} on the page"));

@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod attachment;
 mod bad_input;
 mod deletion;
 mod office;

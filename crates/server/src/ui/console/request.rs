@@ -7,13 +7,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use domain::id::{RequestId, TaskId};
+use domain::id::{OutreachId, RequestId, TaskId};
 use domain::law::ReasonKind;
 use domain::plan::{Plan, PlannedCollection, Residue};
 use domain::privacy_request::RequestKind;
 use domain::task::{TaskKind, TaskState};
-use governance::privacy_request::{console, manual, plan};
-use governance::view::{OutreachLine, RecordLine, RequestDetail, TaskLine};
+use governance::privacy_request::attachment::AttachmentId;
+use governance::privacy_request::{attachment, console, manual, plan};
+use governance::view::{
+    Attached, AttachmentLine, HoldOnRequest, OutreachLine, RecordLine, RequestDetail, TaskLine,
+};
 use governance::{Privity, Problem, evidence};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +26,10 @@ use super::Operator;
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::upload::Upload;
-use crate::{App, Shared};
+use crate::{App, Shared, secret};
+
+/// A longer text is cut on the page; the file itself has all of it.
+const LONGEST_TEXT: usize = 20_000;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -33,6 +39,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/requests/{id}/extend", post(extend))
         .route("/console/requests/{id}/reveal", post(reveal))
         .route("/console/requests/{id}/evidence", get(download))
+        .route("/console/outreach/{id}/note", post(read_note))
+        .route("/console/attachments/{id}/read", post(read_file))
+        .route("/console/attachments/{id}/file", post(download_file))
         .route("/console/tasks/{id}/retry", post(retry))
         .route("/console/tasks/{id}/complete", post(complete))
 }
@@ -49,6 +58,7 @@ struct RequestPage {
     said: Option<&'static str>,
     error: Option<FormError>,
     revealed: Vec<Labelled>,
+    opened: Option<OpenedWords>,
     erases: bool,
     plan: Option<PlanWords>,
     no_plan: &'static str,
@@ -64,7 +74,10 @@ struct RequestPage {
     clock: Option<ClockWords>,
     facts: Vec<Labelled>,
     reasons: Vec<ReasonWords>,
+    holds: Vec<Hold>,
+    can_hold: bool,
     outreach: Vec<Outreach>,
+    attachments: Vec<Attachment>,
     records_words: String,
     records: Vec<Record>,
 }
@@ -73,6 +86,35 @@ struct RequestPage {
 struct Labelled {
     label: String,
     value: String,
+}
+
+/// A note or a file that she asked to read.
+#[derive(Serialize)]
+struct OpenedWords {
+    title: String,
+    name: Option<String>,
+    text: Option<String>,
+}
+
+/// A legal hold that keeps something of this privacy request.
+#[derive(Serialize)]
+struct Hold {
+    name: String,
+    reason: String,
+    citation: Option<String>,
+    found: String,
+    counted: &'static str,
+    note: String,
+}
+
+/// A sealed note or file; `read` and `file` are where it is opened.
+#[derive(Serialize)]
+struct Attachment {
+    from: String,
+    detail: String,
+    read: String,
+    read_words: &'static str,
+    file: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -254,6 +296,85 @@ async fn reveal(
     Ok(show(&app, &operator, 200, &page))
 }
 
+/// `POST /console/outreach/{id}/note`: a recorded look, as [`reveal`].
+async fn read_note(
+    State(app): Shared,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let id: OutreachId = id.parse().map_err(|_| Problem::not_found("note"))?;
+    let note = attachment::open_note(&app.privity, id, operator.0.id).await?;
+    let opened = OpenedWords {
+        title: "What the recipient wrote".to_owned(),
+        name: None,
+        text: Some(secret::shown_text(&note.text)),
+    };
+    let page = RequestPage {
+        opened: Some(opened),
+        ..load(&app, note.request).await?
+    };
+    Ok(show(&app, &operator, 200, &page))
+}
+
+/// `POST /console/attachments/{id}/read`: its name, and its text if it is one.
+async fn read_file(
+    State(app): Shared,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let file = attachment::open_file(&app.privity, file_id(&id)?, operator.0.id).await?;
+    let is_text = file.media_type == "text/plain";
+    let opened = OpenedWords {
+        title: "The file".to_owned(),
+        name: Some(secret::shown_text(&file.name)),
+        text: is_text.then(|| secret::shown_bytes(&file.content, LONGEST_TEXT)),
+    };
+    let page = RequestPage {
+        opened: Some(opened),
+        ..load(&app, file.request).await?
+    };
+    Ok(show(&app, &operator, 200, &page))
+}
+
+/// `POST /console/attachments/{id}/file`: the file as it came, to be kept and never shown by the browser itself.
+async fn download_file(
+    State(app): Shared,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let id = file_id(&id)?;
+    let file = attachment::open_file(&app.privity, id, operator.0.id).await?;
+    let (kind, ending) = safe(&file.media_type);
+    let headers = [
+        (CONTENT_TYPE, kind.to_owned()),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{id}.{ending}\""),
+        ),
+    ];
+    Ok((headers, secret::downloaded(&file.content)).into_response())
+}
+
+/// A media type under which no browser runs anything, and an ending for the file; its own name may tell whose it is.
+fn safe(media_type: &str) -> (&'static str, &'static str) {
+    match media_type {
+        "application/pdf" => ("application/pdf", "pdf"),
+        "image/gif" => ("image/gif", "gif"),
+        "image/jpeg" => ("image/jpeg", "jpg"),
+        "image/png" => ("image/png", "png"),
+        "image/webp" => ("image/webp", "webp"),
+        "text/csv" => ("text/csv; charset=utf-8", "csv"),
+        "text/plain" => ("text/plain; charset=utf-8", "txt"),
+        "application/json" => ("application/json", "json"),
+        "application/zip" => ("application/zip", "zip"),
+        _ => ("application/octet-stream", "bin"),
+    }
+}
+
+fn file_id(text: &str) -> Result<AttachmentId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("file"))
+}
+
 /// `GET /console/requests/{id}/evidence`
 async fn download(
     State(app): Shared,
@@ -405,6 +526,7 @@ impl RequestPage {
             said: None,
             error: None,
             revealed: Vec::new(),
+            opened: None,
             erases,
             plan: detail
                 .plan
@@ -453,6 +575,13 @@ impl RequestPage {
                 .iter()
                 .map(|reason| ReasonWords::of(look, reason))
                 .collect(),
+            holds: detail.holds.iter().map(Hold::of).collect(),
+            can_hold: listed.kind != RequestKind::OptOutSaleShare,
+            attachments: detail
+                .attachments
+                .iter()
+                .map(|line| Attachment::of(look, line))
+                .collect(),
             outreach: detail
                 .outreach
                 .iter()
@@ -498,8 +627,13 @@ fn approve_words(detail: &RequestDetail) -> String {
         .iter()
         .map(|collection| collection.delete + collection.redact)
         .sum();
+    let later = if detail.holds.iter().all(|on| on.counted) {
+        ""
+    } else {
+        " Legal holds placed since keep what they cover."
+    };
     format!(
-        "Approving erases {}. It cannot be undone.",
+        "Approving erases {}. It cannot be undone.{later}",
         words::count(gone, "row", "rows")
     )
 }
@@ -647,6 +781,55 @@ impl Task {
     }
 }
 
+impl Hold {
+    fn of(on: &HoldOnRequest) -> Self {
+        let found = on.found.iter();
+        let found: Vec<String> = found
+            .map(|(title, rows)| format!("{title}: {}", words::count(*rows, "row", "rows")))
+            .collect();
+        Self {
+            name: on.hold.name.clone(),
+            reason: words::sentence(&on.hold.reason.explanation),
+            citation: on.hold.citation.clone(),
+            found: found.join(", "),
+            counted: if on.counted {
+                "The plan’s figures take it into account."
+            } else {
+                "Not in the plan’s figures yet: it counts at the moment of erasing."
+            },
+            note: on.hold.note.clone(),
+        }
+    }
+}
+
+impl Attachment {
+    fn of(look: &Look<'_>, line: &AttachmentLine) -> Self {
+        let kind = match line.what {
+            Attached::Note(_) => "Note",
+            Attached::File(_) => words::media_type(&line.media_type),
+        };
+        let size = line
+            .size_bytes
+            .map(|bytes| format!(", {}", words::size(bytes)))
+            .unwrap_or_default();
+        let (read, file) = match line.what {
+            Attached::Note(id) => (format!("/console/outreach/{id}/note"), None),
+            Attached::File(id) => {
+                let path = format!("/console/attachments/{id}");
+                (format!("{path}/read"), Some(format!("{path}/file")))
+            }
+        };
+        let is_text = line.media_type == "text/plain";
+        Self {
+            from: line.from.clone(),
+            detail: format!("{kind}{size}, {}", words::moment(line.at, &look.zone)),
+            read,
+            read_words: if is_text { "Read" } else { "Show its name" },
+            file,
+        }
+    }
+}
+
 impl Outreach {
     fn of(look: &Look<'_>, line: &OutreachLine) -> Self {
         let (tag, tone) = words::answer(line.answer.as_ref(), line.settled, line.escalated);
@@ -712,6 +895,11 @@ pub(super) fn sample(reveal: bool) -> impl Serialize {
         code: "unverified_identity".to_owned(),
         words: "Identity could not be verified".to_owned(),
     };
+    let opened = OpenedWords {
+        title: "The file".to_owned(),
+        name: Some("proof <b>of\" OR 1=1.txt".to_owned()),
+        text: Some("deleted on Monday\nby the night shift".to_owned()),
+    };
     let revealed = if reveal {
         vec![Labelled {
             label: "E-mail address".to_owned(),
@@ -723,6 +911,7 @@ pub(super) fn sample(reveal: bool) -> impl Serialize {
     RequestPage {
         denials: vec![denial],
         revealed,
+        opened: reveal.then_some(opened),
         ..page
     }
 }
