@@ -242,14 +242,12 @@ impl MysqlConnector {
         ways: &[WaySearch],
         remainder: &mut Remainder,
     ) -> Result<(), ConnectorError> {
-        let none = Doomed::new();
         for way in ways {
             let scope = Scope {
                 tables,
                 step,
                 ways,
                 hash_key: &[],
-                doomed: &none,
             };
             let Some((statement, layout)) = scope.remaining(way)? else {
                 continue;

@@ -347,7 +347,6 @@ impl Connector for PostgresConnector {
         let tables = self
             .tables(&connection, places_of_steps(steps.iter(), &self.places))
             .await?;
-        let none = Doomed::new();
         let mut asked = Vec::new();
         for step in steps {
             for ways in chunks(&step.ways, values_at_once(Dialect::Postgres, &step.ways)) {
@@ -356,7 +355,6 @@ impl Connector for PostgresConnector {
                     step,
                     ways: &ways,
                     hash_key: &[],
-                    doomed: &none,
                 };
                 for way in &ways {
                     asked.extend(

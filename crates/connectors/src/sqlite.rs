@@ -447,14 +447,12 @@ impl Shared {
         remainder: &mut Remainder,
     ) -> Result<(), ConnectorError> {
         let failed = |error| self.error("reading again", Some(&step.collection.key), &error);
-        let none = Doomed::new();
         for ways in chunks(&step.ways, values_at_once(Dialect::Sqlite, &step.ways)) {
             let scope = Scope {
                 tables,
                 step,
                 ways: &ways,
                 hash_key: &[],
-                doomed: &none,
             };
             for way in &ways {
                 let Some((statement, layout)) = scope.remaining(way)? else {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use domain::data_map::CollectionKey;
+use domain::data_map::graph::Pointer;
+use domain::data_map::{CollectionKey, FieldName};
 use domain::plan::{EraseStep, Erased, Erasure, Redaction};
 
 use super::lookup::chunks;
@@ -114,10 +115,9 @@ impl<'a, S: Session> Eraser<'a, S> {
     }
 
     fn enqueue(&mut self, step: &EraseStep) -> Result<(), ConnectorError> {
-        let none = Doomed::new();
         for part in parts(step) {
             for ways in self.chunks(step) {
-                if let Some(statement) = self.scope(step, &ways, &none).change(part, None)? {
+                if let Some(statement) = self.scope(step, &ways).change(part, None)? {
                     self.waiting.push((
                         part,
                         Change {
@@ -153,7 +153,7 @@ impl<'a, S: Session> Eraser<'a, S> {
             return;
         };
         match part {
-            Part::Retained | Part::Redacted => erased.redacted += rows,
+            Part::Retained | Part::Ruled | Part::Redacted => erased.redacted += rows,
             Part::Deleted | Part::Candidates | Part::Leaves => erased.deleted += rows,
         }
     }
@@ -163,18 +163,12 @@ impl<'a, S: Session> Eraser<'a, S> {
         chunks(&step.ways, values_at_once(self.dialect, &step.ways))
     }
 
-    fn scope<'s>(
-        &'s self,
-        step: &'s EraseStep,
-        ways: &'s [domain::plan::WaySearch],
-        doomed: &'s Doomed,
-    ) -> Scope<'s> {
+    fn scope<'s>(&'s self, step: &'s EraseStep, ways: &'s [domain::plan::WaySearch]) -> Scope<'s> {
         Scope {
             tables: self.tables,
             step,
             ways,
             hash_key: self.erasure.hash_key.expose(),
-            doomed,
         }
     }
 
@@ -198,11 +192,9 @@ impl<'a, S: Session> Eraser<'a, S> {
     }
 
     async fn step_in_pieces(&mut self, step: &EraseStep, part: Part) -> Result<(), ConnectorError> {
-        let none = Doomed::new();
         for ways in self.chunks(step) {
             for _ in 0..self.most_pieces() {
-                let Some(statement) = self.scope(step, &ways, &none).change(part, Some(PIECE))?
-                else {
+                let Some(statement) = self.scope(step, &ways).change(part, Some(PIECE))? else {
                     break;
                 };
                 self.session.begin().await?;
@@ -252,12 +244,8 @@ impl<'a, S: Session> Eraser<'a, S> {
         step: &EraseStep,
         ways: &[domain::plan::WaySearch],
     ) -> Result<u64, ConnectorError> {
-        let none = Doomed::new();
         let key = step.collection.key.clone();
-        let Some(statement) = self
-            .scope(step, ways, &none)
-            .row_ids(Part::Leaves, Some(PIECE))?
-        else {
+        let Some(statement) = self.scope(step, ways).row_ids(Part::Leaves, Some(PIECE))? else {
             return Ok(0);
         };
         self.session.begin().await?;
@@ -270,9 +258,7 @@ impl<'a, S: Session> Eraser<'a, S> {
             .await?;
         let mut gone = 0;
         if !rows.is_empty() {
-            let statement = self
-                .scope(step, ways, &none)
-                .change_rows(Part::Leaves, &rows)?;
+            let statement = self.scope(step, ways).change_rows(Part::Leaves, &rows)?;
             gone = self
                 .session
                 .run(vec![Change {
@@ -289,62 +275,142 @@ impl<'a, S: Session> Eraser<'a, S> {
     }
 
     /// Erases collections whose rows point at each other. Which rows go is the largest set in which nothing that stays
-    /// points at anything that goes.
+    /// points at anything that goes, once what stays has been overwritten.
     async fn circle(&mut self, group: &[EraseStep]) -> Result<(), ConnectorError> {
-        self.turn(group).await?;
-        // Rows that were overwritten have let go of their details, which can go now.
-        let mut deleted = u64::from(group.iter().any(lets_go));
-        while deleted > 0 {
-            deleted = self.turn(group).await?;
+        let settled = self.settle(group).await?;
+        for step in group {
+            let key = &step.collection.key;
+            self.overwrite(step, Part::Retained, settled.ruled.get(key))
+                .await?;
+            let stay = without(settled.ours.get(key), settled.going.get(key));
+            self.overwrite(step, Part::Redacted, Some(&stay)).await?;
+        }
+        let mut going = settled.going;
+        going.retain(|_, rows| !rows.is_empty());
+        if going.is_empty() {
+            return Ok(());
+        }
+        let counts = self.session.delete_together(&going).await?;
+        for (key, rows) in going.keys().zip(counts) {
+            self.count(key, Part::Deleted, rows);
         }
         Ok(())
     }
 
-    /// Overwrites and deletes what it can as things stand; answers how many rows were deleted.
-    async fn turn(&mut self, group: &[EraseStep]) -> Result<u64, ConnectorError> {
-        let candidates = self.candidates(group).await?;
-        let doomed = self.doomed(group, candidates.clone()).await?;
-        for step in group {
-            let stay = without(
-                candidates.get(&step.collection.key),
-                doomed.get(&step.collection.key),
-            );
-            self.redact_in_circle(step, &doomed, &stay).await?;
-        }
-        let going: Doomed = doomed
-            .into_iter()
-            .filter(|(_, rows)| !rows.is_empty())
-            .collect();
-        if going.is_empty() {
-            return Ok(0);
-        }
-        let counts = self.session.delete_together(&going).await?;
-        for (key, rows) in going.keys().zip(&counts) {
-            self.count(key, Part::Deleted, *rows);
-        }
-        Ok(counts.iter().sum())
-    }
-
-    async fn candidates(&mut self, group: &[EraseStep]) -> Result<Doomed, ConnectorError> {
-        let none = Doomed::new();
-        let mut candidates = Doomed::new();
-        for step in group.iter().filter(|step| step.delete) {
-            let rows = self.named(step, Part::Candidates, &none).await?;
-            candidates.insert(step.collection.key.clone(), rows);
-        }
-        Ok(candidates)
-    }
-
-    async fn named(
+    async fn overwrite(
         &mut self,
         step: &EraseStep,
         part: Part,
-        doomed: &Doomed,
+        rows: Option<&RowIds>,
+    ) -> Result<(), ConnectorError> {
+        let redactions = match part {
+            Part::Retained => &step.retained_redactions,
+            _ => &step.redactions,
+        };
+        let Some(rows) = rows.filter(|rows| !rows.is_empty() && !redactions.is_empty()) else {
+            return Ok(());
+        };
+        let statement = self.scope(step, &step.ways).change_rows(part, rows)?;
+        let change = Change {
+            collection: step.collection.key.clone(),
+            statement,
+        };
+        let counts = self.session.run(vec![change]).await?;
+        self.count(&step.collection.key, part, counts.into_iter().sum());
+        Ok(())
+    }
+
+    /// Tells what becomes of a circle's rows before any of them is touched: overwriting a row may take away the very fields
+    /// by which it, or another, is found.
+    async fn settle(&mut self, group: &[EraseStep]) -> Result<Settled, ConnectorError> {
+        let mut settled = Settled::default();
+        for step in group {
+            let key = &step.collection.key;
+            let ours = self.named(step, Part::Candidates).await?;
+            if step.delete {
+                settled.going.insert(key.clone(), ours.clone());
+            }
+            settled.ours.insert(key.clone(), ours);
+            if step.retained.is_some() && !step.retained_redactions.is_empty() {
+                let ruled = self.named(step, Part::Ruled).await?;
+                settled.ruled.insert(key.clone(), ruled);
+            }
+        }
+        loop {
+            let before = settled.size();
+            for step in group {
+                self.settle_step(group, step, &mut settled).await?;
+            }
+            if settled.size() == before {
+                return Ok(settled);
+            }
+        }
+    }
+
+    /// Takes out what others' rows share, and from what goes what something that stays points at.
+    async fn settle_step(
+        &mut self,
+        group: &[EraseStep],
+        step: &EraseStep,
+        settled: &mut Settled,
+    ) -> Result<(), ConnectorError> {
+        let key = &step.collection.key;
+        let of = |rows: &Doomed| rows.get(key).cloned().unwrap_or_default();
+        let ruled = self
+            .unpointed(group, step, &step.guards, of(&settled.ruled), settled)
+            .await?;
+        let ours = self
+            .unpointed(group, step, &step.guards, of(&settled.ours), settled)
+            .await?;
+        let pointers = [step.guards.as_slice(), &step.blockers].concat();
+        let going = self
+            .unpointed(group, step, &pointers, of(&settled.going), settled)
+            .await?;
+        settled.ruled.insert(key.clone(), ruled);
+        settled.ours.insert(key.clone(), ours);
+        settled.going.insert(key.clone(), going);
+        Ok(())
+    }
+
+    /// Those of the rows at which nothing points that stays and goes on pointing.
+    async fn unpointed(
+        &mut self,
+        group: &[EraseStep],
+        step: &EraseStep,
+        pointers: &[Pointer],
+        rows: RowIds,
+        settled: &Settled,
     ) -> Result<RowIds, ConnectorError> {
+        if rows.is_empty() || pointers.is_empty() {
+            return Ok(rows);
+        }
+        let ours_and_ruled = settled.ours_and_ruled();
+        let when = |wanted: LetsGo| {
+            let chosen = pointers
+                .iter()
+                .filter(|pointer| lets_go(group, pointer) == wanted);
+            chosen.cloned().collect::<Vec<_>>()
+        };
+        let statement = self.scope(step, &step.ways).unpointed(
+            &rows,
+            &[
+                (when(LetsGo::Never), &settled.going),
+                (when(LetsGo::Redacted), &settled.ours),
+                (when(LetsGo::Always), &ours_and_ruled),
+            ],
+        )?;
+        let change = Change {
+            collection: step.collection.key.clone(),
+            statement,
+        };
+        self.session.row_ids(change).await
+    }
+
+    async fn named(&mut self, step: &EraseStep, part: Part) -> Result<RowIds, ConnectorError> {
         let mut rows = RowIds::new();
         let mut seen = BTreeSet::new();
         for ways in self.chunks(step) {
-            let Some(statement) = self.scope(step, &ways, doomed).row_ids(part, None)? else {
+            let Some(statement) = self.scope(step, &ways).row_ids(part, None)? else {
                 continue;
             };
             let found = self
@@ -362,70 +428,34 @@ impl<'a, S: Session> Eraser<'a, S> {
         }
         Ok(rows)
     }
+}
 
-    async fn doomed(
-        &mut self,
-        group: &[EraseStep],
-        mut doomed: Doomed,
-    ) -> Result<Doomed, ConnectorError> {
-        loop {
-            let mut changed = false;
-            for step in group
-                .iter()
-                .filter(|step| step.delete && !(step.guards.is_empty() && step.blockers.is_empty()))
-            {
-                let key = &step.collection.key;
-                let Some(rows) = doomed.get(key).filter(|rows| !rows.is_empty()) else {
-                    continue;
-                };
-                let before = rows.len();
-                let statement = self.scope(step, &step.ways, &doomed).unpointed(rows)?;
-                let rows = self
-                    .session
-                    .row_ids(Change {
-                        collection: key.clone(),
-                        statement,
-                    })
-                    .await?;
-                changed |= rows.len() != before;
-                doomed.insert(key.clone(), rows);
-            }
-            if !changed {
-                return Ok(doomed);
-            }
-        }
+/// What becomes of a circle's rows.
+#[derive(Default)]
+struct Settled {
+    /// Rows that go, or stay and are overwritten.
+    ours: Doomed,
+    /// Those of them that go.
+    going: Doomed,
+    /// Rows that a rule keeps, of which what the data map demands is overwritten.
+    ruled: Doomed,
+}
+
+impl Settled {
+    /// Rows only ever leave, so that an equal number means that nothing changed.
+    fn size(&self) -> usize {
+        let all = [&self.ours, &self.going, &self.ruled];
+        all.iter()
+            .flat_map(|rows| rows.values().map(Vec::len))
+            .sum()
     }
 
-    async fn redact_in_circle(
-        &mut self,
-        step: &EraseStep,
-        doomed: &Doomed,
-        stay: &RowIds,
-    ) -> Result<(), ConnectorError> {
-        for part in parts(step)
-            .into_iter()
-            .filter(|part| *part != Part::Deleted)
-        {
-            if part == Part::Redacted && step.delete && stay.is_empty() {
-                continue;
-            }
-            let rows = self.named(step, part, doomed).await?;
-            if rows.is_empty() {
-                continue;
-            }
-            let statement = self
-                .scope(step, &step.ways, doomed)
-                .change_rows(part, &rows)?;
-            let counts = self
-                .session
-                .run(vec![Change {
-                    collection: step.collection.key.clone(),
-                    statement,
-                }])
-                .await?;
-            self.count(&step.collection.key, part, counts.into_iter().sum());
+    fn ours_and_ruled(&self) -> Doomed {
+        let mut both = self.ours.clone();
+        for (key, rows) in &self.ruled {
+            both.entry(key.clone()).or_default().extend(rows.clone());
         }
-        Ok(())
+        both
     }
 }
 
@@ -460,15 +490,36 @@ fn is_circle(group: &[EraseStep]) -> bool {
     group.len() > 1 || group.iter().any(points_at_itself)
 }
 
-/// Whether overwriting a row empties a field by which it points at something.
-fn lets_go(step: &EraseStep) -> bool {
-    let emptied = step
-        .redactions
+/// When a row of a circle no longer points.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LetsGo {
+    /// Only when it goes itself.
+    Never,
+    /// Also when it is overwritten.
+    Redacted,
+    /// Even when a rule keeps it, since the data map demands that the field is overwritten.
+    Always,
+}
+
+fn lets_go(group: &[EraseStep], pointer: &Pointer) -> LetsGo {
+    let Some(from) = group
         .iter()
-        .filter(|(_, redaction)| *redaction == Redaction::Null);
-    let mut references = step.collection.references.iter();
-    let emptied: Vec<_> = emptied.map(|(field, _)| field).collect();
-    references.any(|reference| emptied.iter().any(|field| reference.fields.contains(field)))
+        .find(|step| step.collection.key == pointer.from)
+    else {
+        return LetsGo::Never;
+    };
+    let overwrites = |redactions: &[(FieldName, Redaction)]| {
+        let mut fields = redactions.iter().map(|(field, _)| field);
+        fields.any(|field| pointer.pairs.iter().any(|(there, _)| there == field))
+    };
+    match (
+        overwrites(&from.redactions),
+        overwrites(&from.retained_redactions),
+    ) {
+        (_, true) => LetsGo::Always,
+        (true, false) => LetsGo::Redacted,
+        (false, false) => LetsGo::Never,
+    }
 }
 
 /// The step with every pointer from within its circle as a blocker.
@@ -487,7 +538,7 @@ fn leaf_step(step: &EraseStep, group: &[EraseStep]) -> EraseStep {
                 .cloned()
                 .zip(reference.to_fields.iter().cloned())
                 .collect();
-            leaf.blockers.push(domain::data_map::graph::Pointer {
+            leaf.blockers.push(Pointer {
                 from: other.collection.key.clone(),
                 pairs,
             });

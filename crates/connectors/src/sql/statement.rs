@@ -2,8 +2,9 @@
 
 use std::hash::{Hash as _, Hasher as _};
 
+use domain::data_map::graph::Pointer;
 use domain::data_map::{Collection, CollectionKey, FieldName, ValueKind};
-use domain::plan::{EraseStep, LocatedRow, Search, WaySearch};
+use domain::plan::{EraseStep, LocatedRow, Redaction, Search, WaySearch};
 use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 
@@ -320,6 +321,8 @@ fn row_name(dialect: Dialect, table: &Table) -> String {
 pub(crate) enum Part {
     /// Those that a retention rule keeps and the data map wants overwritten all the same.
     Retained,
+    /// Those that a retention rule keeps, before anybody has looked who points at them.
+    Ruled,
     /// Those that stay and are to be overwritten.
     Redacted,
     /// Those that go.
@@ -351,8 +354,6 @@ pub(crate) struct Scope<'a> {
     pub(crate) step: &'a EraseStep,
     pub(crate) ways: &'a [WaySearch],
     pub(crate) hash_key: &'a [u8],
-    /// Rows of the step's circle that go together.
-    pub(crate) doomed: &'a Doomed,
 }
 
 impl Scope<'_> {
@@ -399,10 +400,8 @@ impl Scope<'_> {
     }
 
     fn verb(&self, table: &Table, part: Part) -> Result<(Sql, String), ConnectorError> {
-        let redactions = match part {
-            Part::Retained => &self.step.retained_redactions,
-            Part::Redacted => &self.step.redactions,
-            Part::Deleted | Part::Candidates | Part::Leaves => return Ok(delete(table)),
+        let Some(redactions) = self.redactions(part) else {
+            return Ok(delete(table));
         };
         let (mut sql, alias) = update(table.dialect, table);
         write_set(&mut sql, table, &alias, redactions, self.hash_key)?;
@@ -429,29 +428,19 @@ impl Scope<'_> {
         Ok(Some(sql.finish()))
     }
 
-    /// Those of the rows that nothing points at but what goes as well.
-    pub(crate) fn unpointed(&self, rows: &RowIds) -> Result<Statement, ConnectorError> {
+    /// Those of the rows that none of these point at, leaving out pointing rows that are named with them.
+    pub(crate) fn unpointed(
+        &self,
+        rows: &RowIds,
+        pointers: &[(Vec<Pointer>, &Doomed)],
+    ) -> Result<Statement, ConnectorError> {
         let table = self.identified()?;
         let mut sql = select_row_ids(table);
         write_rows(&mut sql, table, "t", rows);
-        sql.push(" AND NOT ");
-        write_pointed_at(
-            &mut sql,
-            self.tables,
-            table,
-            "t",
-            &self.step.guards,
-            self.doomed,
-        )?;
-        sql.push(" AND NOT ");
-        write_pointed_at(
-            &mut sql,
-            self.tables,
-            table,
-            "t",
-            &self.step.blockers,
-            self.doomed,
-        )?;
+        for (pointers, but) in pointers {
+            sql.push(" AND NOT ");
+            write_pointed_at(&mut sql, self.tables, table, "t", pointers, but)?;
+        }
         Ok(sql.finish())
     }
 
@@ -465,7 +454,20 @@ impl Scope<'_> {
         let (mut sql, alias) = self.verb(table, part)?;
         sql.push(" WHERE ");
         write_rows(&mut sql, table, &alias, rows);
+        if let Some(redactions) = self.redactions(part) {
+            sql.push(" AND NOT ");
+            write_done(&mut sql, table, &alias, redactions)?;
+        }
         Ok(sql.finish())
+    }
+
+    /// How a part's rows are overwritten, if they aren't to go.
+    const fn redactions(&self, part: Part) -> Option<&Vec<(FieldName, Redaction)>> {
+        match part {
+            Part::Retained | Part::Ruled => Some(&self.step.retained_redactions),
+            Part::Redacted => Some(&self.step.redactions),
+            Part::Deleted | Part::Candidates | Part::Leaves => None,
+        }
     }
 
     fn identified(&self) -> Result<&Table, ConnectorError> {
@@ -491,7 +493,7 @@ impl Scope<'_> {
         lookup::write_any(sql, alias, ways);
         self.write_unless_spared(sql, table, alias)?;
         if let Some(cutoff) = &self.step.retained {
-            sql.push(if part == Part::Retained {
+            sql.push(if matches!(part, Part::Retained | Part::Ruled) {
                 " AND ("
             } else {
                 " AND NOT ("
@@ -499,14 +501,12 @@ impl Scope<'_> {
             write_retained(sql, table, alias, cutoff)?;
             sql.push(")");
         }
-        if part == Part::Candidates {
+        if matches!(part, Part::Candidates | Part::Ruled) {
             return Ok(());
         }
         self.write_unless_pointed_at(sql, table, alias, part)?;
-        let redactions = match part {
-            Part::Retained => &self.step.retained_redactions,
-            Part::Redacted => &self.step.redactions,
-            _ => return Ok(()),
+        let Some(redactions) = self.redactions(part) else {
+            return Ok(());
         };
         sql.push(" AND NOT ");
         write_done(sql, table, alias, redactions)
@@ -544,7 +544,7 @@ impl Scope<'_> {
                 table,
                 alias,
                 &self.step.guards,
-                self.doomed,
+                &Doomed::new(),
             )?;
         }
         if part == Part::Retained || !self.step.delete || self.step.blockers.is_empty() {
@@ -561,7 +561,7 @@ impl Scope<'_> {
             table,
             alias,
             &self.step.blockers,
-            self.doomed,
+            &Doomed::new(),
         )
     }
 
@@ -612,7 +612,7 @@ impl Scope<'_> {
                 table,
                 "t",
                 &self.step.guards,
-                self.doomed,
+                &Doomed::new(),
             )?;
         }
         self.write_unfinished(&mut sql, table)?;
@@ -633,7 +633,7 @@ impl Scope<'_> {
                 table,
                 "t",
                 &self.step.blockers,
-                self.doomed,
+                &Doomed::new(),
             )?;
             sql.push(" AND ");
         }
