@@ -12,7 +12,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::data_map::Relation;
 use domain::id::RequestId;
 use domain::plan::{Plan, PlannedCollection};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState};
@@ -25,11 +24,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::generated::map::{collection_key, map};
-use crate::generated::model::{Model, Row, System, Table, email, marker};
-use crate::generated::oracle::{At, Fate, fates, rows_of};
+use crate::generated::model::{Model, Row, System, email, marker};
+use crate::generated::oracle::{At, Fate, fates, is_overwritten, leads_to_detail, rows_of};
 use crate::generated::place::Place;
 use crate::generated::regression;
-use crate::generated::spec::{ErasureSpec, FieldStrategy, Spec, spec};
+use crate::generated::spec::{FieldStrategy, PointerSpec, Spec, spec};
 use crate::house::{mailbox::Mailbox, open};
 
 #[test]
@@ -62,6 +61,33 @@ fn of_two_rows_alike_the_plan_says_which_one_is_pointed_at() {
 #[test]
 fn what_hangs_two_steps_below_a_shared_detail_stays() {
     again(&regression::what_hangs_two_steps_below_a_shared_detail());
+}
+
+#[test]
+fn what_only_an_overwritten_reference_pointed_at_goes() {
+    for seed in 0..3 {
+        for pointer in [PointerSpec::Declared, PointerSpec::Redact] {
+            again(&regression::an_overwritten_row_points_no_longer(
+                pointer, seed,
+            ));
+        }
+        again(&regression::a_row_kept_by_a_rule_gives_its_reference_up(
+            seed,
+        ));
+    }
+}
+
+#[test]
+fn a_chain_of_rows_lets_go_of_all_that_can_go() {
+    for seed in 0..4 {
+        for pointer in [
+            PointerSpec::Null,
+            PointerSpec::Declared,
+            PointerSpec::Redact,
+        ] {
+            again(&regression::a_chain_lets_go(pointer, seed));
+        }
+    }
 }
 
 /// Looks again at what once went wrong, for one person and for several in one pass.
@@ -324,14 +350,6 @@ fn compare_rows(
     Ok(())
 }
 
-fn leads_to_detail(table: &Table, field: usize) -> bool {
-    let mut references = table
-        .references
-        .iter()
-        .filter(|reference| reference.fields.contains(&field));
-    references.any(|reference| reference.relation == Relation::Detail)
-}
-
 fn compare_fields(
     business: &Business,
     number: usize,
@@ -341,20 +359,7 @@ fn compare_fields(
 ) -> Result<(), TestCaseError> {
     let table = &business.model.tables[number];
     for (place, field) in table.fields.iter().enumerate() {
-        let demanded = matches!(
-            field.strategy,
-            FieldStrategy::Null | FieldStrategy::Redact | FieldStrategy::Hash
-        );
-        // A row that is overwritten lets go of its details.
-        if fate == Fate::Redacted && leads_to_detail(table, place) {
-            prop_assert_eq!(&left[place], &None, "{}.{}", table.key, &field.name);
-            continue;
-        }
-        let overwritten = match fate {
-            Fate::Redacted => field.personal && field.strategy != FieldStrategy::Keep,
-            _ => demanded && table.erasure == ErasureSpec::Retain,
-        };
-        if !overwritten {
+        if !is_overwritten(table, place, fate) {
             prop_assert_eq!(
                 &left[place],
                 &row[place],
@@ -371,6 +376,14 @@ fn compare_fields(
                 table.key,
                 &field.name,
                 fate
+            );
+            let emptied = field.strategy == FieldStrategy::Null
+                || (field.strategy == FieldStrategy::Unsaid && leads_to_detail(table, place));
+            prop_assert!(
+                !emptied || left[place].is_none(),
+                "{}.{} is emptied",
+                table.key,
+                &field.name
             );
         }
     }

@@ -50,7 +50,7 @@ fn collection(model: &Model, table: &Table) -> Value {
         .iter()
         .map(|reference| {
             let there = &model.tables[reference.to];
-            json!({"fields": names(&reference.fields, table), "to": collection_key(there), "to_fields": names(&reference.to_fields, there), "relation": relation(reference.relation)})
+            json!({"fields": names(&reference.fields, table), "to": collection_key(there), "to_fields": names(&reference.to_fields, there), "relation": relation(reference.relation), "enforced": reference.enforced})
         })
         .collect();
     let fields: Map<String, Value> = table

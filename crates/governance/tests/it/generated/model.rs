@@ -2,7 +2,9 @@
 
 use domain::data_map::Relation;
 
-use super::spec::{ErasureSpec, Extra, FieldSpec, FieldStrategy, Spec, TableKind, TableSpec};
+use super::spec::{
+    ErasureSpec, Extra, FieldSpec, FieldStrategy, PointerSpec, Spec, TableKind, TableSpec,
+};
 
 /// Where a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -185,7 +187,13 @@ impl Model {
         table.fields.push(key_field("id", Kind::Integer));
         table.primary_key = vec![0];
         table.fields.push(email_field());
-        self.refer(&mut table, 0, Relation::SameSubject, false);
+        self.refer(
+            &mut table,
+            0,
+            Relation::SameSubject,
+            PointerSpec::Plain,
+            false,
+        );
         let number = self.tables.len();
         self.tables.push(table);
         for subject in 0..self.subjects {
@@ -255,9 +263,15 @@ impl Model {
         table: &mut Table,
         to: usize,
         relation: Relation,
+        pointer: PointerSpec,
         nullable: bool,
     ) -> Vec<usize> {
         let there = &self.tables[to];
+        let pointer = if nullable {
+            pointer
+        } else {
+            PointerSpec::Plain
+        };
         let mut fields = Vec::new();
         for &key in &there.primary_key {
             let name = format!(
@@ -270,8 +284,7 @@ impl Model {
             table.fields.push(Field {
                 name,
                 nullable,
-                unique: false,
-                ..key_field("", there.fields[key].kind)
+                ..pointer_field(pointer, there.fields[key].kind)
             });
         }
         table.references.push(Reference {
@@ -279,7 +292,7 @@ impl Model {
             to,
             to_fields: there.primary_key.clone(),
             relation,
-            enforced: there.system == table.system,
+            enforced: there.system == table.system && is_foreign_key(pointer),
         });
         fields
     }
@@ -362,7 +375,7 @@ impl Model {
             && self.tables[0].fields[1].identity;
         let composite = spec.composite && !by_email && relation == Relation::OwnedBy;
         let reference = if composite {
-            let fields = self.refer(&mut table, parent, relation, false);
+            let fields = self.refer(&mut table, parent, relation, spec.pointer, false);
             table.primary_key = fields.iter().copied().chain([fields.len()]).collect();
             table.fields.push(key_field("line", Kind::Integer));
             fields
@@ -392,15 +405,15 @@ impl Model {
                 });
                 vec![1]
             } else {
-                self.refer(&mut table, parent, relation, true)
+                self.refer(&mut table, parent, relation, spec.pointer, true)
             }
         };
         // Grandchildren of a shared row must carry what tells that it is shared (`data-map check` says so).
         table.can_have_children = !is_hanging_on_detail || composite;
         let to_itself = matches!(spec.extra, Extra::SelfOwned | Extra::SelfLink)
-            .then(|| self.refer_to_itself(&mut table, spec.extra));
+            .then(|| self.refer_to_itself(&mut table, spec));
         let to_others = (spec.extra == Extra::LinkToOthers && system == self.tables[parent].system)
-            .then(|| self.refer(&mut table, parent, Relation::Link, true));
+            .then(|| self.refer(&mut table, parent, Relation::Link, spec.pointer, true));
         self.begin_fields(&mut table, spec.erasure, &spec.fields);
         let number = self.tables.len();
         self.tables.push(table);
@@ -412,7 +425,7 @@ impl Model {
             .into_iter()
             .for_each(|fields| self.point_anywhere(number, &fields, parent));
         if spec.extra == Extra::Circle && system == self.tables[parent].system {
-            self.add_pointer(parent, number, Relation::Link);
+            self.add_pointer(parent, number, Relation::Link, spec.pointer);
             let fields = self.tables[parent]
                 .references
                 .last()
@@ -423,17 +436,18 @@ impl Model {
         }
     }
 
-    fn refer_to_itself(&self, table: &mut Table, extra: Extra) -> Vec<usize> {
+    fn refer_to_itself(&self, table: &mut Table, spec: &TableSpec) -> Vec<usize> {
         let mut fields = Vec::new();
         for key in table.primary_key.clone() {
             fields.push(table.fields.len());
             let kind = table.fields[key].kind;
             table.fields.push(Field {
+                name: format!("previous{}", table.fields.len()),
                 nullable: true,
-                ..key_field(&format!("previous{}", table.fields.len()), kind)
+                ..pointer_field(spec.pointer, kind)
             });
         }
-        let relation = if extra == Extra::SelfOwned {
+        let relation = if spec.extra == Extra::SelfOwned {
             Relation::SameSubject
         } else {
             Relation::Link
@@ -443,7 +457,7 @@ impl Model {
             to: self.tables.len(),
             to_fields: table.primary_key.clone(),
             relation,
-            enforced: true,
+            enforced: is_foreign_key(spec.pointer),
         });
         fields
     }
@@ -548,9 +562,9 @@ impl Model {
     }
 
     /// Adds empty columns to a table that has rows already.
-    fn add_pointer(&mut self, from: usize, to: usize, relation: Relation) {
+    fn add_pointer(&mut self, from: usize, to: usize, relation: Relation, pointer: PointerSpec) {
         let mut table = self.tables[from].clone();
-        let fields = self.refer(&mut table, to, relation, true);
+        let fields = self.refer(&mut table, to, relation, pointer, true);
         table
             .rows
             .iter_mut()
@@ -579,7 +593,7 @@ impl Model {
         self.begin_fields(&mut table, erasure, &spec.fields);
         let number = self.tables.len();
         self.tables.push(table);
-        self.add_pointer(parent, number, Relation::Detail);
+        self.add_pointer(parent, number, Relation::Detail, spec.pointer);
         let field = self.tables[parent].references.last().unwrap().fields[0];
         let mut common: Option<String> = None;
         for place in 0..self.tables[parent].rows.len() {
@@ -628,7 +642,7 @@ impl Model {
                 None,
             );
         }
-        self.add_pointer(parent, number, Relation::Link);
+        self.add_pointer(parent, number, Relation::Link, spec.pointer);
         let fields = self.tables[parent]
             .references
             .last()
@@ -649,7 +663,7 @@ impl Model {
         table.about_people = false;
         table.fields.push(key_field("id", Kind::Integer));
         table.primary_key = vec![0];
-        let fields = self.refer(&mut table, parent, Relation::Link, true);
+        let fields = self.refer(&mut table, parent, Relation::Link, spec.pointer, true);
         let number = self.tables.len();
         self.tables.push(table);
         for id in 0..spec.rows {
@@ -673,6 +687,23 @@ fn key_field(name: &str, kind: Kind) -> Field {
         personal: false,
         identity: false,
         strategy: FieldStrategy::Unsaid,
+    }
+}
+
+const fn is_foreign_key(pointer: PointerSpec) -> bool {
+    !matches!(pointer, PointerSpec::Declared | PointerSpec::Redact)
+}
+
+fn pointer_field(pointer: PointerSpec, kind: Kind) -> Field {
+    Field {
+        personal: pointer == PointerSpec::Declared,
+        strategy: match pointer {
+            PointerSpec::Plain | PointerSpec::Declared => FieldStrategy::Unsaid,
+            PointerSpec::Null => FieldStrategy::Null,
+            PointerSpec::Keep => FieldStrategy::Keep,
+            PointerSpec::Redact => FieldStrategy::Redact,
+        },
+        ..key_field("", kind)
     }
 }
 

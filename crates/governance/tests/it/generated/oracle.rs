@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::Relation;
 
-use super::model::{Model, Reference, email};
-use super::spec::ErasureSpec;
+use super::model::{Model, Reference, Table, email};
+use super::spec::{ErasureSpec, FieldStrategy};
 
 /// A row: table and place.
 pub(crate) type At = (usize, usize);
@@ -108,7 +108,7 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
         .flat_map(|subject| rows_of(model, *subject))
         .collect();
     let mut fates: BTreeMap<At, Fate> = hers.iter().map(|at| (*at, own_fate(model, *at))).collect();
-    let pointers: Vec<(At, At, Relation)> = model
+    let pointers: Vec<(At, At, &Reference)> = model
         .tables
         .iter()
         .enumerate()
@@ -120,7 +120,7 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
                 .flat_map(move |reference| {
                     pairs(model, from, reference)
                         .into_iter()
-                        .map(|(pointing, pointed)| (pointing, pointed, reference.relation))
+                        .map(move |(pointing, pointed)| (pointing, pointed, reference))
                 })
         })
         .collect();
@@ -128,24 +128,17 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
     let mut guarded: BTreeSet<At> = BTreeSet::new();
     loop {
         let before = (fates.clone(), guarded.len());
-        for (pointing, pointed, relation) in &pointers {
-            let stays = fates
-                .get(pointing)
-                .is_none_or(|fate| *fate != Fate::Deleted)
-                && pointing != pointed;
-            // A row that is overwritten lets go of its details.
-            let holds = stays && fates.get(pointing) != Some(&Fate::Redacted);
-            if holds && *relation == Relation::Detail {
+        for (pointing, pointed, reference) in &pointers {
+            let holds = pointing != pointed
+                && fates
+                    .get(pointing)
+                    .is_none_or(|fate| still_points(&model.tables[pointing.0], reference, *fate));
+            if holds && reference.relation == Relation::Detail {
                 guarded.insert(*pointed);
             }
-            if *relation == Relation::OwnedBy && guarded.contains(pointed) {
+            if reference.relation == Relation::OwnedBy && guarded.contains(pointed) {
                 guarded.insert(*pointing);
             }
-            let holds = if *relation == Relation::Detail {
-                holds
-            } else {
-                stays
-            };
             if holds && fates.get(pointed) == Some(&Fate::Deleted) {
                 fates.insert(*pointed, Fate::Redacted);
             }
@@ -160,6 +153,36 @@ pub(crate) fn fates(model: &Model, forgotten: &[usize]) -> BTreeMap<At, Fate> {
             return fates;
         }
     }
+}
+
+fn still_points(table: &Table, reference: &Reference, fate: Fate) -> bool {
+    let mut fields = reference.fields.iter();
+    fate != Fate::Deleted && !fields.any(|field| is_overwritten(table, *field, fate))
+}
+
+/// Whether a field of a row that stays is overwritten.
+pub(crate) fn is_overwritten(table: &Table, place: usize, fate: Fate) -> bool {
+    let field = &table.fields[place];
+    let demanded = matches!(
+        field.strategy,
+        FieldStrategy::Null | FieldStrategy::Redact | FieldStrategy::Hash
+    );
+    match fate {
+        Fate::Deleted | Fate::Shared => false,
+        Fate::Kept => demanded && table.erasure == ErasureSpec::Retain,
+        Fate::Redacted if field.strategy == FieldStrategy::Keep => false,
+        // A row that is overwritten lets go of its details.
+        Fate::Redacted => demanded || field.personal || leads_to_detail(table, place),
+    }
+}
+
+/// Whether the field is a reference to a detail of the row.
+pub(crate) fn leads_to_detail(table: &Table, field: usize) -> bool {
+    let mut references = table
+        .references
+        .iter()
+        .filter(|reference| reference.fields.contains(&field));
+    references.any(|reference| reference.relation == Relation::Detail)
 }
 
 fn own_fate(model: &Model, (table, place): At) -> Fate {

@@ -32,6 +32,7 @@ pub(crate) struct TableSpec {
     pub(crate) natural: bool,
     pub(crate) erasure: ErasureSpec,
     pub(crate) extra: Extra,
+    pub(crate) pointer: PointerSpec,
     pub(crate) odd_name: bool,
     pub(crate) fields: Vec<FieldSpec>,
 }
@@ -69,6 +70,21 @@ pub(crate) enum Extra {
     Circle,
     /// Rows point at the parent's rows of other people.
     LinkToOthers,
+}
+
+/// What is said of the references that come with a table, as far as they may be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PointerSpec {
+    /// A foreign key, and nothing more.
+    Plain,
+    /// A foreign key that is emptied in rows that stay.
+    Null,
+    /// A foreign key that is kept in rows that stay.
+    Keep,
+    /// Personal, and no foreign key of the database.
+    Declared,
+    /// No foreign key of the database; overwritten with a text or number in rows that stay.
+    Redact,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +126,12 @@ fn table() -> impl Strategy<Value = TableSpec> {
         any::<bool>(),
         any::<bool>(),
     );
+    let pointer = prop_oneof![4 => Just(PointerSpec::Plain), 1 => Just(PointerSpec::Null), 1 => Just(PointerSpec::Keep), 1 => Just(PointerSpec::Declared), 1 => Just(PointerSpec::Redact)];
     let fields = prop::collection::vec(field(), 0..=3);
-    (kind, any::<u16>(), 0..=3u8, flags, erasure(), extra, fields).prop_map(
-        |(kind, parent, rows, (composite, aside, natural, odd_name), erasure, extra, fields)| {
+    let place = (any::<u16>(), 0..=3u8);
+    (kind, place, flags, erasure(), extra, pointer, fields).prop_map(
+        |(kind, (parent, rows), flags, erasure, extra, pointer, fields)| {
+            let (composite, aside, natural, odd_name) = flags;
             TableSpec {
                 kind,
                 parent,
@@ -122,6 +141,7 @@ fn table() -> impl Strategy<Value = TableSpec> {
                 natural,
                 erasure,
                 extra,
+                pointer,
                 odd_name,
                 fields,
             }
