@@ -52,7 +52,7 @@ fn check_purpose(query: &Query, facts: &Facts) -> Result<(), DenialReason> {
             in_state(facts, &[RequestState::Verified, RequestState::InProgress])
         }
         (Purpose::VerifyIdentity, SourceSystem(_)) => in_state(facts, &[RequestState::Received]),
-        (Purpose::GiveAccess, Subject) => may_give_access(facts),
+        (Purpose::GiveAccess, Subject) => may_give_access(query, facts),
         (Purpose::WriteToSubject, Subject) => Ok(()),
         (Purpose::InformRecipient, Recipient(..)) => may_inform(query, facts),
         (Purpose::ShowOperator, Operator(_)) => Ok(()),
@@ -69,9 +69,16 @@ fn in_state(facts: &Facts, states: &[RequestState]) -> Result<(), DenialReason> 
 }
 
 /// Only who asked for the specific pieces, has shown who she is, and was approved. An opt-out becomes `verified` without
-/// anybody having shown anything, so the kind is asked as well as the state.
-fn may_give_access(facts: &Facts) -> Result<(), DenialReason> {
-    if facts.request.kind != RequestKind::KnowSpecific {
+/// anybody having shown anything, so the kind is asked as well as the state. Who asked for categories gets the answer that was made of
+/// them, and nothing that a source system holds.
+fn may_give_access(query: &Query, facts: &Facts) -> Result<(), DenialReason> {
+    let answer = |attribute: &Attribute| matches!(&attribute.name, AttributeName::Own(column) if column.table == "access_package");
+    let may = match facts.request.kind {
+        RequestKind::KnowSpecific => true,
+        RequestKind::KnowCategories => query.attributes.iter().all(answer),
+        RequestKind::Delete | RequestKind::OptOutSaleShare => false,
+    };
+    if !may {
         return Err(DenialReason::WrongKind);
     }
     in_state(

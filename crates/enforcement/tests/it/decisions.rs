@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
-    AttributeName, DisclosureRecipient, Facts, NeverDisclosed, Purpose, Query, RecipientFacts,
+    AttributeName, DisclosureRecipient, Facts, NeverDisclosed, OwnColumn, Purpose, Query, RecipientFacts,
     WithholdReason,
 };
 use domain::id::OperatorId;
@@ -60,6 +60,23 @@ fn a_subject_who_has_not_shown_who_she_is_gets_nothing() {
                 );
             assert_eq!(answer.is_ok(), given, "{kind:?} {state:?}");
         }
+    }
+}
+
+#[test]
+fn who_asked_for_categories_gets_the_answer_made_of_them_and_nothing_from_a_source_system() {
+    let facts = facts(RequestKind::KnowCategories, RequestState::Fulfilled);
+    let answer = || {
+        let content = OwnColumn {
+            table: "access_package",
+            column: "content",
+        };
+        attribute(AttributeName::Own(content), "user.contact.email")
+    };
+    assert!(decide(&access(vec![answer()]), &facts).is_ok());
+    for attributes in [vec![email()], vec![answer(), email()]] {
+        let denied = decide(&access(attributes), &facts);
+        assert_eq!(denied.unwrap_err().reason(), DenialReason::WrongKind);
     }
 }
 

@@ -216,7 +216,11 @@ fn told_words(told: &[String], all: bool) -> String {
     }
 }
 
+/// Empty when a line has no facts: a bare assertion is not enough (11 CCR 7022(b)(3)).
 fn facts(untold: &[UntoldLine]) -> String {
+    if untold.iter().any(|line| line.facts.trim().is_empty()) {
+        return String::new();
+    }
     let lines = untold
         .iter()
         .map(|line| format!("{}: {}", line.recipient, line.facts));
