@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::deciding::own;
 use crate::disclosure::{Wanted, recorded};
 use crate::privacy_request::{
-    access, close, confirm, delete, inform_recipients, opt_out, plan, verify, write_to_subject,
+    access, close, confirm, delete, follow_up, inform_recipients, opt_out, plan, verify, write_to_subject,
 };
 use crate::requester::{IDENTITY, MANIFEST};
 use crate::work::{Stop, Work, call_operator, later, stuck_record, to_subject};
@@ -167,8 +167,8 @@ async fn work(p: &Privity, kind: TaskKind, batch: &[Work], owner: &str) -> Resul
         TaskKind::OptOut => opt_out::stop(p, batch, owner).await,
         TaskKind::Confirm => confirm::confirm(p, batch, owner).await,
         TaskKind::SendOutreach => inform_recipients::send(p, batch, owner).await,
-        TaskKind::PollOutreach => inform_recipients::poll(p, batch, owner).await,
-        TaskKind::Remind => inform_recipients::remind(p, batch, owner).await,
+        TaskKind::PollOutreach => follow_up::poll(p, batch, owner).await,
+        TaskKind::Remind => follow_up::remind(p, batch, owner).await,
         TaskKind::Close => close::close(p, batch, owner).await,
         TaskKind::ManualWork => Ok(()),
     }

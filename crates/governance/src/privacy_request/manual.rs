@@ -6,7 +6,7 @@ use domain::privacy_request::RequestKind;
 use domain::sensitive::Sensitive;
 use domain::task::{TaskKind, TaskState};
 
-use crate::privacy_request::inform_recipients::attachment;
+use crate::privacy_request::take_answer::attachment;
 use crate::privacy_request::{close, delete, plan};
 use crate::{Privity, Problem};
 

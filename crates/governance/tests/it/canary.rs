@@ -27,7 +27,7 @@ use domain::sensitive::Sensitive;
 use domain::task::{TaskKind, TaskState};
 use domain::time::FixedClock;
 use governance::privacy_request::{
-    access, console, inform_recipients, intake, manual, plan, tracker, verify,
+    access, console, intake, manual, plan, take_answer, tracker, verify,
 };
 use governance::{Privity, Problem, ReceivedAnswer};
 
@@ -359,10 +359,9 @@ impl Flow {
                 .map(drop),
             verify::resend(&self.p, &token).await.map(drop),
             access::fetch(&self.p, &token).await.map(drop),
-            inform_recipients::page(&self.p, &token).await.map(drop),
-            inform_recipients::answer(&self.p, &token, Answer::Done, Some(secret("note")), None)
-                .await,
-            inform_recipients::answer(
+            take_answer::page(&self.p, &token).await.map(drop),
+            take_answer::answer(&self.p, &token, Answer::Done, Some(secret("note")), None).await,
+            take_answer::answer(
                 &self.p,
                 &token,
                 Answer::Exception {
@@ -397,7 +396,7 @@ impl Flow {
                 url: format!("https://privacy.hearth.example/callbacks/{SIGN}"),
                 received_at: self.p.now(),
             };
-            let refused = inform_recipients::callback(&self.p, &recipient.into(), message).await;
+            let refused = take_answer::callback(&self.p, &recipient.into(), message).await;
             self.problem(refused);
         }
     }
@@ -556,7 +555,7 @@ impl Flow {
                 .take_while(char::is_ascii_hexdigit)
                 .collect(),
         );
-        let refused = inform_recipients::answer(
+        let refused = take_answer::answer(
             &self.p,
             &link,
             Answer::Exception {
@@ -567,13 +566,13 @@ impl Flow {
         )
         .await;
         self.problem(refused);
-        inform_recipients::page(&self.p, &link).await.unwrap();
+        take_answer::page(&self.p, &link).await.unwrap();
         let file = (
             format!("{SIGN} letter.pdf"),
             format!("application/{SIGN}"),
             Sensitive::new(format!("{SIGN} letter").into_bytes()),
         );
-        inform_recipients::answer(
+        take_answer::answer(
             &self.p,
             &link,
             Answer::Done,
@@ -583,8 +582,7 @@ impl Flow {
         .await
         .unwrap();
         let twice =
-            inform_recipients::answer(&self.p, &link, Answer::Done, Some(secret("again")), None)
-                .await;
+            take_answer::answer(&self.p, &link, Answer::Done, Some(secret("again")), None).await;
         self.problem(twice);
         self.work(&[received.id]).await;
         let view = tracker::view(&self.p, &received.tracker).await.unwrap();

@@ -23,7 +23,7 @@ use domain::sensitive::Sensitive;
 use domain::task::TaskKind;
 use domain::time::FixedClock;
 use governance::Privity;
-use governance::privacy_request::{access, console, inform_recipients, intake, plan};
+use governance::privacy_request::{access, console, intake, plan, take_answer};
 use governance::worker::{run_next, run_until_idle};
 
 use crate::house::{House, ask, mailbox::Mailbox, open_with, sql};
@@ -190,7 +190,7 @@ async fn a_deletion_whose_every_step_is_lost_once_ends_as_if_nothing_had_happene
         let links = stumbling.links(desk);
         assert_eq!(links.len(), 1, "and it was the same outreach");
         let link = Sensitive::new(links.first().unwrap().clone());
-        inform_recipients::answer(&stumbling.p, &link, Answer::Done, None, None)
+        take_answer::answer(&stumbling.p, &link, Answer::Done, None, None)
             .await
             .unwrap();
     }
@@ -284,7 +284,7 @@ async fn an_opt_out_whose_every_step_is_lost_once_tells_each_recipient_of_one_ou
     stumbling.work().await;
     let links = stumbling.links("desk@leads.example");
     assert_eq!(links.len(), 1);
-    inform_recipients::answer(
+    take_answer::answer(
         &stumbling.p,
         &Sensitive::new(links.first().unwrap().clone()),
         Answer::Done,

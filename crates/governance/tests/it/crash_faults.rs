@@ -22,7 +22,7 @@ use domain::sensitive::Sensitive;
 use domain::task::TaskState;
 use domain::time::FixedClock;
 use governance::Privity;
-use governance::privacy_request::{console, inform_recipients, intake, plan, tracker};
+use governance::privacy_request::{console, intake, plan, take_answer, tracker};
 use governance::worker::run_until_idle;
 
 use crate::generated::place::psql;
@@ -316,12 +316,12 @@ async fn ids_and_tokens_that_do_not_exist_are_not_found() {
             .await
             .unwrap_err()
             .status,
-        inform_recipients::page(&house.p, &token)
+        take_answer::page(&house.p, &token)
             .await
             .map(drop)
             .unwrap_err()
             .status,
-        inform_recipients::page(&house.p, &Sensitive::new("' OR 1=1 --".to_owned()))
+        take_answer::page(&house.p, &Sensitive::new("' OR 1=1 --".to_owned()))
             .await
             .map(drop)
             .unwrap_err()

@@ -19,7 +19,7 @@ use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use domain::time::{Clock, FixedClock};
 use governance::Privity;
-use governance::privacy_request::{console, inform_recipients, intake, plan, tracker, verify};
+use governance::privacy_request::{console, intake, plan, take_answer, tracker, verify};
 
 use crate::house::{House, MAP, SeededRng, mailbox::Mailbox};
 use crate::real_deletion::unpacked;
@@ -304,7 +304,7 @@ async fn many_are_forgotten_at_once_by_two_workers_over_three_databases() {
             "each is told once of each"
         );
         for link in links {
-            inform_recipients::answer(&second, &link, Answer::Done, None, None)
+            take_answer::answer(&second, &link, Answer::Done, None, None)
                 .await
                 .unwrap();
         }
@@ -446,12 +446,7 @@ async fn an_opt_out_finds_the_customer_number_and_tells_who_bought() {
     let links = servers.links("desk@leads.example");
     let mut numbers = BTreeSet::new();
     for link in &links {
-        numbers.extend(
-            inform_recipients::page(&house.p, link)
-                .await
-                .unwrap()
-                .identifiers,
-        );
+        numbers.extend(take_answer::page(&house.p, link).await.unwrap().identifiers);
     }
     let number = |value: &str| ("customer_number".to_owned(), value.to_owned());
     assert_eq!(
@@ -460,7 +455,7 @@ async fn an_opt_out_finds_the_customer_number_and_tells_who_bought() {
         "it knows customers by their number, which the shop's database tells"
     );
     for link in &links {
-        inform_recipients::answer(&house.p, link, Answer::Done, None, None)
+        take_answer::answer(&house.p, link, Answer::Done, None, None)
             .await
             .unwrap();
     }
@@ -479,4 +474,52 @@ async fn an_opt_out_finds_the_customer_number_and_tells_who_bought() {
         "43",
         "an opt-out erases nothing"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_placed_after_approval_keeps_one_subjects_rows_on_both_servers() {
+    let Some(servers) = Servers::new().await else {
+        return;
+    };
+    let house = &servers.house;
+    let operator = operator(&house.p).await;
+    let mut all = Vec::new();
+    for email in ["maya@example.org", "PERSON4@example.org"] {
+        let asked = servers
+            .vouched(operator, RequestKind::Delete, email)
+            .await
+            .id;
+        house.work().await;
+        plan::approve(&house.p, asked, operator).await.unwrap();
+        all.push(asked);
+    }
+    let wanted = governance::legal_hold::Place {
+        name: "Recall".to_owned(),
+        reason_code: "X8_legal_claims".to_owned(),
+        note: String::new(),
+        covers: ["shop.orders".into(), "crm.call".into()].into(),
+        request: Some(all[0]),
+        until: None,
+    };
+    governance::legal_hold::place(&house.p, operator, wanted)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"));
+    house.work().await;
+    assert_eq!(
+        servers.shop.run("SELECT order_id, note FROM orders WHERE customer_id IN (1,4) ORDER BY 1; SELECT count(*) FROM review WHERE customer_id=1; SELECT customer_id, name FROM customer WHERE customer_id IN (1,4)"),
+        "10|ring twice\n11|\n0\n1|[erased]"
+    );
+    assert_eq!(
+        servers.crm.run("SELECT summary FROM `call` WHERE contact_id IN ('c-1','c-4'); SELECT contact_id, full_name FROM contact WHERE shop_number IN (1,4)").replace('\t', "|"),
+        "furious about letters\nc-1|"
+    );
+    for id in all {
+        let detail = console::detail(&house.p, id).await.unwrap();
+        assert_eq!(
+            detail.residue.map(|residue| residue.len()),
+            Some(0),
+            "{:?}",
+            detail.tasks
+        );
+    }
 }

@@ -15,7 +15,7 @@ use domain::privacy_request::{RequestKind, RequestState, Waiting};
 use domain::sensitive::Sensitive;
 use domain::task::TaskKind;
 use governance::legal_hold::{self, LegalHoldId, Place};
-use governance::privacy_request::{console, inform_recipients, plan};
+use governance::privacy_request::{console, plan, take_answer};
 use governance::view::RequestDetail;
 
 use crate::house::{House, sql};
@@ -84,7 +84,7 @@ async fn settle(house: &House) {
                 .take_while(char::is_ascii_hexdigit);
             let link = Sensitive::new(link.collect());
             // Answered before, when it belongs to an earlier privacy request.
-            let _ = inform_recipients::answer(&house.p, &link, Answer::Done, None, None).await;
+            let _ = take_answer::answer(&house.p, &link, Answer::Done, None, None).await;
         }
     }
     house.work().await;
@@ -410,6 +410,24 @@ async fn a_hold_ends_after_its_last_day_in_the_place_of_the_law() {
         figures(&detail(&house, asked.id).await, "shop.orders"),
         (2, 2, 0, vec![])
     );
+}
+
+#[tokio::test]
+async fn a_hold_that_is_over_is_forgotten_as_long_after_as_a_privacy_request() {
+    let house = House::new().await;
+    let operator = operator(&house).await;
+    let hold = place(&house, operator, of(&["shop.orders"])).await;
+    place(&house, operator, of(&["crm.call"])).await;
+    legal_hold::lift(&house.p, hold, operator).await.unwrap();
+    for (months, left) in [(23, 2), (25, 1)] {
+        let day = jiff::SignedDuration::from_hours(months * 731);
+        house
+            .clock
+            .set("2026-11-02T18:00:00Z".parse::<jiff::Timestamp>().unwrap() + day);
+        governance::housekeeping::clear(&house.p).await.unwrap();
+        let holds = legal_hold::list(&house.p).await.unwrap();
+        assert_eq!(holds.len(), left, "after {months} months");
+    }
 }
 
 #[tokio::test]

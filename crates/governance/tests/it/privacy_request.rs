@@ -13,7 +13,7 @@ use domain::id::OperatorId;
 use domain::outreach::Answer;
 use domain::privacy_request::{RequestKind, RequestState, Waiting};
 use domain::sensitive::Sensitive;
-use governance::privacy_request::{access, console, inform_recipients, plan, tracker, verify};
+use governance::privacy_request::{access, console, plan, take_answer, tracker, verify};
 use tokio::io::AsyncReadExt;
 
 use crate::house::{House, sql};
@@ -136,7 +136,7 @@ async fn a_customer_is_forgotten_and_it_is_proven() {
         "sent is never done"
     );
     for desk in ["desk@mill.example", "desk@leads.example"] {
-        inform_recipients::answer(&house.p, &link(&house, desk), Answer::Done, None, None)
+        take_answer::answer(&house.p, &link(&house, desk), Answer::Done, None, None)
             .await
             .unwrap();
     }
@@ -271,7 +271,7 @@ async fn an_opt_out_takes_effect_at_once_and_tells_who_bought() {
             .contains("customer_number")
             || house.mailbox.to("desk@leads.example")[0].text.contains('1')
     );
-    inform_recipients::answer(
+    take_answer::answer(
         &house.p,
         &link(&house, "desk@leads.example"),
         Answer::Done,
@@ -477,7 +477,7 @@ async fn a_silent_recipient_is_reminded_then_an_operator_is_called_and_the_deadl
             .iter()
             .any(|reason| reason.code == "recipients_unconfirmed")
     );
-    inform_recipients::answer(
+    take_answer::answer(
         &house.p,
         &link(&house, "desk@mill.example"),
         Answer::NotFound,

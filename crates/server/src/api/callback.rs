@@ -10,7 +10,7 @@ use domain::data_map::RecipientKey;
 use domain::recipient::ChannelKind;
 use domain::sensitive::Sensitive;
 use governance::ReceivedAnswer;
-use governance::privacy_request::inform_recipients;
+use governance::privacy_request::take_answer;
 
 use crate::Shared;
 use crate::failure::{Failure, no_content};
@@ -33,7 +33,7 @@ pub(super) async fn receive(
         received_at: app.privity.now(),
     };
     let recipient = RecipientKey::from(recipient);
-    let channel = inform_recipients::callback(&app.privity, &recipient, message).await?;
+    let channel = take_answer::callback(&app.privity, &recipient, message).await?;
     Ok(match channel {
         ChannelKind::Opendsr => StatusCode::ACCEPTED.into_response(),
         ChannelKind::Webhook | ChannelKind::Email => no_content(),

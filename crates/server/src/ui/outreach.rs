@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::outreach::{Answer, OutreachAction};
 use domain::sensitive::Sensitive;
-use governance::privacy_request::inform_recipients;
+use governance::privacy_request::take_answer;
 use governance::view::OutreachPage as View;
 use governance::{Privity, Problem};
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(super) async fn answer(
     let Upload { fields, file } = upload;
     let secret = Sensitive::new(link.clone());
     let problem = match read(&fields) {
-        Ok(answer) => match inform_recipients::answer(
+        Ok(answer) => match take_answer::answer(
             &app.privity,
             &secret,
             answer,
@@ -126,7 +126,7 @@ async fn load(
     typed: Typed,
     error: Option<FormError>,
 ) -> Result<OutreachPage, Failure> {
-    let view = inform_recipients::page(&app.privity, &Sensitive::new(link.to_owned())).await?;
+    let view = take_answer::page(&app.privity, &Sensitive::new(link.to_owned())).await?;
     Ok(OutreachPage {
         typed,
         error,
