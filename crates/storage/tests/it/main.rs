@@ -14,6 +14,7 @@ mod cost;
 mod crash;
 mod engine;
 mod idempotency;
+mod identity;
 mod other_nouns;
 mod outreach;
 mod own_data_map;
