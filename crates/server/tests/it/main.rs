@@ -11,5 +11,7 @@ mod api;
 mod attachment;
 mod bad_input;
 mod deletion;
+mod know;
 mod office;
 mod repeat;
+mod scenarios;

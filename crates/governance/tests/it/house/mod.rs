@@ -65,8 +65,7 @@ impl House {
     /// A house whose settings end with `more` (YAML).
     pub(crate) async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        make_shop(&dir.path().join("shop.sqlite"));
-        make_crm(&dir.path().join("crm.sqlite"));
+        make_sources(dir.path());
         std::fs::write(dir.path().join("map.yaml"), MAP).unwrap();
         Self::at(dir, more).await
     }
@@ -229,6 +228,12 @@ for piece in statements.replace(';', ';\0').split('\0'):
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The shop and the CRM, for a house with a data map of its own.
+pub(crate) fn make_sources(dir: &Path) {
+    make_shop(&dir.join("shop.sqlite"));
+    make_crm(&dir.join("crm.sqlite"));
 }
 
 fn make_shop(file: &Path) {
