@@ -114,7 +114,8 @@ impl House {
     pub(crate) async fn ask_verified(&self, kind: RequestKind, email: &str) -> Received {
         let received = self.ask(kind, email).await;
         self.work().await;
-        governance::privacy_request::verify::confirm(&self.p, &received.tracker, &self.code())
+        let code = self.code_for(email);
+        governance::privacy_request::verify::confirm(&self.p, &received.tracker, &code)
             .await
             .unwrap();
         self.work().await;
