@@ -575,7 +575,11 @@ impl RequestPage {
                 .iter()
                 .map(|reason| ReasonWords::of(look, reason))
                 .collect(),
-            holds: detail.holds.iter().map(Hold::of).collect(),
+            holds: detail
+                .holds
+                .iter()
+                .map(|on| Hold::of(on, listed.state.is_closed()))
+                .collect(),
             can_hold: listed.kind != RequestKind::OptOutSaleShare,
             attachments: detail
                 .attachments
@@ -782,7 +786,7 @@ impl Task {
 }
 
 impl Hold {
-    fn of(on: &HoldOnRequest) -> Self {
+    fn of(on: &HoldOnRequest, is_closed: bool) -> Self {
         let found = on.found.iter();
         let found: Vec<String> = found
             .map(|(title, rows)| format!("{title}: {}", words::count(*rows, "row", "rows")))
@@ -792,10 +796,14 @@ impl Hold {
             reason: words::sentence(&on.hold.reason.explanation),
             citation: on.hold.citation.clone(),
             found: found.join(", "),
-            counted: if on.counted {
-                "The plan’s figures take it into account."
-            } else {
-                "Not in the plan’s figures yet: it counts at the moment of erasing."
+            counted: match (on.counted, is_closed) {
+                (true, _) => "The plan’s figures take it into account.",
+                (false, false) => {
+                    "Not in the plan’s figures yet: it counts at the moment of erasing."
+                }
+                (false, true) => {
+                    "It came when this was over: it keeps nothing here, and counts if she asks again."
+                }
             },
             note: on.hold.note.clone(),
         }
