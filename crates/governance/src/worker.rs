@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use crate::deciding::own;
 use crate::disclosure::{Wanted, recorded};
 use crate::privacy_request::{
-    access, close, confirm, delete, follow_up, inform_recipients, opt_out, plan, verify, write_to_subject,
+    access, close, confirm, delete, follow_up, inform_recipients, opt_out, plan, verify,
+    write_to_subject,
 };
 use crate::requester::{IDENTITY, MANIFEST};
 use crate::work::{Stop, Work, call_operator, later, stuck_record, to_subject};

@@ -108,7 +108,8 @@ pub fn lift(tx: &mut Tx, id: LegalHoldId, at: Timestamp) -> Result<bool, Error> 
 
 /// Removes legal holds that were lifted, or whose last day was, before then. Answers how many.
 pub fn remove_ended_before(tx: &mut Tx, at: Timestamp, day: Date) -> Result<u64, Error> {
-    let sql = "-- remove ended legal_hold\nDELETE FROM legal_hold WHERE lifted_at < ?1 OR until_day < ?2";
+    let sql =
+        "-- remove ended legal_hold\nDELETE FROM legal_hold WHERE lifted_at < ?1 OR until_day < ?2";
     tx.execute(sql, &[at.into(), day.into()])
 }
 

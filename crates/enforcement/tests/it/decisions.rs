@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
-    AttributeName, DisclosureRecipient, Facts, NeverDisclosed, OwnColumn, Purpose, Query, RecipientFacts,
-    WithholdReason,
+    AttributeName, DisclosureRecipient, Facts, NeverDisclosed, OwnColumn, Purpose, Query,
+    RecipientFacts, WithholdReason,
 };
 use domain::id::OperatorId;
 use domain::privacy_request::{RequestKind, RequestState};

@@ -16,8 +16,8 @@ use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
-use crate::privacy_request::take_answer::{CONTENT, NAME, NOTE};
 use crate::privacy_request::plan;
+use crate::privacy_request::take_answer::{CONTENT, NAME, NOTE};
 use crate::privacy_request::tracker::Seen;
 use crate::view::{Attached, AttachmentLine};
 use crate::{Privity, Problem};

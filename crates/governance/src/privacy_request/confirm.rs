@@ -51,10 +51,11 @@ pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<
         .values()
         .filter(|system| system.kind != SystemKind::Manual)
     {
-        let steps: Vec<_> = erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>(), &holds)
-            .into_iter()
-            .flatten()
-            .collect();
+        let steps: Vec<_> =
+            erase_steps(p, &system.key, &located.iter().collect::<Vec<_>>(), &holds)
+                .into_iter()
+                .flatten()
+                .collect();
         if steps.is_empty() {
             continue;
         }

@@ -19,6 +19,6 @@ mod progress;
 mod real_data;
 mod real_deletion;
 mod real_engines;
-mod scenarios;
 mod repeat;
+mod scenarios;
 mod server;

@@ -383,10 +383,12 @@ fn heading(view: &Tracker) -> (&'static str, String) {
         ),
         (RequestState::Verified, RequestKind::KnowCategories | RequestKind::KnowSpecific)
             if view.waiting == Some(Waiting::Approval) =>
-        (
-            "A person decides about your request",
-            "We found your data. Somebody looks at your request before you get the answer; we write to you either way.",
-        ),
+        {
+            (
+                "A person decides about your request",
+                "We found your data. Somebody looks at your request before you get the answer; we write to you either way.",
+            )
+        }
         (RequestState::Verified, _) if view.waiting == Some(Waiting::Approval) => (
             "A person is checking the plan",
             "We found your data. Somebody looks at what goes and what the law makes us keep, before anything is touched.",

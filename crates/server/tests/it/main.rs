@@ -13,6 +13,6 @@ mod bad_input;
 mod deletion;
 mod know;
 mod office;
+mod repeat;
 mod scenarios;
 mod who_may;
-mod repeat;
