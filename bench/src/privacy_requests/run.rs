@@ -43,7 +43,7 @@ enum Way {
     Batch,
 }
 
-/// What one series of privacy requests came to.
+/// What one round of a series came to.
 struct Outcome {
     cost: Cost,
     /// Milliseconds from asking until the subject was told, by privacy request, in order of size.
@@ -83,14 +83,14 @@ impl Bench<'_> {
     async fn all(&self, plan: &Plan<'_>, figures: &mut Figures) -> anyhow::Result<()> {
         let chosen = choose(plan);
         ensure!(
-            chosen.len() as u64 == plan.requests * 4 + WARM,
+            chosen.len() as u64 == wanted(plan),
             "the shop is too small for {} privacy requests of each kind",
             plan.requests
         );
         let (warm, chosen) = chosen.split_at(WARM as usize);
         let series = series(plan, chosen);
         let deleted = series.iter().filter(|one| one.kind == RequestKind::Delete);
-        let deleted = deleted.flat_map(|one| &one.who);
+        let deleted = deleted.flat_map(|one| one.rounds.iter().flatten());
         let gone: Vec<i64> = deleted.chain(warm).copied().collect();
         ensure!(
             self.shop.rows_of(&gone).await? == gone.len() as u64 * ROWS_EACH,
@@ -100,10 +100,21 @@ impl Bench<'_> {
 
         // The first ones prepare statements and read catalogues; a program that runs for months does that once.
         self.series(RequestKind::Delete, Way::Alone, warm).await?;
-        for one in &series {
-            say(&format!("{}: {} privacy requests", one.name, one.who.len()))?;
-            let outcome = self.series(one.kind, one.way, &one.who).await?;
-            report(figures, one, &outcome);
+        let mut outcomes: Vec<Vec<Outcome>> = series.iter().map(|_| Vec::new()).collect();
+        for round in 0..ROUNDS {
+            for (one, outcomes) in series.iter().zip(&mut outcomes) {
+                let who = one.rounds.get(round).map_or(&[][..], Vec::as_slice);
+                say(&format!(
+                    "{}: round {} of {ROUNDS}, {} privacy requests",
+                    one.name,
+                    round + 1,
+                    who.len()
+                ))?;
+                outcomes.push(self.series(one.kind, one.way, who).await?);
+            }
+        }
+        for (one, outcomes) in series.iter().zip(&outcomes) {
+            report(figures, one, outcomes);
         }
         say("counting what is left")?;
         self.shop.check_erased(&gone, &others).await?;
@@ -275,15 +286,20 @@ impl Bench<'_> {
     }
 }
 
-/// Privacy requests of one kind that come in one way, by these customers.
+/// Privacy requests of one kind that come in one way, by these customers, round by round.
 struct Series {
     name: String,
     kind: RequestKind,
     way: Way,
-    who: Vec<i64>,
+    rounds: Vec<Vec<i64>>,
 }
 
-/// The series that run, each with customers of its own.
+/// The series take turns, a round each, and the median round counts: a neighbour on the same machine can triple the processor time
+/// of half a minute.
+const ROUNDS: usize = 3;
+
+/// The series that run, each with customers of its own. One at a time they share the privacy requests among their rounds; in
+/// batches each round has all of them, since that is what a batch is about.
 fn series(plan: &Plan<'_>, chosen: &[i64]) -> Vec<Series> {
     let ways = [
         (RequestKind::KnowSpecific, Way::Alone),
@@ -291,17 +307,24 @@ fn series(plan: &Plan<'_>, chosen: &[i64]) -> Vec<Series> {
         (RequestKind::Delete, Way::Alone),
         (RequestKind::Delete, Way::Batch),
     ];
-    let every = |first: usize| chosen.iter().skip(first).step_by(ways.len()).copied();
-    let all = ways.iter().enumerate().map(|(place, (kind, way))| Series {
-        name: format!(
-            "{}, {}, {} customers",
-            in_words(*kind),
-            way.in_words(),
-            plan.customers
-        ),
-        kind: *kind,
-        way: *way,
-        who: every(place).collect(),
+    let mut left = chosen;
+    let all = ways.iter().map(|(kind, way)| {
+        let all = rounds(plan, *way).into_iter().map(|size| {
+            let (round, rest) = left.split_at(size.min(left.len()));
+            left = rest;
+            round.to_vec()
+        });
+        Series {
+            name: format!(
+                "{}, {}, {} customers",
+                in_words(*kind),
+                way.in_words(),
+                plan.customers
+            ),
+            kind: *kind,
+            way: *way,
+            rounds: all.collect(),
+        }
     });
     all.filter(|one| one.name.contains(plan.series)).collect()
 }
@@ -315,29 +338,59 @@ impl Way {
     }
 }
 
+/// How many privacy requests each round has.
+fn rounds(plan: &Plan<'_>, way: Way) -> Vec<usize> {
+    let (requests, rounds) = (plan.requests as usize, ROUNDS);
+    match way {
+        Way::Alone => (0..rounds)
+            .map(|round| (requests + round) / rounds)
+            .collect(),
+        Way::Batch => vec![requests; rounds],
+    }
+}
+
 /// Privacy requests before the clock runs.
 const WARM: u64 = 20;
 
-/// Customers evenly spread over the shop.
-fn choose(plan: &Plan<'_>) -> Vec<i64> {
-    let wanted = plan.requests * 4 + WARM;
-    let step = (plan.customers / wanted).max(1);
-    let numbers = (1..=plan.customers).step_by(usize::try_from(step).unwrap_or(1));
-    numbers
-        .take(usize::try_from(wanted).unwrap_or(0))
-        .filter_map(|number| i64::try_from(number).ok())
-        .collect()
+/// Customers who ask, the first ones included.
+fn wanted(plan: &Plan<'_>) -> u64 {
+    let of = |way| rounds(plan, way).into_iter().sum::<usize>() as u64;
+    WARM + 2 * (of(Way::Alone) + of(Way::Batch))
 }
 
-fn report(figures: &mut Figures, series: &Series, outcome: &Outcome) {
-    let (cost, each, name) = (&outcome.cost, series.who.len() as f64, &series.name);
+/// Customers evenly spread over the shop, in an order that spreads each series over it too.
+fn choose(plan: &Plan<'_>) -> Vec<i64> {
+    let wanted = wanted(plan);
+    let step = (plan.customers / wanted).max(1);
+    let numbers = (1..=plan.customers).step_by(usize::try_from(step).unwrap_or(1));
+    let mut chosen: Vec<i64> = numbers
+        .take(usize::try_from(wanted).unwrap_or(0))
+        .filter_map(|number| i64::try_from(number).ok())
+        .collect();
+    // Multiplied by an odd constant the numbers lie as if shuffled, the same on every run.
+    chosen.sort_by_key(|number| number.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    chosen
+}
+
+fn report(figures: &mut Figures, series: &Series, rounds: &[Outcome]) {
+    let name = &series.name;
     let aims = aims(series.kind, series.way);
+    let each = |of: &dyn Fn(&Cost) -> f64| {
+        let sizes = series.rounds.iter().map(|who| who.len() as f64);
+        median(
+            rounds
+                .iter()
+                .zip(sizes)
+                .map(|(round, size)| of(&round.cost) / size),
+        )
+    };
+    let times = |part: f64| median(rounds.iter().map(|round| percentile(&round.times_ms, part)));
     let mut add = |what: &str, value: f64, unit: &str, against: Against| {
         figures.add(format!("{name}: {what}"), value, unit, against)
     };
     add(
         "requests a second",
-        each / cost.wall_seconds,
+        1.0 / each(&|cost| cost.wall_seconds),
         "1/s",
         Against {
             peer: Some(aims.rate),
@@ -347,34 +400,29 @@ fn report(figures: &mut Figures, series: &Series, outcome: &Outcome) {
     );
     add(
         "p50",
-        percentile(&outcome.times_ms, 0.50),
+        times(0.50),
         "ms",
         Against {
             peer: aims.median_ms,
             ..Against::default()
         },
     );
-    add(
-        "p99",
-        percentile(&outcome.times_ms, 0.99),
-        "ms",
-        Against::default(),
-    );
+    add("p99", times(0.99), "ms", Against::default());
     add(
         "CPU, ours",
-        cost.own_ms / each,
+        each(&|cost| cost.own_ms),
         "ms of CPU",
         Against::default(),
     );
     add(
         "CPU, PostgreSQL's",
-        cost.postgres_ms / each,
+        each(&|cost| cost.postgres_ms),
         "ms of CPU",
         Against::default(),
     );
     add(
         "CPU, both",
-        (cost.own_ms + cost.postgres_ms) / each,
+        each(&|cost| cost.own_ms + cost.postgres_ms),
         "ms of CPU",
         Against {
             aim: Some(aims.cpu_ms),
@@ -384,7 +432,7 @@ fn report(figures: &mut Figures, series: &Series, outcome: &Outcome) {
     );
     add(
         "transactions of our own",
-        cost.writes as f64 / each,
+        each(&|cost| cost.writes as f64),
         "a request",
         Against {
             aim: aims.writes,
@@ -394,7 +442,10 @@ fn report(figures: &mut Figures, series: &Series, outcome: &Outcome) {
     );
     add(
         "peak memory",
-        cost.peak_mib,
+        rounds
+            .iter()
+            .map(|round| round.cost.peak_mib)
+            .fold(0.0, f64::max),
         "MiB",
         Against {
             aim: Some(200.0),
@@ -450,6 +501,13 @@ const fn in_words(kind: RequestKind) -> &'static str {
     } else {
         "access"
     }
+}
+
+/// The middle one.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    percentile(&sorted, 0.5)
 }
 
 /// The value below which this part of them lies.
