@@ -1,4 +1,11 @@
 //! The overview's figures are those of the lists behind them, in SQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use domain::privacy_request::RequestKind;
 use governance::privacy_request::console::{self, Filter};

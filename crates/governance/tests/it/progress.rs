@@ -1,4 +1,11 @@
 //! Whoever watches long work hears counts that go up to the total.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,11 @@
 //! What is remembered of repeated calls: nothing that can be read, and not for longer than a day.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use domain::data_map::IdentifierKind;
 use domain::id::OperatorId;

@@ -254,7 +254,7 @@ impl Model {
                 self.tables[*number].about_people && self.tables[*number].can_have_children
             })
             .collect();
-        candidates[usize::from(spec.parent) * candidates.len() >> 16]
+        candidates[(usize::from(spec.parent) * candidates.len()) >> 16]
     }
 
     /// Adds columns that point at a table's primary key, and the reference.
