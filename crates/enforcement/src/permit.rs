@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, canonical_json};
+use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord};
 use domain::disclosure::{
     AttributeName, DisclosureId, DisclosureRecipient, Purpose, Query, Withheld,
 };
@@ -251,20 +251,30 @@ impl Denial {
     }
 }
 
+/// Every part is written with its length before it, so that no two permits have the same bytes.
 fn digest(query: &Query, verdicts: &Verdicts) -> Hash {
-    let verdicts: BTreeMap<_, _> = verdicts
-        .iter()
-        .map(|(name, verdict)| (name.to_string(), verdict_json(verdict)))
-        .collect();
-    let whole = json!({
-        "id": query.id,
-        "request": query.request,
-        "recipient": query.recipient.to_string(),
-        "purpose": query.purpose.text(),
-        "verdicts": verdicts,
-    });
-    // INVARIANT: no numbers in it, so it always has a canonical text.
-    Hash::of(canonical_json(&whole).unwrap_or_default().as_bytes())
+    let mut whole = Vec::with_capacity(512);
+    let mut part = |text: &str| {
+        whole.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        whole.extend_from_slice(text.as_bytes());
+    };
+    part("privity permit 2");
+    part(&query.id.to_string());
+    part(&query.request.to_string());
+    part(&query.recipient.to_string());
+    part(query.purpose.text());
+    for (name, verdict) in verdicts {
+        part(&name.to_string());
+        match verdict {
+            Verdict::Allowed => part("allowed"),
+            Verdict::Described { text, citation } => {
+                part("described");
+                part(text);
+                part(citation);
+            }
+        }
+    }
+    Hash::of(&whole)
 }
 
 fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -> NewRecord {
@@ -272,13 +282,6 @@ fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -
         .with("disclosure", id.to_string())
         .with("purpose", purpose.text())
         .with("recipient", recipient.to_string())
-}
-
-fn verdict_json(verdict: &Verdict) -> Value {
-    match verdict {
-        Verdict::Allowed => json!("allowed"),
-        Verdict::Described { text, citation } => json!({ "described": text, "citation": citation }),
-    }
 }
 
 fn names<'a>(attributes: impl Iterator<Item = &'a AttributeName>) -> Value {

@@ -257,9 +257,10 @@ async fn claim(p: &Privity, kind: TaskKind, owner: &str) -> Result<Vec<Work>, Pr
 
 const fn batch_size(kind: TaskKind) -> u32 {
     match kind {
-        // One search, one transaction, one re-read serve them all.
-        TaskKind::Plan | TaskKind::Erase | TaskKind::Confirm => 100,
-        TaskKind::Close | TaskKind::Acknowledge | TaskKind::OptOut => 100,
+        // One search, one transaction, one re-read serve them all. How long a source system is locked depends on rows, not on this:
+        // connectors end a transaction after a few thousand.
+        TaskKind::Plan | TaskKind::Erase | TaskKind::Confirm => 250,
+        TaskKind::Close | TaskKind::Acknowledge | TaskKind::OptOut => 250,
         // Each of these waits for somebody else.
         _ => 4,
     }

@@ -18,12 +18,12 @@ use crate::db::{Tx, Value};
 use crate::error::Error;
 
 pub use change::{
-    closed_before, destroy_keys, lock, remove_many, save_confirmation, save_confirmations,
-    save_manifests, save_package, save_plan, save_plans, update, update_many,
+    Closing, close_many, closed_before, destroy_keys, lock, remove_many, save_confirmation,
+    save_confirmations, save_package, save_plan, save_plans, update, update_many,
 };
 pub use filter::{DueDays, Filter, count, list};
 pub use identity::count_of_identity;
-use row::{request, stored};
+use row::{request, standing, stored};
 
 /// A privacy request on its way into the database.
 #[derive(Debug, Clone)]
@@ -163,6 +163,33 @@ pub fn get_many(tx: &mut Tx, ids: &[RequestId]) -> Result<Vec<StoredPrivacyReque
         .iter()
         .flatten()
         .map(stored)
+        .collect()
+}
+
+/// How a privacy request stands, without what is held for it and what was found.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What everybody may see of it.
+    pub request: PrivacyRequest,
+    /// Codes of law/reasons.yaml.
+    pub reasons: Vec<String>,
+    /// What the re-read found.
+    pub confirmation: Option<serde_json::Value>,
+    /// The access package, while there is one.
+    pub package: Option<Package>,
+}
+
+/// How the privacy requests with these ids stand, in this order; ids that do not exist are left out.
+pub fn standings(tx: &mut Tx, ids: &[RequestId]) -> Result<Vec<Standing>, Error> {
+    let sql = "-- get privacy_request standing
+        SELECT id, kind, law, state, waiting, channel, language, received_at, received_on, ack_by, respond_by, max_by, extended_to, closed_at, version,
+            reasons, confirmation, package_path, package_tag, package_expires_at, package_size
+        FROM privacy_request WHERE id = ?1";
+    let sets: Vec<_> = ids.iter().map(|id| vec![(*id).into()]).collect();
+    tx.query_many(sql, &sets)?
+        .iter()
+        .flatten()
+        .map(standing)
         .collect()
 }
 

@@ -16,7 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use storage::Tx;
 use storage::outreach::StoredOutreach;
-use storage::privacy_request::StoredPrivacyRequest;
+use storage::privacy_request::{Closing, Standing};
 use storage::suppression::{Suppression, SuppressionReason};
 
 use crate::privacy_request::{confirm, intake, last_letter, write_to_subject};
@@ -73,7 +73,7 @@ fn update(
 
 /// How a privacy request stands just before it may be closed.
 struct Seen {
-    stored: StoredPrivacyRequest,
+    stored: Standing,
     outreach: Vec<StoredOutreach>,
     /// What keeps it from its end; inside, whom it waits for, if for anybody outside the program.
     obstacle: Option<Option<Waiting>>,
@@ -81,7 +81,7 @@ struct Seen {
 
 /// One read of each kind for the whole batch.
 fn look_at(p: &Privity, tx: &mut Tx, requests: &[RequestId]) -> Result<Vec<Seen>, Problem> {
-    let stored = storage::privacy_request::get_many(tx, requests)?;
+    let stored = storage::privacy_request::standings(tx, requests)?;
     let requests: Vec<RequestId> = stored.iter().map(|stored| stored.request.id).collect();
     let outreach = storage::outreach::of_requests(tx, &requests)?;
     let by_hand = storage::task::unfinished(tx, &requests, TaskKind::ManualWork)?;
@@ -111,7 +111,7 @@ fn look_at(p: &Privity, tx: &mut Tx, requests: &[RequestId]) -> Result<Vec<Seen>
 
 fn obstacle(
     p: &Privity,
-    stored: &StoredPrivacyRequest,
+    stored: &Standing,
     outreach: &[StoredOutreach],
     by_hand: u64,
     erasing: u64,
@@ -131,7 +131,7 @@ fn obstacle(
     open.then_some(Some(Waiting::Recipients))
 }
 
-fn is_proven_gone(stored: &StoredPrivacyRequest) -> bool {
+fn is_proven_gone(stored: &Standing) -> bool {
     confirm::stored(stored.confirmation.as_ref())
         .is_some_and(|confirmation| confirmation.residue.is_empty())
 }
@@ -318,20 +318,24 @@ fn end(
             closed_at: Some(p.now()),
             ..request
         };
-        changed.push((request, ending.reasons.clone()));
+        changed.push(request);
         closed.push(ending);
     }
-    update(p, tx, &changed)?;
+    let closings: Vec<_> = changed
+        .iter()
+        .zip(&closed)
+        .map(|(changed, ending): (&PrivacyRequest, &&Ending)| Closing {
+            changed,
+            reasons: &ending.reasons,
+            manifest: ending.emptied.as_ref(),
+        })
+        .collect();
+    storage::privacy_request::close_many(tx, &closings, p.now())?;
     let suppressions: Vec<_> = closed
         .iter()
         .flat_map(|ending| ending.suppressions.iter().cloned())
         .collect();
     storage::suppression::insert_many(tx, &suppressions)?;
-    let emptied: Vec<_> = closed
-        .iter()
-        .filter_map(|ending| Some((ending.id, ending.emptied.clone()?)))
-        .collect();
-    storage::privacy_request::save_manifests(tx, &emptied, p.now())?;
     forget_reminders(p, tx, &closed)?;
     Ok(records)
 }

@@ -3,7 +3,7 @@
 //!
 //! Law: Cal. Civ. Code 1798.105(c)-(d), 1798.130(a)(2)(A) (one extension, told in time); 11 CCR 7021(b), 7022.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use domain::audit::{Action, Actor, NewRecord};
@@ -67,16 +67,20 @@ fn record_plans(
     tx: &mut Tx,
     plans: &[(RequestId, Sealed, Plan)],
 ) -> Result<((), Vec<NewRecord>), Problem> {
-    storage::privacy_request::save_plans(tx, plans, p.now())?;
     let requests: Vec<RequestId> = plans.iter().map(|(id, ..)| *id).collect();
+    // Read before the plans are stored: nothing has to be parsed that is at hand.
+    let found = storage::privacy_request::get_many(tx, &requests)?;
+    storage::privacy_request::save_plans(tx, plans, p.now())?;
+    let mut made: BTreeMap<RequestId, &Plan> =
+        plans.iter().map(|(id, _, plan)| (*id, plan)).collect();
     let mut records = Vec::new();
     let mut approved = Vec::new();
-    for stored in storage::privacy_request::get_many(tx, &requests)? {
+    for stored in found {
         // Withdrawn or denied while the search went on: nothing follows.
         if stored.request.state != RequestState::Verified {
             continue;
         }
-        let Some(plan) = stored.plan.clone() else {
+        let Some(plan) = made.remove(&stored.request.id).cloned() else {
             continue;
         };
         records.push(plan_record(p, &stored.request, &plan));

@@ -51,12 +51,38 @@ pub fn update_many(
     changes: &[(&PrivacyRequest, &[String])],
     at: Timestamp,
 ) -> Result<(), Error> {
+    let closings = changes.iter().map(|(changed, reasons)| Closing {
+        changed,
+        reasons,
+        manifest: None,
+    });
+    close_many(tx, &closings.collect::<Vec<_>>(), at)
+}
+
+/// A changed privacy request, and what takes the place of its manifest.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    /// The changed copy.
+    pub changed: &'a PrivacyRequest,
+    /// Codes of law/reasons.yaml.
+    pub reasons: &'a [String],
+    /// Where her rows were, emptied because the work is done; `None` leaves it as it is.
+    pub manifest: Option<&'a Sealed>,
+}
+
+/// [`update_many`], with the manifests emptied in the same statement: each statement writes the whole row anew.
+///
+/// # Errors
+/// [`Error::Changed`] when somebody changed one of them since the copies were read; nothing is stored then.
+pub fn close_many(tx: &mut Tx, closings: &[Closing<'_>], at: Timestamp) -> Result<(), Error> {
     let sql = "-- update privacy_request
         UPDATE privacy_request
-        SET state = column3, waiting = column4, extended_to = column5, closed_at = column6, reasons = column7, updated_at = column8, version = version + 1
-        FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */, ?3 /* TEXT */, ?4 /* TEXT */, ?5 /* TEXT */, ?6 /* BIGINT */, ?7 /* TEXT */, ?8 /* BIGINT */)) AS given
+        SET state = column3, waiting = column4, extended_to = column5, closed_at = column6, reasons = column7, updated_at = column8,
+            version = version + 1, manifest = COALESCE(column9, manifest)
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */, ?3 /* TEXT */, ?4 /* TEXT */, ?5 /* TEXT */, ?6 /* BIGINT */, ?7 /* TEXT */, ?8 /* BIGINT */, ?9 /* BYTEA */)) AS given
         WHERE id = column1 AND version = column2";
-    let values = |(changed, reasons): &(&PrivacyRequest, &[String])| {
+    let values = |closing: &Closing<'_>| {
+        let changed = closing.changed;
         Ok(vec![
             changed.id.into(),
             changed.version.into(),
@@ -64,11 +90,12 @@ pub fn update_many(
             changed.waiting.map(|waiting| waiting.as_str()).into(),
             changed.clock.extended_to.into(),
             changed.closed_at.into(),
-            json("reasons", reasons)?,
+            json("reasons", closing.reasons)?,
             at.into(),
+            closing.manifest.into(),
         ])
     };
-    let sets = changes
+    let sets = closings
         .iter()
         .map(values)
         .collect::<Result<Vec<_>, Error>>()?;
@@ -111,22 +138,6 @@ pub fn save_plans(
         .map(values)
         .collect::<Result<Vec<_>, Error>>()?;
     all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save plan")
-}
-
-/// Stores the sealed keys of a search anew: emptied, once they have done their work.
-pub fn save_manifests(
-    tx: &mut Tx,
-    manifests: &[(RequestId, Sealed)],
-    at: Timestamp,
-) -> Result<(), Error> {
-    let sql =
-        "-- save manifest\nUPDATE privacy_request SET manifest = column2, updated_at = column3
-        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BIGINT */)) AS given WHERE id = column1";
-    let sets: Vec<_> = manifests
-        .iter()
-        .map(|(id, manifest)| vec![(*id).into(), manifest.into(), at.into()])
-        .collect();
-    all_or_missing(tx.execute_many(sql, &sets)?, sets.len(), "save manifest")
 }
 
 /// Stores what the re-read found: counts and names, no values.

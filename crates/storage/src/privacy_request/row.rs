@@ -4,7 +4,7 @@ use domain::privacy_request::{
     Clock, IntakeChannel, PrivacyRequest, RequestKind, RequestState, Waiting,
 };
 
-use super::{Package, StoredPrivacyRequest};
+use super::{Package, Standing, StoredPrivacyRequest};
 use crate::db::Row;
 use crate::error::Error;
 
@@ -45,6 +45,15 @@ pub(super) fn stored(row: &Row) -> Result<StoredPrivacyRequest, Error> {
         package: package(row)?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
+    })
+}
+
+pub(super) fn standing(row: &Row) -> Result<Standing, Error> {
+    Ok(Standing {
+        request: request(row)?,
+        reasons: row.json("reasons")?,
+        confirmation: row.opt_json("confirmation")?,
+        package: package(row)?,
     })
 }
 
