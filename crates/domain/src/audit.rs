@@ -20,7 +20,7 @@ pub use actor::Actor;
 pub use append::{
     AppendError, Appended, ChainHead, ChainHeads, LogState, NewEntry, Pending, append,
 };
-pub use canonical::{CanonicalError, canonical_json};
+pub use canonical::CanonicalError;
 pub use commitment::commit;
 pub use hash::{Hash, InvalidHash, leaf_hash};
 pub use record::{Details, InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};

@@ -19,7 +19,7 @@ use crate::error::Error;
 
 pub use change::{
     Closing, close_many, closed_before, destroy_keys, lock, remove_many, save_confirmation,
-    save_confirmations, save_package, save_plan, save_plans, update, update_many,
+    save_confirmations, save_package, save_plans, update, update_many,
 };
 pub use filter::{DueDays, Filter, count, list};
 pub use identity::count_of_identity;

@@ -22,11 +22,9 @@ pub enum CanonicalError {
     TooLarge,
 }
 
-/// The canonical text of `value`: members sorted by UTF-16 code units, no white space, shortest escapes.
-///
-/// # Errors
-/// [`CanonicalError`] on fractions and on integers of 2^53 and above.
-pub fn canonical_json(value: &Value) -> Result<String, CanonicalError> {
+/// The canonical text of a whole value, against which tests hold what records write member by member.
+#[cfg(test)]
+pub(super) fn canonical_json(value: &Value) -> Result<String, CanonicalError> {
     let mut text = String::new();
     write_value(&mut text, value)?;
     Ok(text)

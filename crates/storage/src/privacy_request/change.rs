@@ -107,17 +107,6 @@ pub fn close_many(tx: &mut Tx, closings: &[Closing<'_>], at: Timestamp) -> Resul
 }
 
 /// Stores what the search found (sealed) and what will be done (numbers).
-pub fn save_plan(
-    tx: &mut Tx,
-    id: RequestId,
-    manifest: &Sealed,
-    plan: &Plan,
-    at: Timestamp,
-) -> Result<(), Error> {
-    save_plans(tx, &[(id, manifest.clone(), plan.clone())], at)
-}
-
-/// [`save_plan`] for many.
 pub fn save_plans(
     tx: &mut Tx,
     plans: &[(RequestId, Sealed, Plan)],

@@ -291,7 +291,8 @@ async fn a_destroyed_key_takes_everything_sealed_with_it_and_leaves_the_record()
         let confirmation = found.clone();
         database
             .write::<_, Error, _>("save", move |tx| {
-                privacy_request::save_plan(tx, id, &sealed("manifest"), &plan_stored, at(2))?;
+                let made = [(id, sealed("manifest"), plan_stored.clone())];
+                privacy_request::save_plans(tx, &made, at(2))?;
                 privacy_request::save_confirmation(tx, id, &confirmation, at(3))?;
                 privacy_request::save_package(tx, id, Some(&package_stored), at(4))
             })
