@@ -12,8 +12,9 @@ use domain::recipient::VerificationLevel;
 use domain::sensitive::Sensitive;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart};
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
+use lettre::{Address, Message};
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -22,6 +23,10 @@ use serde::Deserialize;
 use crate::channel::{
     Channel, ChannelError, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
 };
+
+mod line;
+
+use line::{Lines, Security, Server};
 
 /// The SMTP server through which mail leaves.
 #[derive(Clone, Deserialize)]
@@ -105,7 +110,7 @@ impl MailError {
 
 /// Sends mail through one SMTP server.
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    lines: Lines,
     from: Mailbox,
     timeout: Duration,
 }
@@ -113,52 +118,13 @@ pub struct Mailer {
 impl Mailer {
     /// A mailer; refuses a configuration that can't work. Connects when a mail is sent.
     pub fn new(config: &SmtpConfig) -> Result<Self, MailError> {
-        let wrong = |reason: &str| MailError::Configuration(reason.to_owned());
-        let from = config
-            .from
-            .parse()
-            .map_err(|_| wrong("`from` should look like `Privacy desk <privacy@shop.example>`"))?;
-        let url = Url::parse(config.url.expose())
-            .ok()
-            .filter(|url| url.query().is_none() && matches!(url.path(), "" | "/"));
-        let url =
-            url.ok_or_else(|| wrong("`url` should look like `smtp://name:password@host:587`"))?;
-        let host = url
-            .host_str()
-            .ok_or_else(|| wrong("`url` names no host"))?
-            .trim_matches(['[', ']']);
-        let security = match url.scheme() {
-            "smtps" => SmtpTls::Tls,
-            "smtp" => config.tls,
-            _ => return Err(wrong("`url` must begin with `smtp://` or `smtps://`")),
-        };
-        let is_here = host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        if security == SmtpTls::None && !is_here && !config.allow_insecure {
-            return Err(wrong(
-                "codes and links would travel in clear; use `tls: starttls`, or set `allow_insecure: true`",
-            ));
-        }
-        let (tls, port) = match security {
-            SmtpTls::Starttls => (Tls::Required(tls_parameters(host, config)?), 587),
-            SmtpTls::Tls => (Tls::Wrapper(tls_parameters(host, config)?), 465),
-            SmtpTls::None => (Tls::None, 25),
-        };
-        // Lettre reads name and password from the URL; port and security are ours to say.
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(config.url.expose())
-            .map_err(|_| wrong("`url` should look like `smtp://name:password@host:587`"))?;
-        let timeout = Duration::from_secs(u64::from(config.timeout_seconds.get()));
-        let transport = builder
-            .port(url.port().unwrap_or(port))
-            .tls(tls)
-            .timeout(Some(timeout))
-            .build();
+        let from = config.from.parse().map_err(|_| {
+            misconfigured("`from` should look like `Privacy desk <privacy@shop.example>`")
+        })?;
         Ok(Self {
-            transport,
+            lines: Lines::new(server(config)?),
             from,
-            timeout,
+            timeout: Duration::from_secs(u64::from(config.timeout_seconds.get())),
         })
     }
 
@@ -170,9 +136,8 @@ impl Mailer {
     /// Sends one mail; when this returns, the server has taken it.
     pub async fn send(&self, mail: Mail) -> Result<(), MailError> {
         let message = self.message(&mail)?;
-        match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(refusal(&error)),
+        match tokio::time::timeout(self.timeout, self.lines.send(&message)).await {
+            Ok(sent) => sent,
             Err(_) => Err(MailError::Unreachable(
                 "it did not finish within the time limit".to_owned(),
             )),
@@ -181,12 +146,12 @@ impl Mailer {
 
     /// Whether the server takes mail from us, without sending any: for `doctor`.
     pub async fn check(&self) -> Result<(), MailError> {
-        match tokio::time::timeout(self.timeout, self.transport.test_connection()).await {
+        match tokio::time::timeout(self.timeout, self.lines.check()).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(MailError::Unreachable(
                 "it hung up on a greeting".to_owned(),
             )),
-            Ok(Err(error)) => Err(refusal(&error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(MailError::Unreachable(
                 "it did not finish within the time limit".to_owned(),
             )),
@@ -229,9 +194,93 @@ impl Mailer {
     }
 }
 
+fn server(config: &SmtpConfig) -> Result<Server, MailError> {
+    let url = Url::parse(config.url.expose())
+        .ok()
+        .filter(|url| url.query().is_none() && matches!(url.path(), "" | "/"))
+        .ok_or_else(wrong_url)?;
+    let host = url
+        .host_str()
+        .ok_or_else(|| misconfigured("`url` names no host"))?
+        .trim_matches(['[', ']']);
+    let tls = match url.scheme() {
+        "smtps" => SmtpTls::Tls,
+        "smtp" => config.tls,
+        _ => {
+            return Err(misconfigured(
+                "`url` must begin with `smtp://` or `smtps://`",
+            ));
+        }
+    };
+    if tls == SmtpTls::None && !is_here(host) && !config.allow_insecure {
+        return Err(misconfigured(
+            "codes and links would travel in clear; use `tls: starttls`, or set `allow_insecure: true`",
+        ));
+    }
+    let (security, port) = match tls {
+        SmtpTls::Starttls => (Security::Starttls(tls_parameters(host, config)?), 587),
+        SmtpTls::Tls => (Security::Tls(tls_parameters(host, config)?), 465),
+        SmtpTls::None => (Security::Clear, 25),
+    };
+    Ok(Server {
+        host: host.to_owned(),
+        port: url.port().unwrap_or(port),
+        security,
+        credentials: credentials(&url)?,
+    })
+}
+
+fn misconfigured(reason: &str) -> MailError {
+    MailError::Configuration(reason.to_owned())
+}
+
+fn wrong_url() -> MailError {
+    misconfigured("`url` should look like `smtp://name:password@host:587`")
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// With what we sign in; a name without a password is no sign-in.
+fn credentials(url: &Url) -> Result<Option<Credentials>, MailError> {
+    let Some(password) = url.password() else {
+        return Ok(None);
+    };
+    let name = percent_decode(url.username()).ok_or_else(wrong_url)?;
+    let password = percent_decode(password).ok_or_else(wrong_url)?;
+    Ok(Some(Credentials::new(name, password)))
+}
+
+/// The text that is meant; a percent sign without two hexadecimal digits means itself. `None` when it isn't UTF-8.
+fn percent_decode(text: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = match rest {
+            [b'%', high, low, ..] => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        match escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
 fn tls_parameters(host: &str, config: &SmtpConfig) -> Result<TlsParameters, MailError> {
-    let wrong =
-        || MailError::Configuration("`trusted_ca` holds no certificate in PEM form".to_owned());
+    let wrong = || misconfigured("`trusted_ca` holds no certificate in PEM form");
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(pem) = &config.trusted_ca {
         // Lettre takes a text without any certificate for an empty list.
@@ -277,19 +326,25 @@ fn refusal(error: &lettre::transport::smtp::Error) -> MailError {
             MailError::Refused(format!("it answered {code}{hint}"))
         }
         Some(code) => MailError::Unreachable(format!("it answered {code}")),
-        None if error.is_timeout() => {
-            MailError::Unreachable("it did not answer in time".to_owned())
-        }
+        None if error.is_timeout() => too_late(),
         None if error.is_tls() => MailError::Unreachable(
             "no secure connection; check its certificate, `tls` and `trusted_ca`".to_owned(),
         ),
         None if error.is_client() => MailError::Refused(
             "it lacks something that we need; check `tls` and the credentials".to_owned(),
         ),
-        None => MailError::Unreachable(
-            "no connection, or it broke; check `url`, `tls` and `trusted_ca`".to_owned(),
-        ),
+        None => broken(),
     }
+}
+
+fn too_late() -> MailError {
+    MailError::Unreachable("it did not answer in time".to_owned())
+}
+
+fn broken() -> MailError {
+    MailError::Unreachable(
+        "no connection, or it broke; check `url`, `tls` and `trusted_ca`".to_owned(),
+    )
 }
 
 /// How one recipient is reached by mail.

@@ -1,7 +1,10 @@
 //! Mail over a real SMTP conversation, with a receiver that can be as unfriendly as real ones.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use connectors::email::{EmailChannel, EmailConfig, Mail, MailError, Mailer, SmtpConfig};
 use connectors::{Channel, ChannelError};
 use domain::outreach::OutreachAction;
@@ -9,48 +12,77 @@ use domain::recipient::VerificationLevel;
 use domain::sensitive::Sensitive;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio_rustls::TlsAcceptor;
 
 use crate::channel_support::{CALLBACK, notification, received, words};
 use crate::http_server::Authority;
+
+/// What a receiver answers on a line, counted from 0, after so many mails on it, to a command; as usual when `None`.
+type Unfriendly = fn(usize, usize, &str) -> Option<&'static str>;
+
+/// An answer with which a receiver hangs up.
+const HANGS_UP: &str = "";
+const LEAVES: &str = "421 idle for too long\r\n";
 
 /// Receives mail: what came, and the names and addresses of the conversation.
 #[derive(Clone, Default)]
 struct Receiver {
     mails: Arc<Mutex<Vec<String>>>,
     commands: Arc<Mutex<Vec<String>>>,
-    /// What it answers to RCPT instead of taking it.
-    refuses: Option<&'static str>,
+    lines: Arc<AtomicUsize>,
+    unfriendly: Option<Unfriendly>,
     /// Whether it never says anything.
     silent: bool,
+    /// Whether it speaks TLS from the first byte, not by STARTTLS.
+    wraps: bool,
 }
 
 impl Receiver {
+    fn unfriendly(unfriendly: Unfriendly) -> Self {
+        Self {
+            unfriendly: Some(unfriendly),
+            ..Self::default()
+        }
+    }
+
     async fn start(&self, acceptor: Option<TlsAcceptor>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let receiver = self.clone();
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
                 if receiver.silent {
                     std::future::pending::<()>().await;
                 }
-                stream.write_all(b"220 mail.test ESMTP\r\n").await.unwrap();
+                let number = receiver.lines.fetch_add(1, Ordering::Relaxed);
                 let (receiver, acceptor) = (receiver.clone(), acceptor.clone());
-                tokio::spawn(async move {
-                    let upgraded = receiver
-                        .converse(&mut BufReader::new(&mut stream), acceptor.is_some())
-                        .await;
-                    if let (true, Some(acceptor)) = (upgraded, acceptor)
-                        && let Ok(stream) = acceptor.accept(stream).await
-                    {
-                        receiver.converse(&mut BufReader::new(stream), false).await;
-                    }
-                });
+                tokio::spawn(async move { receiver.serve(stream, acceptor, number).await });
             }
         });
         port
+    }
+
+    async fn serve(&self, mut stream: TcpStream, acceptor: Option<TlsAcceptor>, number: usize) {
+        const GREETING: &[u8] = b"220 mail.test ESMTP\r\n";
+        if !self.wraps {
+            stream.write_all(GREETING).await.unwrap();
+            let mut clear = BufReader::new(&mut stream);
+            if !self.converse(&mut clear, acceptor.is_some(), number).await {
+                return;
+            }
+        }
+        // A client that doesn't trust us hangs up here.
+        if let Some(acceptor) = acceptor
+            && let Ok(mut stream) = acceptor.accept(stream).await
+        {
+            if self.wraps {
+                stream.write_all(GREETING).await.unwrap();
+            }
+            self.converse(&mut BufReader::new(stream), false, number)
+                .await;
+        }
     }
 
     /// Speaks SMTP until QUIT, or until STARTTLS, which it says by `true`.
@@ -58,8 +90,10 @@ impl Receiver {
         &self,
         stream: &mut BufReader<S>,
         offers_tls: bool,
+        number: usize,
     ) -> bool {
         let mut line = String::new();
+        let mut mails = 0;
         while {
             line.clear();
             stream.read_line(&mut line).await.unwrap_or(0) > 0
@@ -68,17 +102,20 @@ impl Receiver {
                 .lock()
                 .unwrap()
                 .push(line.trim_end().to_owned());
-            let answer = match line.split([' ', '\r']).next().unwrap_or_default() {
+            let usual = match line.split([' ', '\r']).next().unwrap_or_default() {
                 "EHLO" if offers_tls => "250-mail.test\r\n250 STARTTLS\r\n",
                 "EHLO" => "250-mail.test\r\n250-8BITMIME\r\n250 AUTH PLAIN\r\n",
                 "STARTTLS" => "220 go on\r\n",
                 "AUTH" => "235 welcome\r\n",
-                "RCPT" => self.refuses.unwrap_or("250 ok\r\n"),
                 "DATA" => "354 go on\r\n",
                 "QUIT" => "221 bye\r\n",
                 _ => "250 ok\r\n",
             };
+            let answer = self.answer(number, mails, &line).unwrap_or(usual);
             stream.write_all(answer.as_bytes()).await.unwrap();
+            if matches!(answer, HANGS_UP | LEAVES) {
+                return false;
+            }
             if line.starts_with("DATA") {
                 let mut mail = String::new();
                 while {
@@ -88,7 +125,12 @@ impl Receiver {
                     mail.push_str(&line);
                 }
                 self.mails.lock().unwrap().push(mail);
-                stream.write_all(b"250 taken\r\n").await.unwrap();
+                let answer = self.answer(number, mails, ".").unwrap_or("250 taken\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if answer == HANGS_UP {
+                    return false;
+                }
+                mails += 1;
             }
             if line.starts_with("STARTTLS") || line.starts_with("QUIT") {
                 return line.starts_with("STARTTLS");
@@ -97,8 +139,30 @@ impl Receiver {
         false
     }
 
+    fn answer(&self, number: usize, mails: usize, command: &str) -> Option<&'static str> {
+        self.unfriendly
+            .and_then(|unfriendly| unfriendly(number, mails, command))
+    }
+
     fn mail(&self) -> String {
         self.mails.lock().unwrap().last().cloned().unwrap()
+    }
+
+    /// How many mails came, on how many lines.
+    fn mails_and_lines(&self) -> (usize, usize) {
+        (
+            self.mails.lock().unwrap().len(),
+            self.lines.load(Ordering::Relaxed),
+        )
+    }
+
+    /// How often it heard a command.
+    fn heard(&self, command: &str) -> usize {
+        let commands = self.commands.lock().unwrap();
+        commands
+            .iter()
+            .filter(|line| line.starts_with(command))
+            .count()
     }
 }
 
@@ -123,6 +187,10 @@ fn mail() -> Mail {
         reply_to: Some("privacy-desk@shop.example".to_owned()),
         message_id: Some("code-1@shop.example".to_owned()),
     }
+}
+
+fn answer_to(command: &str, line: &str, answer: &'static str) -> Option<&'static str> {
+    line.starts_with(command).then_some(answer)
 }
 
 fn mail_words(error: &MailError) -> String {
@@ -207,25 +275,29 @@ async fn nothing_can_be_smuggled_into_headers_or_the_envelope() {
 
 #[tokio::test]
 async fn a_server_that_refuses_is_reported_by_its_code_alone() {
-    for (answer, transient) in [
-        ("550 5.1.1 <mia@bakery.example>: no such mailbox\r\n", false),
-        ("451 4.7.1 mia@bakery.example is greylisted\r\n", true),
-    ] {
-        let receiver = Receiver {
-            refuses: Some(answer),
-            ..Receiver::default()
-        };
+    const NO_MAILBOX: &str = "550 5.1.1 <mia@bakery.example>: no such mailbox\r\n";
+    const GREYLISTED: &str = "451 4.7.1 mia@bakery.example is greylisted\r\n";
+    let refusals: [(Unfriendly, &str, bool); 2] = [
+        (
+            |_, _, line| answer_to("RCPT", line, NO_MAILBOX),
+            "550",
+            false,
+        ),
+        (
+            |_, _, line| answer_to("RCPT", line, GREYLISTED),
+            "451",
+            true,
+        ),
+    ];
+    for (unfriendly, code, transient) in refusals {
+        let receiver = Receiver::unfriendly(unfriendly);
         let error = mailer(receiver.start(None).await, json!({}))
             .unwrap()
             .send(mail())
             .await
             .unwrap_err();
         assert_eq!(error.is_transient(), transient);
-        assert!(
-            mail_words(&error).contains(&answer[..3]),
-            "{}",
-            mail_words(&error)
-        );
+        assert!(mail_words(&error).contains(code), "{}", mail_words(&error));
         assert!(receiver.mails.lock().unwrap().is_empty());
     }
 }
@@ -263,21 +335,181 @@ async fn starttls_is_demanded_and_the_certificate_checked() {
     assert!(receiver.mails.lock().unwrap().is_empty());
     trusting(&authority).send(mail()).await.unwrap();
     assert_eq!(receiver.mails.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn no_letter_leaves_in_clear_when_starttls_is_missing() {
     let plain = Receiver::default();
-    let error = mailer(plain.start(None).await, json!({"tls": "starttls"}))
+    let mailer = mailer(plain.start(None).await, json!({"tls": "starttls"})).unwrap();
+    for error in [
+        mailer.send(mail()).await.unwrap_err(),
+        mailer.check().await.unwrap_err(),
+    ] {
+        assert!(mail_words(&error).contains("tls"), "{}", mail_words(&error));
+    }
+    assert_eq!(plain.mails_and_lines(), (0, 2));
+    assert_eq!(plain.heard(""), plain.heard("EHLO"));
+}
+
+#[tokio::test]
+async fn tls_from_the_first_byte_checks_the_certificate_too() {
+    let authority = Authority::new();
+    let receiver = Receiver {
+        wraps: true,
+        ..Receiver::default()
+    };
+    let port = receiver.start(Some(authority.acceptor())).await;
+    let trusting =
+        |ca: &Authority| mailer(port, json!({"tls": "tls", "trusted_ca": ca.pem()})).unwrap();
+    let error = trusting(&Authority::new()).send(mail()).await.unwrap_err();
+    assert!(error.is_transient(), "{}", mail_words(&error));
+    assert_eq!(receiver.mails_and_lines(), (0, 1));
+    let mailer = trusting(&authority);
+    for _ in 0..2 {
+        mailer.send(mail()).await.unwrap();
+    }
+    assert_eq!(receiver.mails_and_lines(), (2, 2));
+}
+
+#[tokio::test]
+async fn letters_follow_one_another_on_one_line() {
+    let (receiver, authority) = (Receiver::default(), Authority::new());
+    let secure = json!({"tls": "starttls", "trusted_ca": authority.pem()});
+    let secured = Receiver::default();
+    for (receiver, mailer) in [
+        (
+            &receiver,
+            mailer(receiver.start(None).await, json!({})).unwrap(),
+        ),
+        (
+            &secured,
+            mailer(secured.start(Some(authority.acceptor())).await, secure).unwrap(),
+        ),
+    ] {
+        for _ in 0..3 {
+            mailer.send(mail()).await.unwrap();
+        }
+        assert_eq!(receiver.mails_and_lines(), (3, 1));
+        assert_eq!((receiver.heard("AUTH"), receiver.heard("NOOP")), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_between_letters_costs_a_new_line_and_no_letter() {
+    let ways: [Unfriendly; 2] = [
+        |_, mails, _| (mails > 0).then_some(HANGS_UP),
+        |_, mails, _| (mails > 0).then_some(LEAVES),
+    ];
+    for unfriendly in ways {
+        let receiver = Receiver::unfriendly(unfriendly);
+        let mailer = mailer(receiver.start(None).await, json!({})).unwrap();
+        for _ in 0..3 {
+            mailer.send(mail()).await.unwrap();
+        }
+        assert_eq!(receiver.mails_and_lines(), (3, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_new_line_on_which_the_server_hangs_up_is_the_error() {
+    let receiver = Receiver::unfriendly(|line, mails, _| (line + mails > 0).then_some(HANGS_UP));
+    let mailer = mailer(receiver.start(None).await, json!({})).unwrap();
+    mailer.send(mail()).await.unwrap();
+    let error = mailer.send(mail()).await.unwrap_err();
+    assert!(error.is_transient(), "{}", mail_words(&error));
+    assert_eq!(receiver.mails_and_lines(), (1, 2));
+}
+
+#[tokio::test]
+async fn a_refused_letter_is_not_repeated_and_its_line_not_taken_again() {
+    let receiver = Receiver::unfriendly(|_, mails, line| {
+        (mails > 0 && line.starts_with("RCPT")).then_some("451 later\r\n")
+    });
+    let mailer = mailer(receiver.start(None).await, json!({})).unwrap();
+    mailer.send(mail()).await.unwrap();
+    let error = mailer.send(mail()).await.unwrap_err();
+    assert!(mail_words(&error).contains("451"), "{}", mail_words(&error));
+    assert_eq!(receiver.mails_and_lines(), (1, 1));
+    mailer.send(mail()).await.unwrap();
+    assert_eq!(receiver.mails_and_lines(), (2, 2));
+}
+
+#[tokio::test]
+async fn a_letter_that_comes_twice_is_known_by_its_message_id() {
+    let receiver =
+        Receiver::unfriendly(|_, mails, line| (mails > 0 && line == ".").then_some(HANGS_UP));
+    let mailer = mailer(receiver.start(None).await, json!({})).unwrap();
+    let mut without_id = mail();
+    without_id.message_id = None;
+    for _ in 0..2 {
+        mailer.send(without_id.clone()).await.unwrap();
+    }
+    let mails = receiver.mails.lock().unwrap().clone();
+    let [first, taken, repeated] = mails.as_slice() else {
+        panic!("{} mails", mails.len());
+    };
+    assert!(taken.contains("Message-ID: <"));
+    assert_eq!(taken, repeated);
+    assert_ne!(taken, first);
+}
+
+#[tokio::test]
+async fn a_check_signs_in_and_sends_nothing() {
+    let receiver = Receiver::default();
+    let mailer = mailer(receiver.start(None).await, json!({})).unwrap();
+    mailer.check().await.unwrap();
+    assert_eq!((receiver.heard("AUTH"), receiver.heard("QUIT")), (1, 1));
+    assert_eq!(receiver.heard("MAIL"), 0);
+    let strict = Receiver::unfriendly(|_, _, line| answer_to("AUTH", line, "535 no\r\n"));
+    let error = self::mailer(strict.start(None).await, json!({}))
         .unwrap()
-        .send(mail())
+        .check()
         .await
         .unwrap_err();
-    assert!(mail_words(&error).contains("tls"), "{}", mail_words(&error));
     assert!(
-        !plain
-            .commands
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|command| command.starts_with("AUTH") || command.starts_with("MAIL"))
+        mail_words(&error).contains("535; check the name and password"),
+        "{}",
+        mail_words(&error)
     );
+}
+
+#[tokio::test]
+async fn name_and_password_are_percent_decoded() {
+    let receiver = Receiver::default();
+    let port = receiver.start(None).await;
+    let url = format!("smtp://shop%40bakery:p%3a%25+%C3%BC%2@localhost:{port}");
+    mailer(port, json!({"url": url}))
+        .unwrap()
+        .check()
+        .await
+        .unwrap();
+    let expected = BASE64.encode("\0shop@bakery\0p:%+ü%2");
+    assert_eq!(receiver.heard(&format!("AUTH PLAIN {expected}")), 1);
+}
+
+#[test]
+fn a_letter_leaves_whatever_became_of_the_runtime_of_the_letter_before() {
+    let current = || {
+        runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let receivers = runtime::Runtime::new().unwrap();
+    for ends in [true, false] {
+        let receiver = Receiver::default();
+        let port = receivers.block_on(receiver.start(None));
+        let mailer = mailer(port, json!({})).unwrap();
+        let (first, second) = (current(), current());
+        first.block_on(mailer.send(mail())).unwrap();
+        // A runtime that nobody drives would leave a letter on its line waiting.
+        let idle = (!ends).then_some(first);
+        for _ in 0..2 {
+            second.block_on(mailer.send(mail())).unwrap();
+        }
+        assert_eq!(receiver.mails_and_lines(), (3, 2));
+        drop(idle);
+    }
 }
 
 #[tokio::test]
@@ -302,6 +534,7 @@ async fn configurations_that_cannot_work_are_refused() {
     );
     assert!(refused(json!({"url": "http://mail.example"})).contains("smtp://"));
     assert!(refused(json!({"url": "pass-word"})).contains("url"));
+    assert!(refused(json!({"url": "smtps://shop:%FF@mail.example"})).contains("url"));
     assert!(refused(json!({"from": "privacy"})).contains("from"));
     assert!(refused(json!({"tls": "starttls", "trusted_ca": "x"})).contains("trusted_ca"));
 }
