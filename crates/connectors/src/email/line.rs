@@ -1,17 +1,19 @@
 //! Lines to the mail server: one is opened when a letter has none, and kept a while for the next letter.
 //!
-//! Lettre's pool asks an idle line by NOOP whether it still holds, and leaves Nagle's algorithm on. A letter and the dot that ends
-//! it are two writes, so that the dot waited for the other side's delayed acknowledgement: some 40 ms a letter.
+//! Lettre's pool asks an idle line by NOOP whether it still holds. And lettre writes a letter and the dot that ends it apart, with
+//! Nagle's algorithm on: the dot waited for the other side's delayed acknowledgement, some 40 ms a letter.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lettre::Message;
+use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, Message};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Id};
 use tokio::task::AbortHandle;
@@ -86,23 +88,31 @@ impl Lines {
     /// A kept line on which the server has hung up meanwhile costs a second try on a new one. Should the server have taken the letter
     /// and hung up before it said so, it gets the letter twice, and knows it by its `Message-ID`.
     pub(super) async fn send(&self, letter: &Message) -> Result<(), MailError> {
-        let (envelope, text) = (letter.envelope(), letter.formatted());
-        if let Some(mut line) = self.take(Instant::now()) {
-            match line.send(envelope, &text).await {
-                Ok(_) => {
-                    self.keep(line);
-                    return Ok(());
-                }
+        let text = letter.formatted();
+        if let Some(line) = self.take(Instant::now()) {
+            match self.send_on(line, letter.envelope(), &text).await {
                 Err(error) if has_hung_up(&error) => {}
-                Err(error) => return Err(refusal(&error)),
+                sent => return sent.map_err(|error| refusal(&error)),
             }
         }
-        let mut line = self.server.open().await?;
-        line.send(envelope, &text)
-            .await
-            .map_err(|error| refusal(&error))?;
-        self.keep(line);
-        Ok(())
+        let line = self.server.open().await?;
+        let sent = self.send_on(line, letter.envelope(), &text).await;
+        sent.map_err(|error| refusal(&error))
+    }
+
+    /// INVARIANT: after an error the line is not kept, its conversation may be out of step.
+    async fn send_on(
+        &self,
+        mut line: AsyncSmtpConnection,
+        envelope: &Envelope,
+        text: &[u8],
+    ) -> Result<(), Error> {
+        let sent = converse(&mut line, envelope, text).await;
+        match &sent {
+            Ok(()) => self.keep(line),
+            Err(_) => drop(tokio::spawn(part(line))),
+        }
+        sent
     }
 
     /// Whether the server answers on a new line, signed in.
@@ -125,7 +135,6 @@ impl Lines {
         Some(idle.lines.remove(place).line)
     }
 
-    /// Keeps a line whose last letter was taken. INVARIANT: no other one comes here, its conversation may be out of step.
     fn keep(&self, line: AsyncSmtpConnection) {
         let mut idle = lock(&self.idle);
         if idle.lines.len() >= MOST {
@@ -170,6 +179,41 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The conversation for one letter.
+async fn converse(
+    line: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    text: &[u8],
+) -> Result<(), Error> {
+    let Some(text) = ascii(envelope, text) else {
+        // An address beyond ASCII, which is rare: lettre knows which extensions the server must offer for it.
+        return line.send(envelope, text).await.map(drop);
+    };
+    let sender = envelope.from().cloned();
+    line.command(Mail::new(sender, Vec::new())).await?;
+    for to in envelope.to() {
+        line.command(Rcpt::new(to.clone(), Vec::new())).await?;
+    }
+    line.command(Data).await?;
+    // One write: `line.send` needs two, of which the second waits where Nagle's algorithm is on.
+    line.command(with_end(text)).await.map(drop)
+}
+
+/// The text, when it and the addresses need nothing beyond ASCII.
+fn ascii<'a>(envelope: &Envelope, text: &'a [u8]) -> Option<&'a str> {
+    let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.is_ascii() && addresses.all(is_ascii))
+}
+
+/// A letter as it is sent, with the dot that ends it. No line of its own looks like that dot (RFC 5321, 4.5.2).
+fn with_end(text: &str) -> String {
+    let dot = if text.starts_with('.') { "." } else { "" };
+    format!("{dot}{}\r\n.\r\n", text.replace("\r\n.", "\r\n.."))
+}
+
 async fn part(mut line: AsyncSmtpConnection) {
     // Whatever it answers, we are done with it.
     let _answer = timeout(PARTING, line.quit()).await;
@@ -207,7 +251,7 @@ impl Server {
                 starttls(stream, tls.clone(), &hello).await
             }
             // Lettre opens this socket itself and doesn't lend it, so that Nagle's algorithm stays on: it takes a stream of ours
-            // in clear only, or through a type that it has deprecated.
+            // in clear only, or through a type that it has deprecated. [`converse`] gives the algorithm nothing to hold back.
             Security::Tls(tls) => {
                 let server = (self.host.as_str(), self.port);
                 AsyncSmtpConnection::connect_tokio1(
@@ -262,7 +306,6 @@ mod tests {
         reason = "tests"
     )]
 
-    use lettre::address::Envelope;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
     use tokio::runtime::{Builder, Runtime};
@@ -301,6 +344,18 @@ mod tests {
 
     async fn hear(heard: &mut UnboundedReceiver<String>, command: &str) {
         while heard.recv().await.unwrap() != command {}
+    }
+
+    #[test]
+    fn no_line_of_a_letter_ends_it() {
+        for (text, sent) in [
+            ("Hello", "Hello\r\n.\r\n"),
+            (".\r\n.\r\n..", "..\r\n..\r\n...\r\n.\r\n"),
+            ("\r\r\n.\r\n", "\r\r\n..\r\n\r\n.\r\n"),
+            ("a.\r\nb.c", "a.\r\nb.c\r\n.\r\n"),
+        ] {
+            assert_eq!(with_end(text), sent);
+        }
     }
 
     fn since(lines: &Lines) -> Instant {
@@ -359,7 +414,9 @@ mod tests {
         drop(first);
         let address = || "mia@bakery.example".parse().unwrap();
         let envelope = Envelope::new(Some(address()), vec![address()]).unwrap();
-        let error = second.block_on(sends.send(&envelope, b"")).unwrap_err();
+        let error = second
+            .block_on(converse(&mut sends, &envelope, b""))
+            .unwrap_err();
         assert!(has_hung_up(&error), "{error}");
         second.block_on(part(parts));
     }

@@ -32,6 +32,8 @@ struct Receiver {
     mails: Arc<Mutex<Vec<String>>>,
     commands: Arc<Mutex<Vec<String>>>,
     lines: Arc<AtomicUsize>,
+    /// How many mails came in one piece with the dot that ends them.
+    whole: Arc<AtomicUsize>,
     unfriendly: Option<Unfriendly>,
     /// Whether it never says anything.
     silent: bool,
@@ -118,6 +120,10 @@ impl Receiver {
             }
             if line.starts_with("DATA") {
                 let mut mail = String::new();
+                let piece = stream.fill_buf().await.unwrap();
+                let is_whole = piece.ends_with(b"\r\n.\r\n");
+                self.whole
+                    .fetch_add(usize::from(is_whole), Ordering::Relaxed);
                 while {
                     line.clear();
                     stream.read_line(&mut line).await.unwrap() > 0 && line != ".\r\n"
@@ -369,6 +375,32 @@ async fn tls_from_the_first_byte_checks_the_certificate_too() {
         mailer.send(mail()).await.unwrap();
     }
     assert_eq!(receiver.mails_and_lines(), (2, 2));
+    // Two pieces would come by Nagle's algorithm 40 ms apart.
+    assert_eq!(receiver.whole.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_needs_a_server_that_can_write_it() {
+    const OFFERS: &str = "250-mail.test\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
+    let mut mail = mail();
+    mail.to = Sensitive::new("mía@bakery.example".to_owned());
+    let plain = Receiver::default();
+    let error = signed_out(plain.start(None).await)
+        .send(mail.clone())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, MailError::Refused(_)), "{error}");
+    assert_eq!((plain.heard("MAIL"), plain.mails_and_lines().0), (0, 0));
+    let able = Receiver::unfriendly(|_, _, line| answer_to("EHLO", line, OFFERS));
+    let mailer = signed_out(able.start(None).await);
+    mailer.send(mail).await.unwrap();
+    mailer.send(self::mail()).await.unwrap();
+    assert_eq!(able.mails_and_lines(), (2, 1));
+    assert_eq!((able.heard("MAIL"), able.heard("RCPT TO:<mía@")), (2, 1));
+}
+
+fn signed_out(port: u16) -> Mailer {
+    mailer(port, json!({"url": format!("smtp://localhost:{port}")})).unwrap()
 }
 
 #[tokio::test]
