@@ -23,6 +23,7 @@ const PACKAGES_READ: usize = 3;
 pub(crate) struct House {
     p: Privity,
     operator: OperatorId,
+    thread: worker::Thread,
 }
 
 impl House {
@@ -46,7 +47,11 @@ impl House {
         .await
         .map_err(failed)?;
         let (operator, _) = operator::add(&p, "Bench").await.map_err(failed)?;
-        Ok(Self { p, operator })
+        Ok(Self {
+            p,
+            operator,
+            thread: worker::Thread::start()?,
+        })
     }
 
     /// One privacy request from one subject.
@@ -79,11 +84,12 @@ impl House {
         asking.collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Works until nothing is due. On one of the runtime's own threads, as `privity serve` does: on the main thread every answer
-    /// of a database would have to wake another thread first.
+    /// Works until nothing is due, on a thread of the worker's own as `privity serve` does.
     pub(crate) async fn work(&self) -> anyhow::Result<()> {
         let p = self.p.clone();
-        let work = tokio::spawn(async move { worker::run_until_idle(&p).await });
+        let work = self
+            .thread
+            .spawn(async move { worker::run_until_idle(&p).await });
         work.await?.map(drop).map_err(failed)
     }
 

@@ -154,6 +154,11 @@ impl Permit {
         })
     }
 
+    /// What it is for.
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     /// What is withheld, and why.
     pub fn withheld(&self) -> &[Withheld] {
         &self.withheld

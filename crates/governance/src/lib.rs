@@ -2,6 +2,7 @@
 //!
 //! This is the only crate that may ask `enforcement` for a decision: see [`disclosure`].
 
+mod claim;
 pub mod data_map;
 mod deciding;
 pub mod disclosure;

@@ -76,6 +76,15 @@ impl Work {
         self.permits.first().ok_or_else(|| Stop::Never("the decision allowed nothing to be opened; look at where the privacy request stands".to_owned()))
     }
 
+    /// The permit for this purpose that the claim recorded.
+    pub(crate) fn permit_to(&self, purpose: Purpose) -> Result<&RecordedPermit, Stop> {
+        let found = self
+            .permits
+            .iter()
+            .find(|permit| permit.permit().purpose() == purpose);
+        found.ok_or_else(|| Stop::Never("the decision allowed nothing of this to leave; look at where the privacy request stands".to_owned()))
+    }
+
     pub(crate) fn key(&self, p: &Privity) -> Result<RequestKey, Stop> {
         Ok(request_key(p, &self.stored)?)
     }

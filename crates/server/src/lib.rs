@@ -100,7 +100,9 @@ pub async fn serve_router(
         // A closed channel means that whoever could have stopped us is gone.
         let _ = stop.wait_for(|stopped| *stopped).await;
     });
-    let worker = governance::worker::run(&privity, shutdown);
-    let (served, ()) = tokio::join!(pages.into_future(), worker);
-    Ok(served?)
+    let thread = governance::worker::Thread::start()?;
+    let worker = thread.spawn(async move { governance::worker::run(&privity, shutdown).await });
+    let (served, worked) = tokio::join!(pages.into_future(), worker);
+    served?;
+    Ok(worked?)
 }

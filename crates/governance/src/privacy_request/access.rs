@@ -14,8 +14,10 @@ use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
 use enforcement::vault::{OpeningReader, Place};
 use jiff::SignedDuration;
+use storage::privacy_request::StoredPrivacyRequest;
 use tokio::io::AsyncWriteExt;
 
+use crate::claim::{Batch, Worker, end_step};
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::categories::categories;
@@ -41,7 +43,8 @@ impl From<PackageError> for Stop {
 }
 
 /// The task: makes access packages.
-pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn make(p: &Privity, batch: &[Work], worker: &Worker) -> Result<Vec<Batch>, Stop> {
+    let mut going_on = Vec::new();
     for work in batch {
         let (path, size) = write_file(p, work).await?;
         let expires_at = later(
@@ -57,8 +60,8 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
             expires_at,
             size,
         };
-        let (task, owner, id, q) = (work.task.clone(), owner.to_owned(), work.id(), p.clone());
-        p.write("package made", move |tx| {
+        let (task, owner, id, q) = (work.task.clone(), worker.name(), work.id(), p.clone());
+        let ended = end_step(p, worker, "package made", &[TaskKind::Close], move |tx| {
             storage::task::finish(tx, &[task.id], &owner)?;
             storage::privacy_request::save_package(tx, id, Some(&package), q.now())?;
             storage::task::insert_again(
@@ -70,19 +73,15 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
                 q.now(),
             )?;
             close::when_ready(&q, tx, &[id].into())?;
-            Ok((
-                (),
-                vec![
-                    NewRecord::new(q.now(), Actor::System, Action::PackageMade)
-                        .for_request(id)
-                        .with("bytes", size)
-                        .with("link_ends", expires_at.to_string()),
-                ],
-            ))
-        })
-        .await?;
+            let made = NewRecord::new(q.now(), Actor::System, Action::PackageMade)
+                .for_request(id)
+                .with("bytes", size)
+                .with("link_ends", expires_at.to_string());
+            Ok(vec![made])
+        });
+        going_on.extend(ended.await?);
     }
-    Ok(())
+    Ok(going_on)
 }
 
 /// Writes the file beside its name and renames it when it is whole, so that a crash never leaves half a package.
@@ -116,12 +115,11 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
         manual: Vec::new(),
     });
     let (cover, categories) = (cover(p, work), categories(p, &plan));
-    let written = if work.stored.request.kind == RequestKind::KnowSpecific && plan.rows() > 0 {
+    let written = if shows_rows(&work.stored) {
         let located = work.located(p)?;
-        let opened = open(p, &work.stored, &wanted(p, &plan), Actor::System).await?;
         package::write(
             p,
-            &opened.permit,
+            work.permit_to(Purpose::GiveAccess)?,
             &plan,
             &located,
             &cover,
@@ -143,8 +141,15 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
     Ok((path, size))
 }
 
+/// She asked for the pieces themselves, and there are some.
+fn shows_rows(stored: &StoredPrivacyRequest) -> bool {
+    let found = stored.plan.as_ref().is_some_and(|plan| plan.rows() > 0);
+    stored.request.kind == RequestKind::KnowSpecific && found
+}
+
 /// Every field of the collections in which something was found: the decision says which may leave.
-fn wanted(p: &Privity, plan: &Plan) -> Wanted<'static> {
+pub(crate) fn wanted(p: &Privity, stored: &StoredPrivacyRequest) -> Option<Wanted<'static>> {
+    let plan = stored.plan.as_ref().filter(|_| shows_rows(stored))?;
     let found = plan
         .collections
         .iter()
@@ -164,12 +169,12 @@ fn wanted(p: &Privity, plan: &Plan) -> Wanted<'static> {
             )
         })
     });
-    Wanted {
+    Some(Wanted {
         recipient: DisclosureRecipient::Subject,
         known: None,
         purpose: Purpose::GiveAccess,
         attributes: attributes.collect(),
-    }
+    })
 }
 
 fn cover(p: &Privity, work: &Work) -> Cover {
@@ -275,7 +280,7 @@ fn pour(mut reader: OpeningReader<io::BufReader<std::fs::File>>) -> tokio::io::D
 }
 
 /// The task: removes packages whose link has ended.
-pub(crate) async fn remove(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn remove(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     for work in batch {
         if let Some(package) = &work.stored.package {
             match std::fs::remove_file(&package.path) {
@@ -287,7 +292,7 @@ pub(crate) async fn remove(p: &Privity, batch: &[Work], owner: &str) -> Result<(
                 _ => {}
             }
         }
-        let (task, owner, id, now) = (work.task.clone(), owner.to_owned(), work.id(), p.now());
+        let (task, owner, id, now) = (work.task.clone(), worker.name(), work.id(), p.now());
         p.write("package removed", move |tx| {
             storage::task::finish(tx, &[task.id], &owner)?;
             storage::privacy_request::save_package(tx, id, None, now)?;

@@ -19,6 +19,7 @@ use storage::outreach::StoredOutreach;
 use storage::privacy_request::{Closing, Standing};
 use storage::suppression::{Suppression, SuppressionReason};
 
+use crate::claim::Worker;
 use crate::privacy_request::{confirm, intake, last_letter, write_to_subject};
 use crate::work::{Stop, Work, call_operator, seal_located};
 use crate::{Privity, Problem};
@@ -158,7 +159,7 @@ struct Ending {
 }
 
 /// The task: tells the subject and closes; before the deadline only what is ready, on the deadline whatever can be.
-pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn close(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     let (q, ids) = (p.clone(), batch.iter().map(Work::id).collect::<Vec<_>>());
     let seen = p
         .read("look before closing", move |tx| look_at(&q, tx, &ids))
@@ -187,7 +188,7 @@ pub(crate) async fn close(p: &Privity, batch: &[Work], owner: &str) -> Result<()
             Err(why) => stop = Err(why),
         }
     }
-    let (owner, q) = (owner.to_owned(), p.clone());
+    let (owner, q) = (worker.name(), p.clone());
     // Whoever was told is settled even when another letter of the batch was refused.
     p.write("close", move |tx| Ok(((), end(&q, tx, &endings, &owner)?)))
         .await?;

@@ -13,6 +13,7 @@ use domain::traversal::Located;
 use serde::{Deserialize, Serialize};
 use storage::Tx;
 
+use crate::claim::{Batch, Worker, end_step};
 use crate::legal_hold::{Minded, mind};
 use crate::privacy_request::close;
 use crate::search::erase_steps;
@@ -41,7 +42,11 @@ pub(crate) fn stored(confirmation: Option<&serde_json::Value>) -> Option<Confirm
 }
 
 /// The task: reads again for a batch of privacy requests, one pass over each system.
-pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn confirm(
+    p: &Privity,
+    batch: &[Work],
+    worker: &Worker,
+) -> Result<Vec<Batch>, Stop> {
     let Minded { holds, located, .. } = mind(p, batch, located(p, batch)?).await?;
     let mut residue: Vec<BTreeMap<CollectionKey, u64>> = vec![BTreeMap::new(); batch.len()];
     let mut read = 0;
@@ -64,7 +69,7 @@ pub(crate) async fn confirm(p: &Privity, batch: &[Work], owner: &str) -> Result<
             attribute(&located, &remaining, &mut residue);
         }
     }
-    store(p, batch, residue, read, owner).await
+    store(p, batch, residue, read, worker).await
 }
 
 /// What was never searched (nothing was found anywhere) needs no permit and has no look-ups.
@@ -126,15 +131,16 @@ async fn store(
     batch: &[Work],
     residue: Vec<BTreeMap<CollectionKey, u64>>,
     read: u64,
-    owner: &str,
-) -> Result<(), Stop> {
+    worker: &Worker,
+) -> Result<Vec<Batch>, Stop> {
     let reads: Vec<Read> = batch
         .iter()
         .zip(residue)
         .map(|(work, residue)| after_reading(p, work, residue, read))
         .collect();
-    let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
-    p.write("confirmed", move |tx| {
+    let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
+    let next = &[TaskKind::Erase, TaskKind::Close];
+    let going_on = end_step(p, worker, "confirmed", next, move |tx| {
         let requests: BTreeSet<RequestId> = reads.iter().map(|read| read.id).collect();
         storage::privacy_request::lock(tx, &requests)?;
         let confirmations: Vec<_> = reads
@@ -160,10 +166,9 @@ async fn store(
             follow_up(&q, tx, read, &owner, &mut records)?;
         }
         close::when_ready(&q, tx, &requests)?;
-        Ok(((), records))
-    })
-    .await?;
-    Ok(())
+        Ok(records)
+    });
+    Ok(going_on.await?)
 }
 
 fn after_reading(

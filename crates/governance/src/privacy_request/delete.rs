@@ -17,18 +17,23 @@ use domain::traversal::Located;
 use enforcement::vault::SecretPurpose;
 use storage::Tx;
 
+use crate::claim::{Batch, Worker, end_step};
 use crate::legal_hold::{Minded, mind};
 use crate::search::{erase_steps, locate};
 use crate::work::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem};
 
 /// The task: erases the batch's rows in one system, the tasks' target.
-pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn erase(
+    p: &Privity,
+    batch: &[Work],
+    worker: &Worker,
+) -> Result<Vec<Batch>, Stop> {
     let Some(system) = batch
         .first()
         .map(|work| SystemKey::from(work.task.target.as_str()))
     else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let located = batch
         .iter()
@@ -54,17 +59,16 @@ pub(crate) async fn erase(p: &Privity, batch: &[Work], owner: &str) -> Result<()
     let (ids, requests, owner, q) = (
         task_ids(batch),
         batch.iter().map(Work::id).collect::<BTreeSet<_>>(),
-        owner.to_owned(),
+        worker.name(),
         p.clone(),
     );
-    p.write("erased", move |tx| {
+    let going_on = end_step(p, worker, "erased", &[TaskKind::Confirm], move |tx| {
         storage::privacy_request::lock(tx, &requests)?;
         storage::task::finish(tx, &ids, &owner)?;
         confirm_what_is_erased(&q, tx, &requests)?;
-        Ok(((), records.clone()))
-    })
-    .await?;
-    Ok(())
+        Ok(records.clone())
+    });
+    Ok(going_on.await?)
 }
 
 fn erasure(p: &Privity, system: &SystemKey, minded: &Minded) -> Erasure {

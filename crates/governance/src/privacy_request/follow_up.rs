@@ -11,6 +11,7 @@ use domain::recipient::VerificationLevel;
 use jiff::SignedDuration;
 use storage::Tx;
 
+use crate::claim::Worker;
 use crate::privacy_request::close;
 use crate::privacy_request::inform_recipients::{
     POLL, Told, channel, failed, notification, raised, record,
@@ -19,7 +20,7 @@ use crate::work::{Stop, Work, call_operator, later};
 use crate::{Privity, Problem};
 
 /// The task: asks a recipient's machine how far it is; when it says done, whether the data is gone.
-pub(crate) async fn poll(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn poll(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     for work in batch {
         let told = Told::load(p, work).await?;
         let outreach = &told.outreach.outreach;
@@ -41,7 +42,7 @@ pub(crate) async fn poll(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
         } else {
             None
         };
-        learned(p, work, outreach.id, delivery, probed, owner).await?;
+        learned(p, work, outreach.id, delivery, probed, worker).await?;
     }
     Ok(())
 }
@@ -62,9 +63,9 @@ async fn learned(
     id: OutreachId,
     delivery: Option<Delivery>,
     held: Option<bool>,
-    owner: &str,
+    worker: &Worker,
 ) -> Result<(), Stop> {
-    let (task, owner, q) = (work.task.clone(), owner.to_owned(), p.clone());
+    let (task, owner, q) = (work.task.clone(), worker.name(), p.clone());
     p.write("outreach polled", move |tx| {
         let Some(stored) = storage::outreach::lock(tx, id)? else {
             return Ok(((), Vec::new()));
@@ -106,7 +107,7 @@ fn work_goes_on(tx: &mut Tx, outreach: &Outreach) -> Result<bool, Problem> {
 }
 
 /// The task: reminds a silent recipient, and at the end of the rule calls an operator.
-pub(crate) async fn remind(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn remind(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     for work in batch {
         let told = Told::load(p, work).await?;
         let silent = !close::is_settled(p, &told.outreach)
@@ -122,7 +123,7 @@ pub(crate) async fn remind(p: &Privity, batch: &[Work], owner: &str) -> Result<(
             }
             reminded = true;
         }
-        after_reminder(p, work, &told, silent, reminded, owner).await?;
+        after_reminder(p, work, &told, silent, reminded, worker).await?;
     }
     Ok(())
 }
@@ -133,12 +134,12 @@ async fn after_reminder(
     told: &Told,
     silent: bool,
     reminded: bool,
-    owner: &str,
+    worker: &Worker,
 ) -> Result<(), Stop> {
     let (id, task, owner, q, rule) = (
         told.outreach.outreach.id,
         work.task.clone(),
-        owner.to_owned(),
+        worker.name(),
         p.clone(),
         told.recipient.reminders.clone(),
     );

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use storage::outreach::StoredOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 
+use crate::claim::Worker;
 use crate::deciding::own;
 use crate::disclosure::{Opened, Wanted, open};
 use crate::privacy_request::close;
@@ -27,7 +28,7 @@ use crate::{Privity, Problem, letter};
 pub(super) const POLL: SignedDuration = SignedDuration::from_hours(6);
 
 /// The task: tells one recipient after the other.
-pub(crate) async fn send(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn send(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     for work in batch {
         let told = Told::load(p, work).await?;
         if told.outreach.outreach.level >= VerificationLevel::Sent {
@@ -36,7 +37,7 @@ pub(crate) async fn send(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
         }
         let notification = notification(p, work, &told).await?;
         match channel(p, &told.recipient)?.send(&notification).await {
-            Ok(delivery) => sent(p, work, &told, &delivery, owner).await?,
+            Ok(delivery) => sent(p, work, &told, &delivery, worker).await?,
             Err(error) => return Err(failed(p, &told, &error).await),
         }
     }
@@ -209,12 +210,12 @@ async fn sent(
     work: &Work,
     told: &Told,
     delivery: &Delivery,
-    owner: &str,
+    worker: &Worker,
 ) -> Result<(), Stop> {
     let (id, task, owner, q, delivery) = (
         told.outreach.outreach.id,
         work.task.clone(),
-        owner.to_owned(),
+        worker.name(),
         p.clone(),
         delivery.clone(),
     );

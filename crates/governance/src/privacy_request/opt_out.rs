@@ -5,16 +5,18 @@
 use domain::audit::{Action, Actor, NewRecord};
 use domain::plan::Plan;
 use domain::privacy_request::RequestState;
+use domain::task::TaskKind;
 use domain::traversal::Located;
 
 use crate::Privity;
+use crate::claim::{Batch, Worker, end_step};
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
 use crate::work::{Stop, Work, seal_located, task_ids};
 
 /// The task: finds by which identifiers recipients know the subject, and begins telling them.
-pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result<Vec<Batch>, Stop> {
     let requesters = batch
         .iter()
         .map(|work| work.requester(p))
@@ -34,8 +36,9 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
             plan,
         ));
     }
-    let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
-    p.write("opt-out begun", move |tx| {
+    let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
+    let next = &[TaskKind::SendOutreach, TaskKind::Close];
+    let going_on = end_step(p, worker, "opt-out begun", next, move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         storage::privacy_request::save_plans(tx, &prepared, q.now())?;
         let requests: Vec<_> = prepared.iter().map(|(id, ..)| *id).collect();
@@ -60,10 +63,9 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
                 .collect(),
         )?;
         close::when_ready(&q, tx, &requests.into_iter().collect())?;
-        Ok(((), records))
-    })
-    .await?;
-    Ok(())
+        Ok(records)
+    });
+    Ok(going_on.await?)
 }
 
 /// Identifiers as given and, where our systems answer, as found. An opt-out never waits for a system that is down.

@@ -25,6 +25,7 @@ use storage::Tx;
 use storage::outreach::NewOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 
+use crate::claim::{Batch, Worker, end_step};
 use crate::legal_hold::Holds;
 use crate::privacy_request::inform_recipients::link_tag;
 use crate::privacy_request::{figures, know_limit, write_to_subject};
@@ -34,7 +35,7 @@ use crate::work::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem, letter};
 
 /// The task: searches all systems for a batch of subjects and makes their plans; what a rule approves goes on at once.
-pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn make(p: &Privity, batch: &[Work], worker: &Worker) -> Result<Vec<Batch>, Stop> {
     let seeds = batch
         .iter()
         .map(|work| Ok(work.requester(p)?.seeds()))
@@ -53,20 +54,20 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], owner: &str) -> Result<(),
             figures::plan(p, work.stored.request.kind, found, subject, &holds),
         ));
     }
-    let (ids, owner, q) = (task_ids(batch), owner.to_owned(), p.clone());
-    p.write("plan made", move |tx| {
+    let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
+    let next = &[TaskKind::MakePackage, TaskKind::Erase, TaskKind::Confirm];
+    let going_on = end_step(p, worker, "plan made", next, move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         record_plans(&q, tx, &plans)
-    })
-    .await?;
-    Ok(())
+    });
+    Ok(going_on.await?)
 }
 
 fn record_plans(
     p: &Privity,
     tx: &mut Tx,
     plans: &[(RequestId, Sealed, Plan)],
-) -> Result<((), Vec<NewRecord>), Problem> {
+) -> Result<Vec<NewRecord>, Problem> {
     let requests: Vec<RequestId> = plans.iter().map(|(id, ..)| *id).collect();
     // Read before the plans are stored: nothing has to be parsed that is at hand.
     let found = storage::privacy_request::get_many(tx, &requests)?;
@@ -101,7 +102,7 @@ fn record_plans(
         }
     }
     begin(p, tx, approved)?;
-    Ok(((), records))
+    Ok(records)
 }
 
 /// Begins the work on an approved plan; the caller has the records.

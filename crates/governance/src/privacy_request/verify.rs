@@ -15,6 +15,7 @@ use storage::Tx;
 use storage::privacy_request::StoredPrivacyRequest;
 use storage::verification::Verification;
 
+use crate::claim::Worker;
 use crate::privacy_request::{know_limit, write_to_subject};
 use crate::work::{Stop, Work, later};
 use crate::{Privity, Problem, letter};
@@ -227,10 +228,10 @@ fn code_lasts(p: &Privity) -> SignedDuration {
 }
 
 /// The task: makes a code for each privacy request, keeps its keyed hash, mails it.
-pub(crate) async fn send_codes(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn send_codes(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     for work in batch {
         if work.stored.request.state != RequestState::Received {
-            p.write("code no longer needed", finish(work, owner))
+            p.write("code no longer needed", finish(work, worker))
                 .await?;
             continue;
         }
@@ -244,7 +245,7 @@ pub(crate) async fn send_codes(p: &Privity, batch: &[Work], owner: &str) -> Resu
         })
         .await?;
         mail(p, work, &code).await?;
-        let (record, ids, owner) = (sent_record(p, work), vec![work.task.id], owner.to_owned());
+        let (record, ids, owner) = (sent_record(p, work), vec![work.task.id], worker.name());
         p.write("code sent", move |tx| {
             storage::task::finish(tx, &ids, &owner)?;
             Ok(((), record.clone()))
@@ -298,9 +299,9 @@ fn sent_record(p: &Privity, work: &Work) -> Vec<NewRecord> {
 
 fn finish(
     work: &Work,
-    owner: &str,
+    worker: &Worker,
 ) -> impl Fn(&mut Tx) -> Result<((), Vec<NewRecord>), Problem> + Send + 'static {
-    let (ids, owner) = (vec![work.task.id], owner.to_owned());
+    let (ids, owner) = (vec![work.task.id], worker.name());
     move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         Ok(((), Vec::new()))

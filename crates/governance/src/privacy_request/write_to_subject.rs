@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
 use storage::privacy_request::StoredPrivacyRequest;
 
+use crate::claim::Worker;
 use crate::letter::{self, Draft, Lacking, Letter, Sender};
 use crate::privacy_request::know_limit;
 use crate::requester::Requester;
@@ -17,7 +18,7 @@ use crate::{Privity, Problem};
 pub(crate) const LETTERS_AT_ONCE: usize = 8;
 
 /// The task: confirms receipt (11 CCR 7021(a)). What was sent is settled even when another letter of the batch was refused.
-pub(crate) async fn acknowledge(p: &Privity, batch: &[Work], owner: &str) -> Result<(), Stop> {
+pub(crate) async fn acknowledge(p: &Privity, batch: &[Work], worker: &Worker) -> Result<(), Stop> {
     let sending: Vec<_> = batch.iter().map(|work| confirm_receipt(p, work)).collect();
     let sending = stream::iter(sending).buffered(LETTERS_AT_ONCE);
     let sent: Vec<Result<&Work, Stop>> = sending.collect().await;
@@ -26,7 +27,7 @@ pub(crate) async fn acknowledge(p: &Privity, batch: &[Work], owner: &str) -> Res
     let record = |work: &&Work| {
         NewRecord::new(p.now(), Actor::System, Action::Acknowledged).for_request(work.id())
     };
-    let (records, owner) = (done().map(record).collect::<Vec<_>>(), owner.to_owned());
+    let (records, owner) = (done().map(record).collect::<Vec<_>>(), worker.name());
     p.write("acknowledged", move |tx| {
         storage::task::finish(tx, &ids, &owner)?;
         Ok(((), records.clone()))

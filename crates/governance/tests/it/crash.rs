@@ -24,7 +24,7 @@ use domain::task::TaskKind;
 use domain::time::FixedClock;
 use governance::Privity;
 use governance::privacy_request::{access, console, intake, plan, take_answer};
-use governance::worker::{run_next, run_until_idle};
+use governance::worker::{Thread, run_next, run_until_idle};
 
 use crate::house::{House, ask, mailbox::Mailbox, open_with, sql};
 
@@ -500,8 +500,24 @@ async fn worker_for_the_crash_test() {
         let id = receive(&p, operator, number).await;
         writeln!(std::io::stdout(), "received {number} {id}").unwrap();
     }
-    while let Some((kind, tasks)) = run_next(&p).await.unwrap() {
-        writeln!(std::io::stdout(), "ran {} {tasks}", kind.as_str()).unwrap();
+    if round % 2 == 0 {
+        while let Some((kind, tasks)) = run_next(&p).await.unwrap() {
+            writeln!(std::io::stdout(), "ran {} {tasks}", kind.as_str()).unwrap();
+        }
+    } else {
+        work_and_tick(p).await;
+    }
+}
+
+/// As `privity serve` works, each step going on with the next, while lines tell that time goes by.
+async fn work_and_tick(p: Privity) {
+    let thread = Thread::start().unwrap();
+    let mut work = thread.spawn(async move { run_until_idle(&p).await.unwrap() });
+    loop {
+        tokio::select! {
+            _ = &mut work => return,
+            () = tokio::time::sleep(Duration::from_millis(4)) => writeln!(std::io::stdout(), "ran on").unwrap(),
+        }
     }
 }
 

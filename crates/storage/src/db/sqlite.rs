@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use statement::failure;
@@ -99,14 +100,19 @@ impl Sqlite {
             return Err(Error::Closed.into());
         };
         let (readers, path) = (Arc::clone(&self.readers), self.path.clone());
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = move || {
             let mut tx = readers.take(&path)?;
             let result = read_with_retries(&mut tx, name, &closure);
             readers.give_back(tx);
             // Held until here: a caller that goes away does not make room before its read has ended.
             drop(place);
             result
-        });
+        };
+        // A thread of the worker's own has nobody to keep waiting, and waking another one costs more than most reads.
+        if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return reading();
+        }
+        let reading = tokio::task::spawn_blocking(reading);
         reading.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
