@@ -189,13 +189,15 @@ pub fn entries(tx: &mut Tx, log: &str, first: u64, limit: u32) -> Result<Vec<Ent
 
 /// All entries of a privacy request's chain, in order.
 pub fn of_request(tx: &mut Tx, log: &str, request: RequestId) -> Result<Vec<Entry>, Error> {
-    let sql = "-- list audit_entry of request
-        SELECT sequence, entry, leaf FROM audit_entry WHERE request_id = ?1 AND log = ?2 ORDER BY sequence";
-    tx.query(sql, &[request.into(), log.into()])?
+    tx.query(OF_REQUEST, &[request.into(), log.into()])?
         .iter()
         .map(entry)
         .collect()
 }
+
+// By the request's own sequence, which orders as the log's does: by that one SQLite would walk through the whole log.
+const OF_REQUEST: &str = "-- list audit_entry of request
+    SELECT sequence, entry, leaf FROM audit_entry WHERE request_id = ?1 AND log = ?2 ORDER BY request_sequence";
 
 /// The stored hashes that a proof needs ([`domain::audit::merkle::inclusion_needs`]), as a `HashReader`.
 pub fn hashes(
@@ -287,4 +289,29 @@ fn checkpoint(row: &Row) -> Result<Checkpoint, Error> {
         root: Hash(row.hash("root")?),
         note: row.text("note")?.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    /// Whoever opens one privacy request must not wait for the records of all others to be walked through.
+    #[tokio::test]
+    async fn the_records_of_a_privacy_request_are_found_by_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("privity.db").display());
+        let database = Database::open(&url).await.unwrap();
+        let plan = database.read("explain", |tx| {
+            let sql = format!("EXPLAIN QUERY PLAN {}", OF_REQUEST);
+            let rows = tx.query(&sql, &["x".into(), "y".into()])?;
+            rows.iter()
+                .map(|row| row.text("detail").map(str::to_owned))
+                .collect::<Result<Vec<_>, Error>>()
+        });
+        assert_eq!(
+            plan.await.unwrap(),
+            ["SEARCH audit_entry USING INDEX audit_entry_request (request_id=?)"]
+        );
+    }
 }

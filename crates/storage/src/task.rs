@@ -204,8 +204,10 @@ pub fn unstick(tx: &mut Tx, id: TaskId, run_at: Timestamp) -> Result<(), Error> 
 
 /// Gives back all that a worker holds, as it stops; the attempt does not count. Answers how many.
 pub fn release(tx: &mut Tx, owner: &str) -> Result<u64, Error> {
+    // Walks through the open tasks, once in a worker's life: an index of leases would be kept up with each claim.
     let sql = "-- release task
-        UPDATE task SET state = 'ready', attempts = attempts - 1, lease_owner = NULL, lease_until = NULL WHERE lease_owner = ?1 AND state = 'leased'";
+        UPDATE task SET state = 'ready', attempts = attempts - 1, lease_owner = NULL, lease_until = NULL
+        WHERE lease_owner = ?1 AND state IN ('ready', 'leased')";
     tx.execute(sql, &[owner.into()])
 }
 

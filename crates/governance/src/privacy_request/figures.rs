@@ -2,7 +2,7 @@
 //!
 //! Law: Cal. Civ. Code 1798.105(d) (exceptions), 11 CCR 7022(f) (delete the rest, explain what stays).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::graph::Node;
 use domain::data_map::{Collection, CollectionErasure, CollectionKey, KeepReason, SystemKind};
@@ -127,7 +127,7 @@ fn decide(
     if tally.attached > 0 {
         planned.kept.push(Kept {
             rows: tally.attached,
-            reason: belongs_to_what_stays(p, node, held),
+            reason: belongs_to_what_stays(p, node, found, held),
         });
     }
     if tally.shared > 0 {
@@ -167,25 +167,51 @@ fn whole_reason(collection: &Collection, held: &Held<'_>) -> Option<KeepReason> 
     }
 }
 
-/// Why a detail of something of hers that stays, stays: for the same reason.
-fn belongs_to_what_stays(p: &Privity, node: &Node, held: &Held<'_>) -> KeepReason {
-    let pointing = node
-        .guards
-        .iter()
-        .filter_map(|pointer| p.graph().node(&pointer.from));
-    let mut reasons = pointing.filter_map(|from| {
-        whole_reason(&from.collection, held).or_else(|| {
-            from.collection
-                .retention
-                .as_ref()
-                .map(|rule| rule.reason.clone())
-        })
-    });
-    reasons.next().unwrap_or_else(|| KeepReason {
+/// Why a detail of something of hers that stays, stays: for the reason of what points at it and really stays.
+fn belongs_to_what_stays(p: &Privity, node: &Node, found: &Found, held: &Held<'_>) -> KeepReason {
+    let mut seen = BTreeSet::from([node.collection.key.clone()]);
+    reason_of_what_points_here(p, node, found, held, &mut seen).unwrap_or_else(|| KeepReason {
         explanation: "another record refers to an entry that has to stay, and this is part of it"
             .to_owned(),
         ..belongs_to_somebody_else()
     })
+}
+
+fn reason_of_what_points_here(
+    p: &Privity,
+    node: &Node,
+    found: &Found,
+    held: &Held<'_>,
+    seen: &mut BTreeSet<CollectionKey>,
+) -> Option<KeepReason> {
+    let pointers = node.guards.iter().chain(&node.blockers);
+    let pointing: Vec<&Node> = pointers
+        .filter_map(|pointer| p.graph().node(&pointer.from))
+        .filter(|from| seen.insert(from.collection.key.clone()))
+        .collect();
+    let direct = pointing
+        .iter()
+        .find_map(|from| stays_for(from, found, held));
+    // What points here may itself be a detail of something that stays.
+    direct.or_else(|| {
+        let mut details = pointing.iter().filter(|from| {
+            let fate = found.fates.get(&from.collection.key);
+            fate.is_some_and(|tally| tally.attached > 0)
+        });
+        details.find_map(|from| reason_of_what_points_here(p, from, found, held, seen))
+    })
+}
+
+/// Why rows of hers in this collection stay, if any do.
+fn stays_for(node: &Node, found: &Found, held: &Held<'_>) -> Option<KeepReason> {
+    let key = &node.collection.key;
+    let counted = found.counted.get(key).filter(|counted| counted.rows > 0)?;
+    let kept = found
+        .fates
+        .get(key)
+        .map_or(counted.retained, |tally| tally.kept);
+    let retention = node.collection.retention.as_ref().filter(|_| kept > 0);
+    whole_reason(&node.collection, held).or_else(|| Some(retention?.reason.clone()))
 }
 
 /// 1798.145: the rights of other people.

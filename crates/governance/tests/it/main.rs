@@ -19,6 +19,7 @@ mod progress;
 mod real_data;
 mod real_deletion;
 mod real_engines;
+mod reasons;
 mod repeat;
 mod scenarios;
 mod server;

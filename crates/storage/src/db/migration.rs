@@ -35,6 +35,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 4,
         sql: include_str!("../../migrations/004-know-limit.sql"),
     },
+    Migration {
+        version: 5,
+        sql: include_str!("../../migrations/005-no-index-of-leases.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

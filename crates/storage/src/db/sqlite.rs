@@ -13,7 +13,7 @@ use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use statement::failure;
-pub(super) use statement::{define, execute, query};
+pub(super) use statement::{define, execute, execute_many, query, query_many};
 use writer::{Message, Pending};
 
 use super::retry;
@@ -255,9 +255,10 @@ fn try_connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<rusqlite
     )?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // FULL: a commit is on the disk when it returns. secure_delete: deleted keys and values are overwritten, not unlinked.
-    // Temporary tables stay in memory, where no values are left behind.
+    // Temporary tables stay in memory, where no values are left behind. The log is moved into the file every 16 MiB: a page that
+    // is changed often is moved once.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000",
+        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000",
     )?;
     Ok(connection)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Statement, params_from_iter};
 
 use crate::db::dialect::{ddl_for_sqlite, statement_name};
 use crate::db::row::Row;
@@ -17,21 +17,39 @@ pub(in crate::db) fn execute(
     sql: &str,
     values: &[Value],
 ) -> Result<u64, Failure> {
-    let changed = connection.prepare_cached(sql).and_then(|mut statement| {
+    execute_many(connection, transaction, sql, std::iter::once(values))
+}
+
+/// Once for each set of values; looked up and bound, the statement stays prepared.
+pub(in crate::db) fn execute_many<'v>(
+    connection: &Connection,
+    transaction: &str,
+    sql: &str,
+    sets: impl Iterator<Item = &'v [Value]>,
+) -> Result<u64, Failure> {
+    let changed = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| run_each(&mut statement, sets));
+    changed.map_err(|error| failure(transaction, statement_name(sql), error))
+}
+
+fn run_each<'v>(
+    statement: &mut Statement<'_>,
+    sets: impl Iterator<Item = &'v [Value]>,
+) -> rusqlite::Result<u64> {
+    let mut count = 0;
+    for values in sets {
         // A statement with RETURNING answers rows; whoever asks only for the count gets it all the same.
         if statement.column_count() == 0 {
-            return statement
-                .execute(params_from_iter(values))
-                .map(|count| count as u64);
+            count += statement.execute(params_from_iter(values))? as u64;
+            continue;
         }
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut count = 0;
         while rows.next()?.is_some() {
             count += 1;
         }
-        Ok(count)
-    });
-    changed.map_err(|error| failure(transaction, statement_name(sql), error))
+    }
+    Ok(count)
 }
 
 pub(in crate::db) fn query(
@@ -40,8 +58,21 @@ pub(in crate::db) fn query(
     sql: &str,
     values: &[Value],
 ) -> Result<Vec<Row>, Failure> {
-    read_rows(connection, sql, values)
-        .map_err(|error| failure(transaction, statement_name(sql), error))
+    let mut answers = query_many(connection, transaction, sql, std::iter::once(values))?;
+    Ok(answers.pop().unwrap_or_default())
+}
+
+/// Once for each set of values, and the rows set by set.
+pub(in crate::db) fn query_many<'v>(
+    connection: &Connection,
+    transaction: &str,
+    sql: &str,
+    sets: impl Iterator<Item = &'v [Value]>,
+) -> Result<Vec<Vec<Row>>, Failure> {
+    let answers = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| read_each(&mut statement, sets));
+    answers.map_err(|error| failure(transaction, statement_name(sql), error))
 }
 
 pub(in crate::db) fn define(
@@ -54,22 +85,28 @@ pub(in crate::db) fn define(
         .map_err(|error| failure(transaction, statement_name(ddl), error))
 }
 
-fn read_rows(connection: &Connection, sql: &str, values: &[Value]) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
+fn read_each<'v>(
+    statement: &mut Statement<'_>,
+    sets: impl Iterator<Item = &'v [Value]>,
+) -> rusqlite::Result<Vec<Vec<Row>>> {
     let mut columns: Arc<[String]> = Arc::default();
-    let mut answer = Vec::new();
-    while let Some(row) = rows.next()? {
-        // Known only now: the first step prepares the statement again if a newer program has changed the table.
-        if columns.is_empty() {
-            columns = row.as_ref().column_names().map(str::to_owned).collect();
+    let mut answers = Vec::with_capacity(sets.size_hint().0);
+    for values in sets {
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next()? {
+            // Known only now: the first step prepares the statement again if a newer program has changed the table.
+            if columns.is_empty() {
+                columns = row.as_ref().column_names().map(str::to_owned).collect();
+            }
+            let values = (0..columns.len())
+                .map(|place| read_value(row, place))
+                .collect::<rusqlite::Result<_>>()?;
+            answer.push(Row::new(Arc::clone(&columns), values));
         }
-        let values = (0..columns.len())
-            .map(|place| read_value(row, place))
-            .collect::<rusqlite::Result<_>>()?;
-        answer.push(Row::new(Arc::clone(&columns), values));
+        answers.push(answer);
     }
-    Ok(answer)
+    Ok(answers)
 }
 
 fn read_value(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Value> {
