@@ -6,6 +6,7 @@ pub mod audit;
 pub mod data_map;
 pub mod disclosure;
 pub mod fate;
+pub mod gpp;
 pub mod id;
 pub mod law;
 pub mod outreach;
