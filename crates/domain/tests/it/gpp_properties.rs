@@ -41,7 +41,7 @@ const LATER_FIELDS: [&str; 16] = [
 fn values() -> impl Strategy<Value = Vec<Value>> {
     let flags = prop::collection::vec(any::<bool>(), 63);
     let small = prop::collection::vec(0_u8..4, 16);
-    let vendors = || prop_oneof![ids(1..=600, 1..=800), ids(0..=300, 1..=65_535)];
+    let vendors = || prop_oneof![ids(1..=80, 1..=100), ids(0..=60, 1..=65_535), run_of_ids()];
     let restriction = (0_u8..64, 0_u8..4, vendors());
     let restrictions = prop::collection::vec(restriction, 0..4);
     let simple = (
@@ -85,6 +85,11 @@ fn ids(
 ) -> impl Strategy<Value = Ids> {
     let id = among.prop_map(|id| NonZeroU16::new(id).unwrap());
     prop::collection::vec(id, count).prop_map(|ids| ids.into_iter().collect())
+}
+
+fn run_of_ids() -> impl Strategy<Value = Ids> {
+    let run = (1_u16..60_000, 1_u16..5_000);
+    run.prop_map(|(first, count)| (first..first + count).filter_map(NonZeroU16::new).collect())
 }
 
 /// A section of every kind with something in every field.
