@@ -308,14 +308,6 @@ pub fn claimable_kinds(tx: &mut Tx, now: Timestamp) -> Result<Vec<TaskKind>, Err
         .collect())
 }
 
-/// When the next task can be claimed, work by hand apart; `None` when there is none.
-pub fn next_run_at(tx: &mut Tx) -> Result<Option<Timestamp>, Error> {
-    let sql = "-- find next run
-        SELECT MIN(CASE WHEN lease_until IS NULL THEN run_at ELSE lease_until END) AS run_at FROM task WHERE state IN ('ready', 'leased') AND kind <> ?1";
-    tx.query_one(sql, &[TaskKind::ManualWork.as_str().into()])?
-        .opt_time("run_at")
-}
-
 fn all_held(changed: u64, ids: &[TaskId], statement: &str) -> Result<(), Error> {
     if changed == ids.len() as u64 {
         Ok(())
