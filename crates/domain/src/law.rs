@@ -21,12 +21,14 @@ pub use calendar::{
 };
 pub use category::{Category, CategoryFile, CategoryTerm, NeverDisclose};
 pub use clocks::{Citation, Clocks, ExtensionError, InvalidReceived, Received, earliest};
+pub(crate) use due::birthday;
 pub use due::{DueError, RuleDate};
 pub use file::{Fault, Faults, JurisdictionFile, LawParts, LawText};
 pub use limit::Limit;
 pub use message::{Message, MessageFile, Occasion, Regulator, RegulatorFile};
 pub use reason::{Reason, ReasonFile, ReasonKind, Source, SourceFile};
 pub use right::{Law, Right, Verification};
+pub(crate) use row::Amount;
 pub use row::{Confidence, Roll, Row, RowText, Unit, Value};
 
 /// All law data, checked.

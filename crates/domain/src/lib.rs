@@ -3,20 +3,26 @@
 //! Each noun of the glossary is a file. Everything here can be tested without a database, a network or a moment in time.
 
 pub mod audit;
+pub mod consent;
 pub mod data_map;
 pub mod disclosure;
 pub mod fate;
 pub mod gpp;
 pub mod id;
 pub mod law;
+pub mod notice;
 pub mod outreach;
 pub mod plan;
 pub mod privacy_request;
 pub mod progress;
+pub mod purpose_of_use;
+pub mod receipt;
 pub mod recipient;
 pub mod rng;
 pub mod row;
 pub mod sensitive;
+pub mod signal;
 pub mod task;
 pub mod time;
 pub mod traversal;
+pub mod wording;

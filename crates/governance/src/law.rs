@@ -7,7 +7,7 @@ use domain::law::{Fault, LawBook, LawParts};
 use serde::de::DeserializeOwned;
 
 /// Every file of `law/` that the program carries, by name. A test fails when one is missing here.
-const FILES: [(&str, &str); 32] = [
+const FILES: [(&str, &str); 33] = [
     ("alabama.yaml", include_str!("../../../law/alabama.yaml")),
     (
         "calendars.yaml",
@@ -26,6 +26,7 @@ const FILES: [(&str, &str); 32] = [
         "connecticut.yaml",
         include_str!("../../../law/connecticut.yaml"),
     ),
+    ("coppa.yaml", include_str!("../../../law/coppa.yaml")),
     ("delaware.yaml", include_str!("../../../law/delaware.yaml")),
     (
         "european_union.yaml",

@@ -161,6 +161,17 @@ impl LawBook {
         after.ok_or(DueError::Calendar(CalendarError::OutOfRange(day)))
     }
 
+    /// Where a rule stands that an answer names: the row with that id that holds on that day, or the right, as `ccpa.withdraw_consent`.
+    pub fn citation(&self, rule: &str, on: Date) -> Option<Citation> {
+        if let Ok((_, row)) = self.row(rule, on) {
+            return Some(row.citation());
+        }
+        let (law, right) = rule.split_once('.')?;
+        let rights = &self.laws.get(law)?.rights;
+        let right = rights.iter().find(|known| known.right == right)?;
+        Some(right.as_citation())
+    }
+
     /// The number of a row on that day, e.g. how many privacy requests are free in twelve months.
     ///
     /// # Errors
@@ -309,7 +320,7 @@ impl Row {
         }
     }
 
-    fn wrong_unit(&self, wanted: &'static str) -> DueError {
+    pub(crate) fn wrong_unit(&self, wanted: &'static str) -> DueError {
         DueError::WrongUnit {
             rule: self.text.rule.clone(),
             unit: self.unit.as_str(),
@@ -330,7 +341,7 @@ fn end_of_year(day: Date) -> Date {
 
 /// The birthday on which an age is reached. Who was born on 29 February reaches it on 1 March in other years: the protection of
 /// a minor must not end a day early, while a deadline must not end a day late.
-fn birthday(birth: Date, years: i64) -> Result<Date, CalendarError> {
+pub(crate) fn birthday(birth: Date, years: i64) -> Result<Date, CalendarError> {
     let day = add_years(birth, years)?;
     if day.day() == birth.day() {
         Ok(day)
