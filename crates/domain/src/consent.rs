@@ -6,6 +6,7 @@
 mod age;
 mod check;
 mod fold;
+mod offer;
 mod regime;
 mod terms;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use age::{Age, BirthDate};
 pub use check::InvalidConsent;
 pub use fold::{AskAgain, Conflict, Facts, Question, Reason, Standing, standing};
+pub use offer::{Button, MissingWay, Offer, OptOutWay, OptOutWays, Says, UnfairOffer};
 pub use terms::Terms;
 
 use crate::data_map::RecipientKey;

@@ -108,7 +108,7 @@ impl ConsentEvent {
             return Ok(());
         };
         let is_free = |choice: &Choice| *choice == Choice::None;
-        if is_free(&purpose.choice) && purpose.choice_under.values().all(|choice| is_free(choice)) {
+        if is_free(&purpose.choice) && purpose.choice_under.values().all(is_free) {
             return Err(InvalidConsent::NoChoice(purpose.key.clone()));
         }
         let recipient = self.scope.recipient.as_ref();

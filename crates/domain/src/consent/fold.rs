@@ -351,9 +351,7 @@ impl Judge<'_> {
     ) {
         let expires = self.expires(event, assent);
         if let Some((reason, rule)) = self.flaw(event, level, assent, expires) {
-            if said.flawed.as_ref().is_none_or(|(at, ..)| *at < event.at) {
-                said.flawed = Some((event.at, reason, rule));
-            }
+            said.flawed = said.flawed.take().max(Some((event.at, reason, rule)));
             return;
         }
         let yes = Yes {
@@ -441,8 +439,8 @@ impl Judge<'_> {
             };
             if no.signal_of.is_some() {
                 left.signal = left.signal.max(Some(no.at));
-            } else if left.word.is_none_or(|(at, _)| at < no.at) {
-                left.word = Some((no.at, no.reason));
+            } else {
+                left.word = left.word.max(Some((no.at, no.reason)));
             }
         }
         left

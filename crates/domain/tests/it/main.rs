@@ -1,7 +1,11 @@
 //! The domain's rules against the data that ships with them.
 
+mod consent;
 mod date_arithmetic;
 mod gpp;
 mod gpp_properties;
 mod law;
+mod purpose_and_notice;
+mod receipt;
 mod scenarios;
+mod signal;

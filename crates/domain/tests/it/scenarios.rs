@@ -397,6 +397,8 @@ enum Proof {
 use Proof::{Here, In, Issue, Unplanned};
 
 const GOVERNANCE: &str = include_str!("../../../governance/tests/it/scenarios.rs");
+const CONSENT: &str = include_str!("consent.rs");
+const NOTICE: &str = include_str!("purpose_and_notice.rs");
 const SERVER: &str = include_str!("../../../server/tests/it/scenarios.rs");
 
 /// Every scenario without a date.
@@ -404,10 +406,7 @@ const UNDATED: [(&str, Proof); 61] = [
     ("CA-CLK-05", In(GOVERNANCE, "ca_clk_05")),
     ("CA-INT-01", In(GOVERNANCE, "ca_int_01")),
     ("CA-INT-02", In(SERVER, "ca_int_02")),
-    (
-        "CA-INT-03",
-        Issue(3, "an opt-out needs the signal as its second method"),
-    ),
+    ("CA-INT-03", In(CONSENT, "ca_int_03")),
     ("CA-APP-02", Here(received_records_do_not_count)),
     ("CA-APP-03", Here(no_value_stands_for_2027)),
     ("CA-VER-01", In(GOVERNANCE, "ca_ver_01")),
@@ -418,7 +417,7 @@ const UNDATED: [(&str, Proof); 61] = [
     ("CA-VER-10", Issue(3, "other ways to verify than a code")),
     ("CA-VER-12", Issue(3, "agents")),
     ("CA-VER-13", Issue(3, "agents")),
-    ("CA-VER-14", Issue(3, "the signal")),
+    ("CA-VER-14", In(CONSENT, "ca_ver_14")),
     ("CA-VER-16", In(GOVERNANCE, "ca_ver_16")),
     ("CA-KNOW-04", Issue(4, "exemptions as tags on data")),
     ("CA-KNOW-05", In(GOVERNANCE, "ca_know_05")),
@@ -438,29 +437,23 @@ const UNDATED: [(&str, Proof); 61] = [
     ("CA-COR-05", Issue(3, "correction")),
     ("CA-COR-07", Issue(3, "correction")),
     ("CA-COR-08", Issue(3, "correction")),
-    ("CA-OPT-06", Issue(3, "the signal")),
-    ("CA-OPT-07", Issue(3, "the signal")),
-    ("CA-OPT-08", Issue(3, "choices on web pages")),
-    ("CA-OPT-09", Issue(3, "choices on web pages")),
+    ("CA-OPT-06", In(CONSENT, "ca_opt_06")),
+    ("CA-OPT-07", In(CONSENT, "ca_opt_07")),
+    ("CA-OPT-08", In(CONSENT, "ca_opt_08")),
+    ("CA-OPT-09", In(CONSENT, "ca_opt_09")),
     ("CA-OPT-12", Issue(4, "purposes of sensitive data")),
-    ("CA-OPT-13", Issue(3, "opting in again")),
-    (
-        "CA-OPT-14",
-        Issue(3, "consent that comes with imported profiles"),
-    ),
-    (
-        "CA-OPT-15",
-        Issue(4, "what was collected without notice is not sold"),
-    ),
+    ("CA-OPT-13", In(CONSENT, "ca_opt_13")),
+    ("CA-OPT-14", In(CONSENT, "ca_opt_14")),
+    ("CA-OPT-15", In(CONSENT, "ca_opt_15")),
     ("CA-OPT-16", In(GOVERNANCE, "ca_opt_16")),
-    ("CA-OPT-17", Issue(3, "the signal")),
-    ("CA-MIN-01", Issue(3, "who may consent")),
-    ("CA-MIN-03", Issue(3, "who may consent")),
+    ("CA-OPT-17", In(CONSENT, "ca_opt_17")),
+    ("CA-MIN-01", In(CONSENT, "ca_min_01")),
+    ("CA-MIN-03", In(CONSENT, "ca_min_03")),
     ("CA-REC-02", Issue(4, "purposes of the records")),
     ("CA-REC-05", Here(metrics_are_optional_below_the_threshold)),
-    ("CA-NOT-01", Issue(3, "notices")),
-    ("CA-NOT-03", Issue(3, "notices")),
-    ("CA-NOT-04", Issue(3, "notices")),
+    ("CA-NOT-01", In(NOTICE, "ca_not_01")),
+    ("CA-NOT-03", In(CONSENT, "ca_not_03")),
+    ("CA-NOT-04", In(NOTICE, "ca_not_04")),
     (
         "CA-VEN-01",
         Here(without_a_compliant_contract_it_is_a_third_party),
@@ -470,12 +463,12 @@ const UNDATED: [(&str, Proof); 61] = [
     ("CA-BR-05", Unplanned("incidents")),
     ("EU-06", In(GOVERNANCE, "eu_06")),
     ("EU-07", In(GOVERNANCE, "eu_07")),
-    ("EU-08", Issue(3, "who may consent")),
+    ("EU-08", In(CONSENT, "eu_08")),
     ("US-MT-01", Here(no_cure_period_is_left)),
-    ("US-MD-01", Issue(4, "sale of sensitive data")),
-    ("US-DE-01", Issue(4, "advertising to minors")),
-    ("US-VA-02", Issue(4, "sale of locations")),
-    ("US-TX-01", Issue(3, "the signal")),
+    ("US-MD-01", In(CONSENT, "us_md_01")),
+    ("US-DE-01", In(CONSENT, "us_de_01")),
+    ("US-VA-02", In(CONSENT, "us_va_02")),
+    ("US-TX-01", In(CONSENT, "us_tx_01")),
     ("US-OK-01", In(GOVERNANCE, "us_ok_01")),
 ];
 
@@ -628,7 +621,7 @@ fn every_scenario_without_a_date_is_proven_or_named_with_what_it_waits_for() {
             waiting += 1;
         }
     }
-    assert_eq!((proven, waiting), (22, 39), "what is proven stays proven");
+    assert_eq!((proven, waiting), (42, 19), "what is proven stays proven");
 }
 
 #[test]
