@@ -23,7 +23,7 @@ const SENDER: Sender<'static> = Sender {
 };
 const LINK: &str = "https://privacy.hearth.example/requests/abc";
 /// Rows that no message of this version has to carry, and the issue that will send it.
-const LATER: [(&str, u8); 7] = [
+const LATER: [(&str, u8); 11] = [
     ("correct_done", 3),
     ("correct_denied", 3),
     ("processor_correct_notice", 3),
@@ -31,6 +31,10 @@ const LATER: [(&str, u8); 7] = [
     ("processor_admt_notice", 4),
     ("minor_opt_in_done", 3),
     ("state_appeal_denied", 3),
+    ("notice_at_collection", 3),
+    ("notice_financial_incentive", 3),
+    ("notice_right_to_limit", 3),
+    ("notice_right_to_opt_out", 3),
 ];
 
 fn book() -> LawBook {
