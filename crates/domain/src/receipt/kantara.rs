@@ -11,7 +11,7 @@ const VERSION: &str = "KI-CR-v1.1.0";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KantaraReceipt {
-    /// [`VERSION`].
+    /// Of the specification: `KI-CR-v1.1.0`.
     pub version: String,
     /// Whose law governs it.
     pub jurisdiction: String,

@@ -500,7 +500,7 @@ async fn worker_for_the_crash_test() {
         let id = receive(&p, operator, number).await;
         writeln!(std::io::stdout(), "received {number} {id}").unwrap();
     }
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         while let Some((kind, tasks)) = run_next(&p).await.unwrap() {
             writeln!(std::io::stdout(), "ran {} {tasks}", kind.as_str()).unwrap();
         }
@@ -513,10 +513,11 @@ async fn worker_for_the_crash_test() {
 async fn work_and_tick(p: Privity) {
     let thread = Thread::start().unwrap();
     let mut work = thread.spawn(async move { run_until_idle(&p).await.unwrap() });
+    let mut out = std::io::stdout();
     loop {
         tokio::select! {
             _ = &mut work => return,
-            () = tokio::time::sleep(Duration::from_millis(4)) => writeln!(std::io::stdout(), "ran on").unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(4)) => writeln!(out, "ran on").unwrap(),
         }
     }
 }
