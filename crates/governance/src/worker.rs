@@ -1,6 +1,6 @@
 //! The worker: claims due tasks in batches, hands them to their use case, and settles what came of it.
 //!
-//! A batch costs one transaction to end, in which the next one begins ([`crate::claim`]). A task that can't go on is stuck and
+//! A batch costs one transaction to end, in which the next one begins (`claim.rs`). A task that can't go on is stuck and
 //! calls an operator: no privacy request waits in silence.
 
 use std::collections::{BTreeMap, VecDeque};
