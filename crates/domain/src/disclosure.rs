@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::data_map::{CollectionKey, FieldName, IdentifierKind, RecipientKey, SystemKey};
-use crate::id::{Id, Noun, OperatorId, RequestId};
+use crate::id::{Id, Noun, OperatorId, RequestId, SubjectId};
 use crate::privacy_request::{RequestKind, RequestState};
+use crate::profile::{AttributeKey, AttributeNumber, Schema};
 use crate::recipient::RecipientRole;
 
 /// One governed read.
@@ -35,6 +36,22 @@ pub struct Query {
     pub purpose: Purpose,
     /// Which ones.
     pub attributes: Vec<Attribute>,
+}
+
+/// What is asked of a profile: these attributes of this subject, for this recipient, for this purpose. No privacy request stands
+/// behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileQuery {
+    /// A fresh id.
+    pub id: DisclosureId,
+    /// The canonical subject.
+    pub subject: SubjectId,
+    /// Who gets the values.
+    pub recipient: DisclosureRecipient,
+    /// What for.
+    pub purpose: Purpose,
+    /// Which ones, by their keys in the schema.
+    pub attributes: Vec<AttributeKey>,
 }
 
 /// Who gets the values. Text form: `subject`, `source_system:KEY`, `recipient:KEY`, `operator:opr_…`.
@@ -113,13 +130,16 @@ pub struct Attribute {
     pub identifier: Option<IdentifierKind>,
 }
 
-/// Where an attribute is kept. Text form: `shop.customer.email`, or `own:privacy_request.contact` in our own database.
+/// Where an attribute is kept. Text form: `shop.customer.email`, `own:privacy_request.contact` in our own database, or
+/// `profile:email` in a profile.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttributeName {
     /// A field of a source system.
     Field(CollectionKey, FieldName),
     /// A sealed column of our own database.
     Own(OwnColumn),
+    /// An attribute of a profile, by its number and its key in the schema.
+    Profile(AttributeNumber, AttributeKey),
 }
 
 /// A sealed column of our own database.
@@ -136,6 +156,7 @@ impl fmt::Display for AttributeName {
         match self {
             Self::Field(collection, field) => write!(f, "{collection}.{field}"),
             Self::Own(own) => write!(f, "own:{}.{}", own.table, own.column),
+            Self::Profile(_, key) => write!(f, "profile:{key}"),
         }
     }
 }
@@ -156,6 +177,25 @@ pub struct Facts {
     /// Data categories that law data knows.
     pub known_categories: Arc<BTreeSet<String>>,
     /// Categories whose values never leave, only a description of what is held (11 CCR 7024(d)).
+    pub never_disclosed: Arc<[NeverDisclosed]>,
+}
+
+/// What a decision about a profile may rest on, loaded in one read. Nothing here is a personal value.
+#[derive(Clone, Debug)]
+pub struct ProfileFacts {
+    /// The canonical subject.
+    pub subject: SubjectId,
+    /// Her records, the canonical one included: what a permit opens.
+    pub members: BTreeSet<SubjectId>,
+    /// Whether the subject who asks has shown who she is.
+    pub subject_verified: bool,
+    /// Whether the operator's role may see sensitive attributes.
+    pub operator_sees_sensitive: bool,
+    /// What a profile may hold.
+    pub schema: Arc<Schema>,
+    /// Data categories that law data knows.
+    pub known_categories: Arc<BTreeSet<String>>,
+    /// Categories whose values never leave.
     pub never_disclosed: Arc<[NeverDisclosed]>,
 }
 
@@ -232,6 +272,10 @@ pub enum WithholdReason {
     RecipientDoesNotKnowIt,
     /// The purpose has no use for it.
     NotForThisPurpose,
+    /// The schema of attributes does not know it.
+    UnknownAttribute,
+    /// It is sensitive, and the operator's role may not see that.
+    SensitiveForRole,
 }
 
 #[cfg(test)]

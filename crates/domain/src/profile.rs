@@ -1,0 +1,107 @@
+//! The profile: everything held about one subject in one place, with where each value came from, when, and how sure we are.
+//!
+//! What a profile may hold is configuration ([`Schema`]); what it does hold is sealed by the vault segment by segment, in the form
+//! that [`body`] describes. Several source records of one subject are seen as one through [`merge`]. Decision: docs/decisions/004-vault.md.
+
+pub mod body;
+mod check;
+mod file;
+mod key;
+mod schema;
+mod survivorship;
+mod value;
+
+use std::collections::BTreeMap;
+
+pub use file::{
+    AttributeText, IdentifierText, IdentityText, RetentionText, SchemaFile, SourceText,
+};
+pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
+pub use schema::{
+    AttributeRetention, AttributeRule, IdentifierUse, Preference, Schema, Segment, Sensitivity,
+    Source,
+};
+pub use survivorship::{Candidate, Merged, MergedProfile, merge};
+pub use value::{AttributeValue, Confidence, InvalidValue, MAX_VALUE_BYTES, canonical_value};
+
+use crate::id::SubjectId;
+
+/// The values of one subject: of one source record, or of one segment of it. At most one value for each attribute and source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Profile {
+    subject: SubjectId,
+    values: BTreeMap<(AttributeNumber, SourceNumber), AttributeValue>,
+}
+
+impl Profile {
+    /// A profile without values.
+    pub const fn new(subject: SubjectId) -> Self {
+        Self {
+            subject,
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// Whose it is.
+    pub const fn subject(&self) -> SubjectId {
+        self.subject
+    }
+
+    /// Sets the value that one source has for an attribute, and gives back the one before.
+    pub fn set(
+        &mut self,
+        attribute: AttributeNumber,
+        value: AttributeValue,
+    ) -> Option<AttributeValue> {
+        self.values.insert((attribute, value.source), value)
+    }
+
+    /// Removes what one source said of an attribute.
+    pub fn remove(
+        &mut self,
+        attribute: AttributeNumber,
+        source: SourceNumber,
+    ) -> Option<AttributeValue> {
+        self.values.remove(&(attribute, source))
+    }
+
+    /// What one source says of an attribute.
+    pub fn get(&self, attribute: AttributeNumber, source: SourceNumber) -> Option<&AttributeValue> {
+        self.values.get(&(attribute, source))
+    }
+
+    /// All values, by attribute and then by source.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (AttributeNumber, &AttributeValue)> {
+        self.values
+            .iter()
+            .map(|((attribute, _), value)| (*attribute, value))
+    }
+
+    /// The same values by the segment that each is sealed in; what the schema does not know is left out.
+    pub fn split(self, schema: &Schema) -> BTreeMap<Segment, Self> {
+        let mut segments = BTreeMap::new();
+        for ((attribute, _), value) in self.values {
+            let Some(rule) = schema.attribute(attribute) else {
+                continue;
+            };
+            segments
+                .entry(rule.segment)
+                .or_insert_with(|| Self::new(self.subject))
+                .set(attribute, value);
+        }
+        segments
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+impl Extend<(AttributeNumber, AttributeValue)> for Profile {
+    fn extend<I: IntoIterator<Item = (AttributeNumber, AttributeValue)>>(&mut self, values: I) {
+        for (attribute, value) in values {
+            self.set(attribute, value);
+        }
+    }
+}

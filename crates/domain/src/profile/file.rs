@@ -1,0 +1,117 @@
+//! The schema of attributes as a business writes it, before anything in it is checked.
+
+use serde::Deserialize;
+
+use super::schema::{Preference, Segment, Sensitivity};
+use crate::data_map::ValueKind;
+use crate::identity::IdentifierRule;
+
+/// The file `profile.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaFile {
+    /// Grows with every change; sealed segments are bound to the version that they were sealed under.
+    pub version: u32,
+    /// How subjects are told to be the same.
+    #[serde(default)]
+    pub identity: IdentityText,
+    /// Where attributes come from; where an attribute names none of its own, this order is their precedence.
+    pub sources: Vec<SourceText>,
+    /// What a profile may hold.
+    pub attributes: Vec<AttributeText>,
+    /// Numbers of attributes that were removed; never given again.
+    #[serde(default)]
+    pub retired_attributes: Vec<u16>,
+    /// Numbers of sources that were removed; never given again.
+    #[serde(default)]
+    pub retired_sources: Vec<u16>,
+}
+
+/// Rules of identity resolution as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityText {
+    /// Country of phone numbers that are written without one, e.g. `US`.
+    #[serde(default)]
+    pub default_country: Option<String>,
+    /// An identifier that more subjects than this have links nobody; 10 where nothing is said.
+    #[serde(default)]
+    pub most_subjects: Option<u32>,
+}
+
+/// A source as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceText {
+    /// Its key.
+    pub source: String,
+    /// Its number.
+    pub number: u16,
+    /// Its name for people.
+    pub title: String,
+}
+
+/// An attribute as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeText {
+    /// Its key.
+    pub attribute: String,
+    /// Its number.
+    pub number: u16,
+    /// Its name for people.
+    pub title: String,
+    /// What kind of value it holds.
+    #[serde(default)]
+    pub kind: ValueKind,
+    /// Its data category, a key of law/categories.yaml.
+    pub category: String,
+    /// How carefully it is kept.
+    #[serde(default)]
+    pub sensitivity: Sensitivity,
+    /// With which others it is sealed; follows from the sensitivity where nothing is said.
+    #[serde(default)]
+    pub segment: Option<Segment>,
+    /// Its sources, the most trusted first; all of the file's where empty.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Which of several values counts.
+    #[serde(default)]
+    pub prefer: Preference,
+    /// How long a value is kept.
+    #[serde(default)]
+    pub retention: Option<RetentionText>,
+    /// Whether it tells who somebody is (a name, a birth date), even if it finds nobody by itself.
+    #[serde(default)]
+    pub identifies: bool,
+    /// Set when it finds a subject.
+    #[serde(default)]
+    pub identifier: Option<IdentifierText>,
+}
+
+/// A retention rule as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionText {
+    /// How long after it was observed, e.g. `3 years`.
+    pub keep_for: String,
+    /// Why, in words that the subject may read.
+    pub because: String,
+}
+
+/// How an attribute finds a subject, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentifierText {
+    /// Which identifier it is, e.g. `email`; the attribute's own key where nothing is said.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// How it is brought to one form.
+    pub rule: IdentifierRule,
+    /// Whether two records with the same verified one are about the same subject.
+    #[serde(default)]
+    pub unique: bool,
+    /// Whether nobody has two of them, so that two different ones prove two subjects.
+    #[serde(default)]
+    pub one_per_subject: bool,
+}

@@ -1,0 +1,204 @@
+//! The schema of attributes, checked: what a profile may hold, from where, for how long, and how each value is kept.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
+use crate::data_map::{IdentifierKind, ValueKind};
+use crate::identity::{IdentifierRule, IdentityRules};
+
+/// What a profile may hold. Made by [`Schema::check`] alone.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    pub(super) version: u32,
+    pub(super) identity: IdentityRules,
+    pub(super) sources: BTreeMap<SourceNumber, Source>,
+    pub(super) attributes: BTreeMap<AttributeNumber, AttributeRule>,
+    pub(super) numbers: BTreeMap<AttributeKey, AttributeNumber>,
+    pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
+    pub(super) retired_attributes: Vec<AttributeNumber>,
+    pub(super) retired_sources: Vec<SourceNumber>,
+}
+
+/// Where attributes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its key.
+    pub key: SourceKey,
+    /// Its name for people.
+    pub title: String,
+}
+
+/// What is declared of one attribute.
+#[derive(Clone, Debug)]
+pub struct AttributeRule {
+    /// Its number, in sealed bodies.
+    pub number: AttributeNumber,
+    /// Its key.
+    pub key: AttributeKey,
+    /// Its name for people.
+    pub title: String,
+    /// What kind of value it holds.
+    pub kind: ValueKind,
+    /// Its data category.
+    pub category: String,
+    /// How carefully it is kept.
+    pub sensitivity: Sensitivity,
+    /// With which others it is sealed.
+    pub segment: Segment,
+    /// Its sources, the most trusted first; never empty.
+    pub sources: Vec<SourceNumber>,
+    /// Which of several values counts.
+    pub prefer: Preference,
+    /// How long a value is kept; `None` as long as the profile.
+    pub retention: Option<AttributeRetention>,
+    /// Whether it tells who somebody is.
+    pub identifies: bool,
+    /// Set when it finds a subject.
+    pub identifier: Option<IdentifierUse>,
+}
+
+/// How carefully an attribute is kept.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Sensitivity {
+    /// A name, an address, a preference.
+    #[default]
+    Basic,
+    /// A card number, a government id, health: a segment of its own, and every look recorded before it happens.
+    Sensitive,
+    /// A JSON document such as a purchase history.
+    Unstructured,
+}
+
+/// A part of a profile that is sealed and opened as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Segment {
+    /// Name, language, and whatever says nothing else.
+    Core,
+    /// How to reach the subject.
+    Contact,
+    /// What is sensitive.
+    Sensitive,
+    /// What the subject likes and chose.
+    Preferences,
+    /// Documents: purchases, visits.
+    Events,
+}
+
+/// Which of several values of one attribute counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// The most trusted source's; the newest of those.
+    #[default]
+    Precedence,
+    /// The newest; of equally new ones the most trusted source's.
+    Recency,
+}
+
+/// How long a value is kept after it was observed.
+#[derive(Clone, Debug)]
+pub struct AttributeRetention {
+    /// How long.
+    pub keep_for: Span,
+    /// Why, in words.
+    pub because: String,
+}
+
+/// How an attribute finds a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentifierUse {
+    /// Which identifier it is.
+    pub kind: IdentifierKind,
+    /// How it is brought to one form.
+    pub rule: IdentifierRule,
+}
+
+impl Segment {
+    /// All segments.
+    pub const ALL: [Self; 5] = [
+        Self::Core,
+        Self::Contact,
+        Self::Sensitive,
+        Self::Preferences,
+        Self::Events,
+    ];
+
+    /// The stable text: part of what sealed bytes are bound to.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Contact => "contact",
+            Self::Sensitive => "sensitive",
+            Self::Preferences => "preferences",
+            Self::Events => "events",
+        }
+    }
+
+    /// The segment with this text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|segment| segment.text() == text)
+    }
+}
+
+impl Schema {
+    /// Its version.
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How subjects are told to be the same.
+    pub const fn identity(&self) -> &IdentityRules {
+        &self.identity
+    }
+
+    /// All attributes, by number.
+    pub fn attributes(&self) -> impl Iterator<Item = &AttributeRule> {
+        self.attributes.values()
+    }
+
+    /// The attribute with a number.
+    pub fn attribute(&self, number: AttributeNumber) -> Option<&AttributeRule> {
+        self.attributes.get(&number)
+    }
+
+    /// The attribute with a key.
+    pub fn attribute_of(&self, key: &str) -> Option<&AttributeRule> {
+        self.attributes.get(self.numbers.get(key)?)
+    }
+
+    /// The source with a number.
+    pub fn source(&self, number: SourceNumber) -> Option<&Source> {
+        self.sources.get(&number)
+    }
+
+    /// The number of a source.
+    pub fn source_of(&self, key: &str) -> Option<SourceNumber> {
+        self.source_numbers.get(key).copied()
+    }
+}
+
+impl AttributeRule {
+    /// Place of a source among the attribute's own, 0 being the most trusted; whatever is not declared comes last.
+    pub fn rank(&self, source: SourceNumber) -> usize {
+        let place = self.sources.iter().position(|known| *known == source);
+        place.unwrap_or(self.sources.len())
+    }
+
+    /// When a value's time is over; `None` when it is kept as long as the profile. A span too long to count never ends.
+    pub fn expires(&self, observed_at: Timestamp) -> Option<Timestamp> {
+        let retention = self.retention.as_ref()?;
+        // In UTC, since a value has no place: years and months need a calendar, not a time zone.
+        let end = observed_at
+            .to_zoned(TimeZone::UTC)
+            .checked_add(retention.keep_for);
+        end.ok().map(|end| end.timestamp())
+    }
+}
