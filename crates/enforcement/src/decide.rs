@@ -128,7 +128,7 @@ fn judge(attribute: &Attribute, query: &Query, facts: &Facts) -> Result<Verdict,
     if matches!(query.recipient, DisclosureRecipient::SourceSystem(_)) {
         return Ok(Verdict::Allowed);
     }
-    match strictest_rule(category, facts) {
+    match strictest_rule(category, &facts.never_disclosed) {
         None => Ok(Verdict::Allowed),
         Some(rule) if query.purpose == Purpose::GiveAccess => Ok(Verdict::Described {
             text: rule.description.clone(),
@@ -139,11 +139,11 @@ fn judge(attribute: &Attribute, query: &Query, facts: &Facts) -> Result<Verdict,
 }
 
 /// The rule that says most exactly what is held: `user.government_id.passport_number` before `user.government_id`.
-fn strictest_rule<'a>(category: &str, facts: &'a Facts) -> Option<&'a NeverDisclosed> {
-    let covering = facts
-        .never_disclosed
-        .iter()
-        .filter(|rule| rule.covers(category));
+pub(crate) fn strictest_rule<'a>(
+    category: &str,
+    rules: &'a [NeverDisclosed],
+) -> Option<&'a NeverDisclosed> {
+    let covering = rules.iter().filter(|rule| rule.covers(category));
     covering.max_by_key(|rule| rule.category.len())
 }
 

@@ -132,6 +132,109 @@
 //! }
 //! ```
 //!
+//! # A profile opens with a recorded permit about its subject
+//! ```
+//! use domain::disclosure::{ProfileFacts, ProfileQuery};
+//! use enforcement::{Denial, Permit, decide_profile};
+//!
+//! fn honest(query: &ProfileQuery, facts: &ProfileFacts) -> Result<Permit, Denial> {
+//!     decide_profile(query, facts)
+//! }
+//! ```
+//! which nobody makes by hand,
+//! ```compile_fail,E0624
+//! use domain::disclosure::{ProfileFacts, ProfileQuery};
+//! use enforcement::{Denial, Permit, decide_profile};
+//!
+//! fn forge(query: &ProfileQuery, facts: &ProfileFacts) -> Result<Permit, Denial> {
+//!     Ok(Permit::for_profile(query, facts, Default::default(), Vec::new()))
+//! }
+//! ```
+//! and which opens what it names,
+//! ```
+//! use domain::profile::Schema;
+//! use domain::sensitive::Sealed;
+//! use enforcement::RecordedPermit;
+//! use enforcement::vault::{OpenedSegment, SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn honest(key: &SubjectKey, permit: &RecordedPermit, schema: &Schema, place: &SegmentPlace, sealed: &Sealed) -> Result<OpenedSegment, VaultError> {
+//!     key.open_segment(permit, schema, place, sealed)
+//! }
+//! ```
+//! not when nobody recorded it,
+//! ```compile_fail,E0308
+//! use domain::profile::Schema;
+//! use domain::sensitive::Sealed;
+//! use enforcement::Permit;
+//! use enforcement::vault::{OpenedSegment, SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn cheat(key: &SubjectKey, permit: &Permit, schema: &Schema, place: &SegmentPlace, sealed: &Sealed) -> Result<OpenedSegment, VaultError> {
+//!     key.open_segment(permit, schema, place, sealed)
+//! }
+//! ```
+//! not without one,
+//! ```compile_fail,E0061
+//! use domain::profile::Schema;
+//! use domain::sensitive::Sealed;
+//! use enforcement::vault::{OpenedSegment, SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn cheat(key: &SubjectKey, schema: &Schema, place: &SegmentPlace, sealed: &Sealed) -> Result<OpenedSegment, VaultError> {
+//!     key.open_segment(schema, place, sealed)
+//! }
+//! ```
+//! and not by the way that changes a segment, of which only sealed bytes come out.
+//! ```
+//! use domain::sensitive::Sealed;
+//! use enforcement::vault::{Amendment, SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn honest(key: &SubjectKey, rng: &dyn domain::rng::Rng, from: (&SegmentPlace, &Sealed), to: &SegmentPlace) -> Result<Sealed, VaultError> {
+//!     key.amend_segment(rng, from, to, Amendment::default())
+//! }
+//! ```
+//! ```compile_fail,E0624
+//! use domain::profile::Profile;
+//! use domain::sensitive::Sealed;
+//! use enforcement::vault::{SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn cheat(key: &SubjectKey, place: &SegmentPlace, sealed: &Sealed) -> Result<Profile, VaultError> {
+//!     key.whole_segment(place, sealed)
+//! }
+//! ```
+//! The bare key stays inside here, too.
+//! ```
+//! use enforcement::vault::SubjectKey;
+//!
+//! fn honest(key: &SubjectKey) -> u32 {
+//!     key.version()
+//! }
+//! ```
+//! ```compile_fail,E0616
+//! use enforcement::vault::SubjectKey;
+//!
+//! fn cheat(key: &SubjectKey) -> [u8; 32] {
+//!     *key.key
+//! }
+//! ```
+//! And values that came out are released through the permit,
+//! ```
+//! use std::collections::BTreeSet;
+//!
+//! use domain::profile::{AttributeNumber, MergedProfile, Schema};
+//! use enforcement::{RecordedPermit, release_profile};
+//!
+//! fn honest(permit: &RecordedPermit, schema: &Schema, profile: &MergedProfile<'_>, held: &BTreeSet<AttributeNumber>) -> serde_json::Result<String> {
+//!     serde_json::to_string(&release_profile(permit, schema, profile, held))
+//! }
+//! ```
+//! not past it.
+//! ```compile_fail,E0277
+//! use domain::profile::MergedProfile;
+//!
+//! fn cheat(profile: &MergedProfile<'_>) -> serde_json::Result<String> {
+//!     serde_json::to_string(profile)
+//! }
+//! ```
+//!
 //! # A row leaves through a recorded permit
 //! ```
 //! use domain::row::FoundRow;
@@ -191,12 +294,16 @@
 //! ```
 
 pub mod decide;
+pub mod decide_profile;
 pub mod evidence;
 pub mod note;
 pub mod permit;
+pub mod profile_release;
 pub mod release;
 pub mod vault;
 
 pub use decide::decide;
+pub use decide_profile::decide_profile;
 pub use permit::{Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
+pub use profile_release::{ReleasedProfile, release_profile};
 pub use release::{Released, ReleasedRow, release};

@@ -3,13 +3,14 @@
 //! Nobody can make either by hand: the fields are private, [`crate::decide()`] is the only source of a [`Permit`], and a
 //! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord};
+use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
 use domain::disclosure::{
-    AttributeName, DisclosureId, DisclosureRecipient, Purpose, Query, Withheld,
+    AttributeName, DisclosureId, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
+    Withheld,
 };
-use domain::id::RequestId;
+use domain::id::{RequestId, SubjectId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -27,11 +28,20 @@ pub(crate) enum Verdict {
 
 pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
 
+/// What a decision is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum About {
+    /// A privacy request.
+    Request(RequestId),
+    /// A subject's profile: her records as the facts had them.
+    Subject(SubjectId, BTreeSet<SubjectId>),
+}
+
 /// A decision that allowed something, not yet recorded: it opens nothing.
 #[derive(Debug)]
 pub struct Permit {
     id: DisclosureId,
-    request: RequestId,
+    about: About,
     recipient: DisclosureRecipient,
     purpose: Purpose,
     verdicts: Verdicts,
@@ -52,7 +62,7 @@ pub struct RecordedPermit {
 #[error("this disclosure is denied: {}", reason.text())]
 pub struct Denial {
     id: DisclosureId,
-    request: RequestId,
+    about: About,
     recipient: DisclosureRecipient,
     purpose: Purpose,
     reason: DenialReason,
@@ -64,6 +74,10 @@ pub struct Denial {
 pub enum DenialReason {
     /// The facts are those of another privacy request.
     OtherRequest,
+    /// The facts are those of another subject.
+    OtherSubject,
+    /// The subject has not shown who she is.
+    NotVerified,
     /// The purpose is not open to this recipient.
     WrongRecipient,
     /// The purpose is not open to this kind of privacy request.
@@ -79,6 +93,8 @@ impl DenialReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::OtherRequest => "other_request",
+            Self::OtherSubject => "other_subject",
+            Self::NotVerified => "not_verified",
             Self::WrongRecipient => "wrong_recipient",
             Self::WrongKind => "wrong_kind",
             Self::WrongState => "wrong_state",
@@ -98,19 +114,29 @@ pub struct NotRecorded {
 
 impl Permit {
     pub(crate) fn new(query: &Query, verdicts: Verdicts, withheld: Vec<Withheld>) -> Self {
-        let Query {
-            id,
-            request,
-            recipient,
-            purpose,
-            ..
-        } = query;
         Self {
             digest: digest(query, &verdicts),
-            id: *id,
-            request: *request,
-            recipient: recipient.clone(),
-            purpose: *purpose,
+            id: query.id,
+            about: About::Request(query.request),
+            recipient: query.recipient.clone(),
+            purpose: query.purpose,
+            verdicts,
+            withheld,
+        }
+    }
+
+    pub(crate) fn for_profile(
+        query: &ProfileQuery,
+        facts: &ProfileFacts,
+        verdicts: Verdicts,
+        withheld: Vec<Withheld>,
+    ) -> Self {
+        Self {
+            digest: profile_digest(query, &facts.members, &verdicts),
+            id: query.id,
+            about: About::Subject(query.subject, facts.members.clone()),
+            recipient: query.recipient.clone(),
+            purpose: query.purpose,
             verdicts,
             withheld,
         }
@@ -123,13 +149,12 @@ impl Permit {
             .with("allowed", names(self.allowed()))
             .with("described", names(self.described()))
             .with("withheld", reasons(&self.withheld));
-        NewRecord {
+        self.about.put_into(NewRecord {
             at,
             actor,
             action: Action::Disclosed,
-            request: Some(self.request),
             ..details
-        }
+        })
     }
 
     /// Turns the permit into one that opens, given the proof that its record is in the audit log.
@@ -139,7 +164,7 @@ impl Permit {
     pub fn record(self, proof: Appended) -> Result<RecordedPermit, NotRecorded> {
         let (record, leaf) = (proof.record(), proof.leaf());
         let names_this = record.action == Action::Disclosed
-            && record.request.is_some_and(|link| link.id == self.request)
+            && self.about.is_named_by(record)
             && record.details.get("permit").and_then(Value::as_str)
                 == Some(&self.digest().to_string());
         if !names_this {
@@ -187,9 +212,25 @@ impl Permit {
 }
 
 impl RecordedPermit {
-    /// The privacy request that it serves.
-    pub const fn request(&self) -> RequestId {
-        self.permit.request
+    /// The privacy request that it serves; `None` when it is about a profile.
+    pub const fn request(&self) -> Option<RequestId> {
+        match &self.permit.about {
+            About::Request(request) => Some(*request),
+            About::Subject(..) => None,
+        }
+    }
+
+    /// The canonical subject whose profile it is about; `None` when it serves a privacy request.
+    pub const fn subject(&self) -> Option<SubjectId> {
+        match &self.permit.about {
+            About::Request(_) => None,
+            About::Subject(subject, _) => Some(*subject),
+        }
+    }
+
+    /// Whether a record is one of the subject's that it is about.
+    pub fn covers(&self, member: SubjectId) -> bool {
+        matches!(&self.permit.about, About::Subject(_, members) if members.contains(&member))
     }
 
     /// The decision.
@@ -214,18 +255,26 @@ impl RecordedPermit {
 
 impl Denial {
     pub(crate) fn new(query: &Query, reason: DenialReason, withheld: Vec<Withheld>) -> Self {
-        let Query {
-            id,
-            request,
-            recipient,
-            purpose,
-            ..
-        } = query.clone();
         Self {
-            id,
-            request,
-            recipient,
-            purpose,
+            id: query.id,
+            about: About::Request(query.request),
+            recipient: query.recipient.clone(),
+            purpose: query.purpose,
+            reason,
+            withheld,
+        }
+    }
+
+    pub(crate) fn for_profile(
+        query: &ProfileQuery,
+        reason: DenialReason,
+        withheld: Vec<Withheld>,
+    ) -> Self {
+        Self {
+            id: query.id,
+            about: About::Subject(query.subject, BTreeSet::new()),
+            recipient: query.recipient.clone(),
+            purpose: query.purpose,
             reason,
             withheld,
         }
@@ -246,40 +295,87 @@ impl Denial {
         let details = named(&self.id, self.purpose, &self.recipient)
             .with("reason", self.reason.text())
             .with("withheld", reasons(&self.withheld));
-        NewRecord {
+        self.about.put_into(NewRecord {
             at,
             actor,
             action: Action::DisclosureDenied,
-            request: Some(self.request),
             ..details
+        })
+    }
+}
+
+impl About {
+    /// Says in a record what it is about: a privacy request by its chain, a subject by her id.
+    fn put_into(&self, record: NewRecord) -> NewRecord {
+        match self {
+            Self::Request(request) => record.for_request(*request),
+            Self::Subject(subject, _) => record.with("subject", subject.to_string()),
+        }
+    }
+
+    fn is_named_by(&self, record: &Record) -> bool {
+        match self {
+            Self::Request(request) => record.request.is_some_and(|link| link.id == *request),
+            Self::Subject(subject, _) => {
+                let named = record.details.get("subject").and_then(Value::as_str);
+                record.request.is_none() && named == Some(&subject.to_string())
+            }
         }
     }
 }
 
 /// Every part is written with its length before it, so that no two permits have the same bytes.
 fn digest(query: &Query, verdicts: &Verdicts) -> Hash {
-    let mut whole = Vec::with_capacity(512);
-    let mut part = |text: &str| {
-        whole.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        whole.extend_from_slice(text.as_bytes());
-    };
-    part("privity permit 2");
-    part(&query.id.to_string());
-    part(&query.request.to_string());
-    part(&query.recipient.to_string());
-    part(query.purpose.text());
-    for (name, verdict) in verdicts {
-        part(&name.to_string());
-        match verdict {
-            Verdict::Allowed => part("allowed"),
-            Verdict::Described { text, citation } => {
-                part("described");
-                part(text);
-                part(citation);
+    let mut whole = Parts(Vec::with_capacity(512));
+    whole.part("privity permit 2");
+    whole.part(&query.id.to_string());
+    whole.part(&query.request.to_string());
+    whole.part(&query.recipient.to_string());
+    whole.part(query.purpose.text());
+    whole.verdicts(verdicts);
+    Hash::of(&whole.0)
+}
+
+fn profile_digest(
+    query: &ProfileQuery,
+    members: &BTreeSet<SubjectId>,
+    verdicts: &Verdicts,
+) -> Hash {
+    let mut whole = Parts(Vec::with_capacity(512));
+    whole.part("privity profile permit 1");
+    whole.part(&query.id.to_string());
+    whole.part(&query.subject.to_string());
+    whole.part(&members.len().to_string());
+    for member in members {
+        whole.part(&member.to_string());
+    }
+    whole.part(&query.recipient.to_string());
+    whole.part(query.purpose.text());
+    whole.verdicts(verdicts);
+    Hash::of(&whole.0)
+}
+
+struct Parts(Vec<u8>);
+
+impl Parts {
+    fn part(&mut self, text: &str) {
+        self.0.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn verdicts(&mut self, verdicts: &Verdicts) {
+        for (name, verdict) in verdicts {
+            self.part(&name.to_string());
+            match verdict {
+                Verdict::Allowed => self.part("allowed"),
+                Verdict::Described { text, citation } => {
+                    self.part("described");
+                    self.part(text);
+                    self.part(citation);
+                }
             }
         }
     }
-    Hash::of(&whole)
 }
 
 fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -> NewRecord {

@@ -6,14 +6,24 @@
 mod blind_index;
 mod key_file;
 mod key_ring;
+mod key_service;
 mod open;
+mod profile_index;
+mod rotation;
 mod seal;
+mod segment;
 mod stream;
+mod subject_key;
 mod token;
 
 pub use blind_index::normalise;
 pub use key_file::KeyFileError;
 pub use key_ring::{KeyRing, SecretPurpose};
+pub use key_service::LocalKeyService;
+pub use profile_index::{IndexKey, SegmentTag};
+pub use rotation::{KeyChange, KeyVersions, RotationError};
 pub use seal::{Place, RequestKey, VaultError, WrappedKey};
+pub use segment::{Amendment, OpenedSegment, SegmentPlace};
 pub use stream::{OpeningReader, SealingWriter};
+pub use subject_key::{SubjectKey, WrappedSubjectKey};
 pub use token::{TokenTag, token_tag};

@@ -11,8 +11,7 @@ use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use zeroize::Zeroizing;
 
-use super::open::decrypt;
-use super::seal::{RequestKey, VaultError, WrappedKey, encrypt, joined};
+use super::seal::{RequestKey, VaultError, WrappedKey, joined};
 use super::token::TokenTag;
 use crate::note::{Checkpoint, NoteError, VerifierKey, sign_note};
 
@@ -21,8 +20,14 @@ const REQUEST_KEY_VERSION: u32 = 1;
 
 /// The keys of one installation. Wiped when dropped; has no `Debug`.
 pub struct KeyRing {
-    /// Keys that wrap request keys, by epoch; the newest wraps, the others only unwrap.
+    /// Keys that wrap the keys of privacy requests and subjects, by epoch.
     pub(crate) epochs: BTreeMap<u32, Zeroizing<[u8; 32]>>,
+    /// The epoch that wraps; older ones only unwrap, a newer one waits to be promoted.
+    pub(crate) wrapping: u32,
+    /// Keys of the blind index of profiles, by version.
+    pub(crate) index_keys: BTreeMap<u32, Zeroizing<[u8; 32]>>,
+    /// The version that makes tags; older ones are only looked for, a newer one waits to be promoted.
+    pub(crate) indexing: u32,
     /// Everything that is derived by name comes from this one.
     pub(crate) root: Zeroizing<[u8; 32]>,
     /// Seed of the key that signs checkpoints.
@@ -56,11 +61,27 @@ impl SecretPurpose {
 impl KeyRing {
     /// A new key ring that is in no file: for tests, and the first half of making a key file.
     pub fn generate(rng: &dyn Rng) -> Self {
-        Self {
-            epochs: BTreeMap::from([(1, random_key(rng))]),
-            root: random_key(rng),
-            log_seed: random_key(rng),
-        }
+        let (epochs, root) = (BTreeMap::from([(1, random_key(rng))]), random_key(rng));
+        Self::of_first_form(epochs, root, random_key(rng))
+    }
+
+    /// Keys as the first form of the key file has them: the newest epoch wraps, and the index key follows from the root.
+    pub(crate) fn of_first_form(
+        epochs: BTreeMap<u32, Zeroizing<[u8; 32]>>,
+        root: Zeroizing<[u8; 32]>,
+        log_seed: Zeroizing<[u8; 32]>,
+    ) -> Self {
+        let wrapping = epochs.last_key_value().map_or(0, |(epoch, _)| *epoch);
+        let mut ring = Self {
+            epochs,
+            wrapping,
+            index_keys: BTreeMap::new(),
+            indexing: 1,
+            root,
+            log_seed,
+        };
+        ring.index_keys.insert(1, ring.derived("profile index"));
+        ring
     }
 
     /// A fresh key for a privacy request, and the same wrapped for storage.
@@ -72,12 +93,8 @@ impl KeyRing {
         request: RequestId,
         rng: &dyn Rng,
     ) -> Result<(RequestKey, WrappedKey), VaultError> {
-        let Some((epoch, wrapping)) = self.epochs.last_key_value() else {
-            return Err(VaultError::UnknownEpoch(0));
-        };
         let key = random_key(rng);
-        let mut body = Zeroizing::new(key.to_vec());
-        let wrapped = encrypt(wrapping, *epoch, rng, &wrapping_data(request), &mut body)?;
+        let wrapped = self.wrap(&wrapping_data(request), &key, rng)?;
         Ok((
             RequestKey {
                 request,
@@ -97,25 +114,11 @@ impl KeyRing {
         request: RequestId,
         wrapped: &WrappedKey,
     ) -> Result<RequestKey, VaultError> {
-        let Some(epoch) = wrapped
-            .0
-            .get(1..5)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u32::from_be_bytes)
-        else {
-            return Err(VaultError::WrongKeyFile);
-        };
-        let wrapping = self
-            .epochs
-            .get(&epoch)
-            .ok_or(VaultError::UnknownEpoch(epoch))?;
-        let body = decrypt(wrapping, epoch, &wrapping_data(request), &wrapped.0)
-            .ok_or(VaultError::WrongKeyFile)?;
-        let key = <[u8; 32]>::try_from(body.as_slice()).map_err(|_| VaultError::WrongKeyFile)?;
+        let data = wrapping_data(request);
         Ok(RequestKey {
             request,
             version: REQUEST_KEY_VERSION,
-            key: Zeroizing::new(key),
+            key: self.unwrap(&data, &wrapped.0, VaultError::WrongKeyFile)?,
         })
     }
 
@@ -182,7 +185,7 @@ impl KeyRing {
     }
 }
 
-fn wrapping_data(request: RequestId) -> Vec<u8> {
+pub(super) fn wrapping_data(request: RequestId) -> Vec<u8> {
     joined(
         b"privity request key v1",
         &[
@@ -193,7 +196,7 @@ fn wrapping_data(request: RequestId) -> Vec<u8> {
     )
 }
 
-fn random_key(rng: &dyn Rng) -> Zeroizing<[u8; 32]> {
+pub(super) fn random_key(rng: &dyn Rng) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     rng.fill(key.as_mut_slice());
     key

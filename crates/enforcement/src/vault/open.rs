@@ -21,7 +21,9 @@ impl RequestKey {
         sealed: &Sealed,
     ) -> Result<Sensitive<Vec<u8>>, VaultError> {
         let name = AttributeName::Own(place.column);
-        if permit.request() != self.request || permit.verdict(&name) != Some(&Verdict::Allowed) {
+        if permit.request() != Some(self.request)
+            || permit.verdict(&name) != Some(&Verdict::Allowed)
+        {
             return Err(VaultError::NotPermitted(name.to_string()));
         }
         let opened = decrypt(
@@ -76,8 +78,12 @@ pub(crate) fn decrypt(
 }
 
 fn unpadded(body: &[u8]) -> Option<Sensitive<Vec<u8>>> {
+    unpadded_slice(body).map(|value| Sensitive::new(value.to_vec()))
+}
+
+/// The value inside an opened body, without its length and its padding.
+pub(crate) fn unpadded_slice(body: &[u8]) -> Option<&[u8]> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     rest.get(..length)
-        .map(|value| Sensitive::new(value.to_vec()))
 }

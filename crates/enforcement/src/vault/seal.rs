@@ -6,6 +6,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use domain::disclosure::OwnColumn;
 use domain::id::RequestId;
+use domain::profile::body::InvalidBody;
 use domain::rng::Rng;
 use domain::sensitive::{Sealed, Sensitive};
 use zeroize::{Zeroize, Zeroizing};
@@ -64,6 +65,17 @@ pub enum VaultError {
         "the key of this privacy request cannot be unwrapped; it was changed, or the key file belongs to another database"
     )]
     WrongKeyFile,
+    /// The wrapped key of a subject does not open.
+    #[error(
+        "the key of this subject cannot be unwrapped; it was changed, belongs to another subject, or the key file belongs to another database"
+    )]
+    WrongSubjectKey,
+    /// Key, values and permit have to be about one subject.
+    #[error("this key, these values and this permit are not about the same subject")]
+    WrongSubject,
+    /// What was sealed is whole, and this version cannot read it, or a value doesn't fit.
+    #[error(transparent)]
+    Profile(#[from] InvalidBody),
     /// Opened bytes that are no text.
     #[error("`{0}` does not hold a text")]
     NotText(String),
@@ -151,7 +163,7 @@ pub(crate) fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, VaultError> {
 }
 
 /// Four bytes of length, the value, zeros up to the next step.
-fn padded(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+pub(crate) fn padded(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let length = u32::try_from(value.len()).map_err(|_| VaultError::TooLong)?;
     let full = (4 + value.len()).next_multiple_of(STEP);
     let mut body = Zeroizing::new(Vec::with_capacity(full));

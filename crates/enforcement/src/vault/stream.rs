@@ -75,7 +75,9 @@ impl RequestKey {
         mut from: R,
     ) -> Result<OpeningReader<R>, VaultError> {
         let name = AttributeName::Own(place.column);
-        if permit.request() != self.request || permit.verdict(&name) != Some(&Verdict::Allowed) {
+        if permit.request() != Some(self.request)
+            || permit.verdict(&name) != Some(&Verdict::Allowed)
+        {
             return Err(VaultError::NotPermitted(name.to_string()));
         }
         let damaged = || VaultError::Damaged(name.to_string());

@@ -1,0 +1,185 @@
+//! Segments of a profile, sealed under the subject's own key and bound to where they are kept.
+//!
+//! The envelope is the vault's ([`super::seal`]); inside is [`domain::profile::body`], padded to steps of 64 bytes. Bound to it are table,
+//! subject, segment, row version and schema version. Two ways lead in: opening, which takes a recorded permit and gives the attributes
+//! that it allows, and changing, which gives nothing but sealed bytes again.
+
+use std::collections::BTreeSet;
+
+use domain::disclosure::AttributeName;
+use domain::profile::body::{self, StoredValue};
+use domain::profile::{AttributeNumber, AttributeValue, Profile, Schema, Segment, SourceNumber};
+use domain::rng::Rng;
+use domain::sensitive::Sealed;
+use zeroize::Zeroizing;
+
+use super::open::{decrypt, unpadded_slice};
+use super::seal::{VaultError, encrypt, padded};
+use super::subject_key::SubjectKey;
+use crate::permit::{RecordedPermit, Verdict};
+
+/// Where a sealed segment is kept. It opens nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentPlace {
+    /// Name of the table.
+    pub table: &'static str,
+    /// Which part of the profile.
+    pub segment: Segment,
+    /// Grows with every change of the row.
+    pub row_version: u64,
+    /// Version of the schema under which it was sealed.
+    pub schema: u32,
+}
+
+/// What came out of a segment.
+pub struct OpenedSegment {
+    /// The values that the permit allows.
+    pub profile: Profile,
+    /// Attributes that are held and that the permit lets be described only; their values stayed inside.
+    pub described: BTreeSet<AttributeNumber>,
+}
+
+/// What changes in a segment.
+#[derive(Default)]
+pub struct Amendment {
+    /// Values to set, each in place of what the same source said before.
+    pub set: Vec<(AttributeNumber, AttributeValue)>,
+    /// Values to take out.
+    pub remove: Vec<(AttributeNumber, SourceNumber)>,
+}
+
+impl SubjectKey {
+    /// Seals the values of one segment.
+    ///
+    /// # Errors
+    /// [`VaultError::WrongSubject`] when the values are another subject's, [`VaultError::Profile`] when one is too long.
+    pub fn seal_segment(
+        &self,
+        rng: &dyn Rng,
+        place: &SegmentPlace,
+        profile: &Profile,
+    ) -> Result<Sealed, VaultError> {
+        if profile.subject() != self.subject {
+            return Err(VaultError::WrongSubject);
+        }
+        let encoded = body::encode(profile)?;
+        let mut inside = padded(encoded.expose())?;
+        let data = self.segment_data(place);
+        encrypt(&self.key, self.version, rng, &data, &mut inside).map(Sealed::from_envelope)
+    }
+
+    /// Opens a segment: of what is inside, only the attributes that the permit names come out.
+    ///
+    /// # Errors
+    /// [`VaultError::WrongSubject`] when the permit is about another subject or a privacy request; [`VaultError::Damaged`] when the bytes
+    /// were changed or belong elsewhere; [`VaultError::Profile`] when a newer version wrote them.
+    pub fn open_segment(
+        &self,
+        permit: &RecordedPermit,
+        schema: &Schema,
+        place: &SegmentPlace,
+        sealed: &Sealed,
+    ) -> Result<OpenedSegment, VaultError> {
+        if !permit.covers(self.subject) {
+            return Err(VaultError::WrongSubject);
+        }
+        let inside = self.decrypt_segment(place, sealed)?;
+        let mut opened = OpenedSegment {
+            profile: Profile::new(self.subject),
+            described: BTreeSet::new(),
+        };
+        for value in stored(place, &inside)? {
+            let Some(rule) = schema.attribute(value.attribute) else {
+                continue;
+            };
+            match permit.verdict(&AttributeName::Profile(rule.number, rule.key.clone())) {
+                Some(Verdict::Allowed) => drop(opened.profile.set(rule.number, value.to_value())),
+                Some(Verdict::Described { .. }) => drop(opened.described.insert(rule.number)),
+                None => {}
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Changes a segment without letting anything out: opened, changed and sealed again for its new place (a new row version, and
+    /// the present schema's). Attributes that the schema doesn't know any more stay.
+    ///
+    /// # Errors
+    /// As [`SubjectKey::seal_segment`], and [`VaultError::Damaged`].
+    pub fn amend_segment(
+        &self,
+        rng: &dyn Rng,
+        from: (&SegmentPlace, &Sealed),
+        to: &SegmentPlace,
+        amendment: Amendment,
+    ) -> Result<Sealed, VaultError> {
+        let mut profile = self.whole_segment(from.0, from.1)?;
+        for (attribute, source) in amendment.remove {
+            profile.remove(attribute, source);
+        }
+        profile.extend(amendment.set);
+        self.seal_segment(rng, to, &profile)
+    }
+
+    /// Seals a segment again under another key of the same subject, when the old one may be known to somebody.
+    ///
+    /// # Errors
+    /// As [`SubjectKey::amend_segment`]; [`VaultError::WrongSubject`] when the new key is another subject's.
+    pub fn reseal_segment(
+        &self,
+        rng: &dyn Rng,
+        from: (&SegmentPlace, &Sealed),
+        to: &SegmentPlace,
+        new_key: &Self,
+    ) -> Result<Sealed, VaultError> {
+        new_key.seal_segment(rng, to, &self.whole_segment(from.0, from.1)?)
+    }
+
+    fn whole_segment(&self, place: &SegmentPlace, sealed: &Sealed) -> Result<Profile, VaultError> {
+        let inside = self.decrypt_segment(place, sealed)?;
+        let mut profile = Profile::new(self.subject);
+        let values = stored(place, &inside)?;
+        profile.extend(
+            values
+                .into_iter()
+                .map(|value| (value.attribute, value.to_value())),
+        );
+        Ok(profile)
+    }
+
+    pub(super) fn decrypt_segment(
+        &self,
+        place: &SegmentPlace,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let data = self.segment_data(place);
+        decrypt(&self.key, self.version, &data, sealed.envelope()).ok_or_else(|| damaged(place))
+    }
+
+    /// What binds a segment to its place: fixed widths, and names behind their length, so that no part can borrow from the next.
+    fn segment_data(&self, place: &SegmentPlace) -> Vec<u8> {
+        let mut data = Vec::with_capacity(96);
+        data.extend_from_slice(b"privity segment v1");
+        for name in [place.table, place.segment.text()] {
+            data.extend_from_slice(&(name.len() as u64).to_be_bytes());
+            data.extend_from_slice(name.as_bytes());
+        }
+        data.extend_from_slice(self.subject.uuid().as_bytes());
+        data.extend_from_slice(&place.row_version.to_be_bytes());
+        data.extend_from_slice(&place.schema.to_be_bytes());
+        data
+    }
+}
+
+/// The values inside an opened body.
+pub(super) fn stored<'a>(
+    place: &SegmentPlace,
+    inside: &'a [u8],
+) -> Result<Vec<StoredValue<'a>>, VaultError> {
+    let body = unpadded_slice(inside).ok_or_else(|| damaged(place))?;
+    Ok(body::decode(body)?)
+}
+
+fn damaged(place: &SegmentPlace) -> VaultError {
+    VaultError::Damaged(format!("profile:{}", place.segment.text()))
+}
