@@ -64,88 +64,93 @@ impl Schema {
     /// # Errors
     /// Every number that changed its meaning, and every one that vanished without being retired.
     pub fn follows(&self, name: &str, before: &Self) -> Result<(), Faults> {
-        let mut faults = Vec::new();
-        let mut fault = |rule: &str, problem: String| faults.push(new_fault(name, rule, problem));
+        let mut found = self.changed_attributes(before);
+        found.extend(self.changed_sources(before));
         if self.version <= before.version {
             let next = before.version.saturating_add(1);
-            fault(
-                "",
-                format!(
-                    "version {} follows version {}; write `version: {next}`",
-                    self.version, before.version
-                ),
+            let problem = format!(
+                "version {} follows version {}; write `version: {next}`",
+                self.version, before.version
             );
+            found.push((String::new(), problem));
         }
+        if found.is_empty() {
+            return Ok(());
+        }
+        let faults = found.into_iter();
+        Err(Faults(
+            faults
+                .map(|(rule, problem)| new_fault(name, &rule, problem))
+                .collect(),
+        ))
+    }
+
+    fn changed_attributes(&self, before: &Self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
         for old in before.attributes() {
+            let number = old.number.0;
             match self.attribute(old.number) {
-                None if !self.retired_attributes.contains(&old.number) => fault(
-                    old.key.as_ref(),
-                    format!(
-                        "is gone; add its number {} to `retired_attributes`",
-                        old.number.0
-                    ),
-                ),
-                Some(new) if new.key != old.key || new.kind != old.kind => fault(
-                    new.key.as_ref(),
-                    format!(
-                        "takes number {} of `{}` or changes its kind; give it a new number and retire the old one",
-                        old.number.0, old.key
-                    ),
-                ),
-                Some(new) if new.segment != old.segment => fault(
-                    new.key.as_ref(),
-                    format!(
-                        "moves from segment `{}` to `{}`; what is sealed stays where it is, so give it a new number",
-                        old.segment.text(),
-                        new.segment.text()
-                    ),
-                ),
+                None if !self.retired_attributes.contains(&old.number) => found.push((
+                    old.key.to_string(),
+                    format!("is gone; add its number {number} to `retired_attributes`"),
+                )),
+                Some(new) if new.key != old.key || new.kind != old.kind => found.push((
+                    new.key.to_string(),
+                    format!("takes number {number} of `{}` or changes its kind; give it a new number and retire the old one", old.key),
+                )),
+                Some(new) if new.segment != old.segment => found.push((
+                    new.key.to_string(),
+                    format!("moves from segment `{}` to `{}`; what is sealed stays where it is, so give it a new number", old.segment.text(), new.segment.text()),
+                )),
                 _ => {}
             }
         }
+        let retired = before.retired_attributes.iter();
+        found.extend(
+            retired
+                .filter(|number| !self.retired_attributes.contains(number))
+                .map(|number| {
+                    let problem = format!(
+                        "number {} was retired; keep it in `retired_attributes`",
+                        number.0
+                    );
+                    (String::new(), problem)
+                }),
+        );
+        found
+    }
+
+    fn changed_sources(&self, before: &Self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
         for (number, old) in &before.sources {
             match self.source(*number) {
-                None if !self.retired_sources.contains(number) => fault(
-                    old.key.as_ref(),
+                None if !self.retired_sources.contains(number) => found.push((
+                    old.key.to_string(),
                     format!("is gone; add its number {} to `retired_sources`", number.0),
-                ),
-                Some(new) if new.key != old.key => fault(
-                    new.key.as_ref(),
+                )),
+                Some(new) if new.key != old.key => found.push((
+                    new.key.to_string(),
                     format!(
                         "takes number {} of `{}`; give it a new one",
                         number.0, old.key
                     ),
-                ),
+                )),
                 _ => {}
             }
         }
-        let forgotten = (before.retired_attributes.iter())
-            .filter(|number| !self.retired_attributes.contains(number));
-        for number in forgotten {
-            fault(
-                "",
-                format!(
-                    "number {} was retired; keep it in `retired_attributes`",
-                    number.0
-                ),
-            );
-        }
-        let forgotten =
-            (before.retired_sources.iter()).filter(|number| !self.retired_sources.contains(number));
-        for number in forgotten {
-            fault(
-                "",
-                format!(
-                    "source number {} was retired; keep it in `retired_sources`",
-                    number.0
-                ),
-            );
-        }
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Faults(faults))
-        }
+        let retired = before.retired_sources.iter();
+        found.extend(
+            retired
+                .filter(|number| !self.retired_sources.contains(number))
+                .map(|number| {
+                    let problem = format!(
+                        "source number {} was retired; keep it in `retired_sources`",
+                        number.0
+                    );
+                    (String::new(), problem)
+                }),
+        );
+        found
     }
 }
 

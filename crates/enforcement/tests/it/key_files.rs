@@ -95,13 +95,13 @@ fn a_missing_cut_or_newer_key_file_is_told_apart() {
         &path,
         whole.replace(
             "\"privity_key_file\": 1",
-            "\"privity_key_file\": 2, \"new\": 1",
+            "\"privity_key_file\": 4, \"new\": 1",
         ),
     )
     .unwrap();
     assert!(matches!(
         KeyRing::open(&path),
-        Err(KeyFileError::Form { form: 2, .. })
+        Err(KeyFileError::Form { form: 4, .. })
     ));
     fs::write(&path, whole.replace("\"1\": ", "\"one\": ")).unwrap();
     assert!(matches!(

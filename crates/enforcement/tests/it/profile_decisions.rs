@@ -1,0 +1,193 @@
+//! Which attributes of a profile a decision lets whom see, and what the record says of it.
+
+use domain::audit::{Action, Actor, NewRecord};
+use domain::disclosure::{DisclosureRecipient, Purpose, WithholdReason};
+use domain::profile::merge;
+use domain::recipient::RecipientRole;
+use enforcement::vault::KeyRing;
+use enforcement::{DenialReason, decide_profile, release_profile};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::log::{SeededRng, appended, contact_permit, recorded, request};
+use crate::profiles::{facts, operator, part, permit, place, query, schema, subject};
+use domain::profile::Segment;
+
+#[test]
+fn only_the_verified_subject_and_operators_see_a_profile() {
+    let ask = |purpose, recipient| {
+        decide_profile(&query(purpose, recipient, &["email"]), &facts(&[1]))
+            .map(drop)
+            .map_err(|denial| denial.reason())
+    };
+    assert_eq!(
+        ask(Purpose::GiveAccess, DisclosureRecipient::Subject),
+        Ok(())
+    );
+    assert_eq!(ask(Purpose::ShowOperator, operator()), Ok(()));
+    let mut open = 0;
+    for purpose in Purpose::ALL {
+        for recipient in [
+            DisclosureRecipient::Subject,
+            operator(),
+            DisclosureRecipient::SourceSystem("shop".into()),
+            DisclosureRecipient::Recipient("mail_house".into(), RecipientRole::ServiceProvider),
+        ] {
+            open += usize::from(ask(purpose, recipient).is_ok());
+        }
+    }
+    assert_eq!(open, 2, "these two and nothing else");
+    let mut unproven = facts(&[1]);
+    unproven.subject_verified = false;
+    let access = query(
+        Purpose::GiveAccess,
+        DisclosureRecipient::Subject,
+        &["email"],
+    );
+    assert_eq!(
+        decide_profile(&access, &unproven).unwrap_err().reason(),
+        DenialReason::NotVerified
+    );
+    assert_eq!(
+        decide_profile(&access, &facts(&[2, 1]))
+            .unwrap_err()
+            .reason(),
+        DenialReason::OtherSubject
+    );
+}
+
+#[test]
+fn what_is_sensitive_undeclared_or_never_leaves_is_withheld_with_its_reason() {
+    let show = |sees_sensitive| {
+        let mut facts = facts(&[1]);
+        facts.operator_sees_sensitive = sees_sensitive;
+        let permit = decide_profile(
+            &query(
+                Purpose::ShowOperator,
+                operator(),
+                &["email", "ssn", "shoe_size"],
+            ),
+            &facts,
+        )
+        .unwrap();
+        permit
+            .withheld()
+            .iter()
+            .map(|one| one.reason)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        show(false),
+        [
+            WithholdReason::SensitiveForRole,
+            WithholdReason::UnknownAttribute
+        ]
+    );
+    assert_eq!(
+        show(true),
+        [
+            WithholdReason::NeverDisclosed,
+            WithholdReason::UnknownAttribute
+        ]
+    );
+    let mut unknown = facts(&[1]);
+    unknown.known_categories = std::collections::BTreeSet::new().into();
+    let denial = decide_profile(
+        &query(Purpose::ShowOperator, operator(), &["email"]),
+        &unknown,
+    )
+    .unwrap_err();
+    assert_eq!(
+        (denial.reason(), denial.withheld()[0].reason),
+        (
+            DenialReason::NothingPermitted,
+            WithholdReason::UnknownCategory
+        )
+    );
+}
+
+#[test]
+fn a_profile_goes_out_as_its_permit_says_and_a_number_that_never_leaves_is_described() {
+    let rng = SeededRng::new(4);
+    let (key, _) = KeyRing::generate(&rng)
+        .new_subject_key(subject(1), 1, &rng)
+        .unwrap();
+    let permit = permit(&[1], &["name", "email", "ssn", "purchases"]);
+    let (mut profiles, mut described) = (Vec::new(), std::collections::BTreeSet::new());
+    for segment in [
+        Segment::Core,
+        Segment::Contact,
+        Segment::Sensitive,
+        Segment::Events,
+    ] {
+        let sealed = key
+            .seal_segment(&rng, &place(segment), &part(subject(1), segment))
+            .unwrap();
+        let opened = key
+            .open_segment(&permit, &schema(), &place(segment), &sealed)
+            .unwrap();
+        profiles.push(opened.profile);
+        described.extend(opened.described);
+    }
+    let merged = merge(&schema(), &profiles, Timestamp::UNIX_EPOCH);
+    let released = release_profile(&permit, &schema(), &merged, &described);
+    assert_eq!(
+        serde_json::to_value(&released).unwrap(),
+        json!({"name": "Ada Byron", "email": "Ada@Example.com", "ssn": "a government identification number", "purchases": [{"item": "teapot"}]})
+    );
+    // Somebody else's record among hers, by a mistake of whoever merged them, stays inside.
+    let strangers = [part(subject(2), Segment::Contact)];
+    let mistaken = merge(&schema(), &strangers, Timestamp::UNIX_EPOCH);
+    let released = release_profile(&permit, &schema(), &mistaken, &Default::default());
+    assert!(released.attributes().is_empty());
+}
+
+#[test]
+fn the_record_names_the_subject_and_attributes_and_serves_no_other_permit() {
+    let made = || {
+        decide_profile(
+            &query(
+                Purpose::GiveAccess,
+                DisclosureRecipient::Subject,
+                &["email", "ssn", "shoe_size"],
+            ),
+            &facts(&[1, 2]),
+        )
+        .unwrap()
+    };
+    let permit = made();
+    let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::Subject);
+    assert!(record.request.is_none() && record.action == Action::Disclosed);
+    assert_eq!(record.details["subject"], subject(1).to_string());
+    assert_eq!(
+        (&record.details["allowed"], &record.details["described"]),
+        (&json!(["profile:email"]), &json!(["profile:ssn"]))
+    );
+    assert!(
+        made().record(appended(record.clone())).is_err(),
+        "another permit's record"
+    );
+    let elsewhere = NewRecord {
+        request: Some(request(1)),
+        ..record
+    };
+    assert!(
+        permit.record(appended(elsewhere)).is_err(),
+        "a record in a privacy request's chain"
+    );
+    let recorded = recorded(made());
+    assert_eq!(
+        (recorded.subject(), recorded.request()),
+        (Some(subject(1)), None)
+    );
+    assert!(recorded.covers(subject(2)) && !recorded.covers(subject(3)));
+    assert_eq!(contact_permit().subject(), None);
+    // The members are part of the digest: the same question over other records is another permit.
+    let asked = query(
+        Purpose::GiveAccess,
+        DisclosureRecipient::Subject,
+        &["email"],
+    );
+    let digest = |members: &[u128]| decide_profile(&asked, &facts(members)).unwrap().digest();
+    assert_ne!(digest(&[1, 2]), digest(&[1, 3]));
+}
