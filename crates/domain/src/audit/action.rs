@@ -92,6 +92,30 @@ pub enum Action {
     LegalHoldLifted,
     /// Evidence was exported.
     EvidenceExported,
+    /// Profiles were filled: by an import, a synchronisation or an application; with counts and a hash.
+    ProfilesWritten,
+    /// The keys of a subject's records were destroyed and her identifiers forgotten.
+    ProfileErased,
+    /// Two subjects turned out to be one.
+    SubjectsMerged,
+    /// A merge was taken apart again.
+    MergeSplit,
+    /// An operator said that two subjects are two.
+    KeptApart,
+    /// A subject's choice was recorded, with the notice that was shown.
+    ConsentRecorded,
+    /// An opt-out preference signal was honoured.
+    SignalHonoured,
+    /// Records of consent were exported.
+    ConsentExported,
+    /// A new key was made and waits.
+    KeyAdded,
+    /// A key that waited is the present one.
+    KeyPromoted,
+    /// Keys were wrapped, or identifiers tagged, under the present key.
+    KeysRewrapped,
+    /// An old key was destroyed; what only it opened is gone, in backups too.
+    OldKeyDestroyed,
 }
 
 /// A text that is no action of this version.
@@ -103,7 +127,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 54] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -146,6 +170,18 @@ impl Action {
         Self::LegalHoldPlaced,
         Self::LegalHoldLifted,
         Self::EvidenceExported,
+        Self::ProfilesWritten,
+        Self::ProfileErased,
+        Self::SubjectsMerged,
+        Self::MergeSplit,
+        Self::KeptApart,
+        Self::ConsentRecorded,
+        Self::SignalHonoured,
+        Self::ConsentExported,
+        Self::KeyAdded,
+        Self::KeyPromoted,
+        Self::KeysRewrapped,
+        Self::OldKeyDestroyed,
     ];
 
     /// The stable text.
@@ -193,6 +229,18 @@ impl Action {
             Self::LegalHoldPlaced => "legal_hold_placed",
             Self::LegalHoldLifted => "legal_hold_lifted",
             Self::EvidenceExported => "evidence_exported",
+            Self::ProfilesWritten => "profiles_written",
+            Self::ProfileErased => "profile_erased",
+            Self::SubjectsMerged => "subjects_merged",
+            Self::MergeSplit => "merge_split",
+            Self::KeptApart => "kept_apart",
+            Self::ConsentRecorded => "consent_recorded",
+            Self::SignalHonoured => "signal_honoured",
+            Self::ConsentExported => "consent_exported",
+            Self::KeyAdded => "key_added",
+            Self::KeyPromoted => "key_promoted",
+            Self::KeysRewrapped => "keys_rewrapped",
+            Self::OldKeyDestroyed => "old_key_destroyed",
         }
     }
 }

@@ -39,6 +39,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 5,
         sql: include_str!("../../migrations/005-no-index-of-leases.sql"),
     },
+    Migration {
+        version: 6,
+        sql: include_str!("../../migrations/006-profiles.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

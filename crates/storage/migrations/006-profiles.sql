@@ -1,0 +1,89 @@
+-- One record about a person, and the key that everything in it is sealed under. Deleting wrapped_key is what forgets her.
+-- canonical names the older record that stands for her once they were merged.
+CREATE TABLE subject (
+    id BYTEA NOT NULL PRIMARY KEY,
+    canonical BYTEA,
+    key_version BIGINT NOT NULL,
+    key_epoch BIGINT,
+    wrapped_key BYTEA,
+    created_at BIGINT NOT NULL,
+    erased_at BIGINT
+);
+
+CREATE INDEX subject_canonical ON subject (canonical) WHERE canonical IS NOT NULL;
+
+-- A part of a profile that is sealed and opened as one.
+CREATE TABLE profile_segment (
+    subject_id BYTEA NOT NULL,
+    segment TEXT NOT NULL,
+    row_version BIGINT NOT NULL,
+    schema_version BIGINT NOT NULL,
+    sealed BYTEA NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (subject_id, segment)
+);
+
+-- Keyed tags of identifiers: how a subject is found. What a subject's tags are follows from her segments, so there is no index for it.
+CREATE TABLE identifier (
+    kind TEXT NOT NULL,
+    tag BYTEA NOT NULL,
+    subject_id BYTEA NOT NULL,
+    source BIGINT NOT NULL,
+    key_version BIGINT NOT NULL,
+    verified BIGINT NOT NULL,
+    PRIMARY KEY (kind, tag, subject_id, source)
+);
+
+-- Which record of a source is which subject, by the keyed tag of the key that the source has for it. Two imports at once meet here.
+CREATE TABLE source_record (
+    source BIGINT NOT NULL,
+    tag BYTEA NOT NULL,
+    subject_id BYTEA NOT NULL,
+    key_version BIGINT NOT NULL,
+    PRIMARY KEY (source, tag)
+);
+
+-- Merges, splits, and pairs that are kept apart. Only ever added to.
+CREATE TABLE identity_event (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    merge_id TEXT NOT NULL,
+    one BYTEA NOT NULL,
+    other BYTEA NOT NULL,
+    reason TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+
+CREATE INDEX identity_event_one ON identity_event (one);
+
+CREATE INDEX identity_event_other ON identity_event (other);
+
+-- What the rules leave to an operator: possible matches, links that were not made, identifiers that too many have.
+CREATE TABLE identity_review (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    one BYTEA NOT NULL,
+    other BYTEA NOT NULL,
+    identifier_kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT,
+    decided_at BIGINT,
+    created_at BIGINT NOT NULL,
+    UNIQUE (kind, one, other, identifier_kind)
+);
+
+CREATE INDEX identity_review_open ON identity_review (id) WHERE state = 'open';
+
+-- How far an import or a synchronisation is; saved with each batch that it wrote.
+CREATE TABLE profile_import (
+    id TEXT NOT NULL PRIMARY KEY,
+    source BIGINT NOT NULL,
+    origin TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    watermark TEXT,
+    counts TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (source, origin)
+);
