@@ -30,7 +30,7 @@ pub(crate) async fn open(
     actor: Actor,
 ) -> Result<Opened, Problem> {
     let (decision, record) = p.decide(&stored.request, wanted, actor);
-    let mut appended = p.append("record disclosure", vec![record]).await?;
+    let mut appended = p.append(vec![record]).await?;
     let permit = decision.map_err(|denial| refused(&denial))?;
     let proof = appended
         .pop()

@@ -27,10 +27,9 @@ pub async fn export_watched(
 ) -> Result<Vec<u8>, Problem> {
     p.read("read privacy request", move |tx| existing(tx, id).map(drop))
         .await?;
-    p.append(
-        "evidence exported",
-        vec![NewRecord::new(p.now(), Actor::System, Action::EvidenceExported).for_request(id)],
-    )
+    p.append(vec![
+        NewRecord::new(p.now(), Actor::System, Action::EvidenceExported).for_request(id),
+    ])
     .await?;
     let log = p.log_name();
     let (note, records) = p

@@ -15,6 +15,7 @@ pub mod letter;
 pub mod operator;
 pub mod privacy_request;
 mod problem;
+mod recorder;
 mod requester;
 mod search;
 pub mod settings;
@@ -69,6 +70,7 @@ struct Parts {
     progress: Progress,
     /// Rings when a task may have become due, so that the worker need not poll fast.
     bell: tokio::sync::Notify,
+    recorder: recorder::Recorder,
 }
 
 impl Privity {
@@ -133,34 +135,36 @@ impl Privity {
             .ok_or_else(|| SearchError::NoConnector(system.clone()))
     }
 
-    /// One transaction: the closure's changes and the records that it returns are durable together, or neither is.
+    /// One transaction: the closure's changes and the records that it returns are durable together, or neither is. Rings for the worker,
+    /// since a task may have become due.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         name: &'static str,
         change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,
     ) -> Result<(T, Vec<Appended>), Problem> {
+        let written = self.write_silently(name, change).await;
+        self.ring();
+        written
+    }
+
+    /// [`Privity::write`] for changes that make no task due: thousands of them a second must not keep waking the worker.
+    pub(crate) async fn write_silently<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,
+    ) -> Result<(T, Vec<Appended>), Problem> {
         let log = self.log_name();
-        let written = self
-            .parts
+        self.parts
             .database
             .write_recorded(name, move |tx| {
                 let (value, records) = change(tx)?;
                 Ok((value, storage::audit::append(tx, &log, records)?))
             })
-            .await;
-        self.ring();
-        written
+            .await
     }
 
-    /// Records alone.
-    pub(crate) async fn append(
-        &self,
-        name: &'static str,
-        records: Vec<NewRecord>,
-    ) -> Result<Vec<Appended>, Problem> {
-        self.write(name, move |_| Ok(((), records.clone())))
-            .await
-            .map(|((), appended)| appended)
+    pub(crate) fn recorder(&self) -> &recorder::Recorder {
+        &self.parts.recorder
     }
 
     /// A read over one unchanging state.

@@ -61,6 +61,7 @@ pub async fn start_watched(
         rng,
         progress: progress.clone(),
         bell: tokio::sync::Notify::new(),
+        recorder: crate::recorder::Recorder::default(),
     };
     Ok(Privity {
         parts: Arc::new(parts),

@@ -538,7 +538,10 @@ mod tests {
             (5, 3, 0)
         );
         let settled = resolve(&rules(), &records, &recorded(&history, &after, 9));
-        assert_eq!((&settled.groups, settled.withdrawn.len()), (&after.groups, 0));
+        assert_eq!(
+            (&settled.groups, settled.withdrawn.len()),
+            (&after.groups, 0)
+        );
         // It was never an operator who kept them apart, so they meet again when the fifth is gone.
         let fewer = resolve(&rules(), &records[..4], &recorded(&history, &after, 9));
         assert_eq!(sizes(&fewer.groups), [4]);

@@ -237,13 +237,10 @@ pub async fn fetch(p: &Privity, tracker: &Sensitive<String>) -> Result<Package, 
             io::BufReader::new(file),
         )
         .map_err(|error| Problem::internal("opening the package", &error))?;
-    p.append(
-        "package fetched",
-        vec![
-            NewRecord::new(p.now(), Actor::Subject, Action::PackageFetched)
-                .for_request(stored.request.id),
-        ],
-    )
+    p.append(vec![
+        NewRecord::new(p.now(), Actor::Subject, Action::PackageFetched)
+            .for_request(stored.request.id),
+    ])
     .await?;
     Ok(Package {
         file: pour(reader),

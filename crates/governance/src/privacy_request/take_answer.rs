@@ -415,7 +415,7 @@ async fn refuse(
         Action::OutreachRefused,
     )
     .about(recipient.key.as_ref());
-    p.append("callback refused", vec![record]).await?;
+    p.append(vec![record]).await?;
     let words = error.to_string();
     Err(match error {
         // It is the recipient's and says that it won't; the poll brings that before an operator.

@@ -190,13 +190,9 @@ pub(crate) async fn send_now(
             format!("the subject could not be told: {error}; nothing was changed, please repeat"),
         )
     })?;
-    p.append(
-        "subject told",
-        vec![
-            NewRecord::new(p.now(), Actor::System, Action::SubjectTold)
-                .for_request(stored.request.id),
-        ],
-    )
+    p.append(vec![
+        NewRecord::new(p.now(), Actor::System, Action::SubjectTold).for_request(stored.request.id),
+    ])
     .await?;
     Ok(())
 }

@@ -20,6 +20,7 @@ mod real_data;
 mod real_deletion;
 mod real_engines;
 mod reasons;
+mod recorder;
 mod repeat;
 mod scenarios;
 mod server;

@@ -1,0 +1,115 @@
+//! Records that wait at the same time share one transaction: disclosures come by the thousand a second, each must be durable before
+//! anything opens, and one commit serves all that wait for it (docs/decisions/003-audit-log.md).
+
+use std::mem::take;
+use std::sync::{Mutex, PoisonError};
+
+use domain::audit::{Appended, NewRecord};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+
+use crate::{Privity, Problem};
+
+/// Callers in one transaction, at most: as many as SQLite commits together.
+const GROUP: usize = 256;
+
+type Answer = Result<Vec<Appended>, Problem>;
+
+/// Who waits for the next transaction, and whether somebody is writing one.
+#[derive(Default)]
+pub(crate) struct Recorder(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    is_served: bool,
+}
+
+struct Waiting {
+    records: Vec<NewRecord>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Recorder {
+    /// Joins the queue; true when nobody serves it yet and the caller has to see to that.
+    fn join(&self, waiting: Waiting) -> bool {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.push(waiting);
+        !std::mem::replace(&mut queue.is_served, true)
+    }
+
+    /// The next group; none, and then nobody serves the queue any more.
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.waiting.is_empty() {
+            queue.is_served = false;
+            return None;
+        }
+        let size = queue.waiting.len().min(GROUP);
+        let rest = queue.waiting.split_off(size);
+        Some(std::mem::replace(&mut queue.waiting, rest))
+    }
+}
+
+impl Privity {
+    /// Appends records that come without a change of their own; answers when they are durable. A caller that goes away keeps nobody
+    /// waiting: the queue is served by a task of its own.
+    pub(crate) async fn append(&self, records: Vec<NewRecord>) -> Answer {
+        // A thread with a runtime of its own, like the worker's, is one caller: it has nobody to share with, and its runtime may end
+        // while others wait.
+        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return self.append_together(records).await;
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.recorder().join(Waiting { records, reply }) {
+            let privity = self.clone();
+            tokio::spawn(async move { privity.serve_recorder().await });
+        }
+        let gone = |_| {
+            Err(Problem::internal(
+                "recording this",
+                &"the program is stopping",
+            ))
+        };
+        answer.await.unwrap_or_else(gone)
+    }
+
+    async fn serve_recorder(&self) {
+        while let Some(mut group) = self.recorder().next() {
+            let records: Vec<_> = group.iter_mut().map(|one| take(&mut one.records)).collect();
+            match self.append_together(records.concat()).await {
+                Ok(appended) => answer_each(group, &records, appended),
+                Err(problem) if group.len() == 1 => fail(group, &problem),
+                // One record that can't be written must not hold up the others.
+                Err(_) => self.append_one_by_one(group, records).await,
+            }
+        }
+    }
+
+    async fn append_one_by_one(&self, group: Vec<Waiting>, records: Vec<Vec<NewRecord>>) {
+        for (one, records) in group.into_iter().zip(records) {
+            let answer = self.append_together(records).await;
+            let _ = one.reply.send(answer);
+        }
+    }
+
+    async fn append_together(&self, records: Vec<NewRecord>) -> Answer {
+        let written = self.write_silently("append records", move |_| Ok(((), records.clone())));
+        written.await.map(|((), appended)| appended)
+    }
+}
+
+/// A caller that has gone away doesn't need the answer.
+fn answer_each(group: Vec<Waiting>, records: &[Vec<NewRecord>], appended: Vec<Appended>) {
+    let mut appended = appended.into_iter();
+    for (one, records) in group.into_iter().zip(records) {
+        let own = appended.by_ref().take(records.len()).collect();
+        let _ = one.reply.send(Ok(own));
+    }
+}
+
+fn fail(group: Vec<Waiting>, problem: &Problem) {
+    for one in group {
+        let _ = one.reply.send(Err(problem.clone()));
+    }
+}
