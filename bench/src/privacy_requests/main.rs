@@ -2,10 +2,8 @@
 //!
 //! Started by `bench/privacy_requests`; what is measured and how is said in docs/guides/benchmarks.md.
 
-mod figure;
 mod house;
 mod mailbox;
-mod meter;
 mod run;
 mod shop;
 
@@ -13,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
-use figure::Figures;
+use bench::figure::Figures;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,7 +48,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    meter::count_transactions();
+    bench::meter::count_transactions();
     let mailbox = mailbox::Mailbox::start()?;
     let mut figures = Figures::new(arguments.before.as_deref());
     for (place, customers) in arguments.customers.iter().enumerate() {

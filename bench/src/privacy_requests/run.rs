@@ -9,10 +9,10 @@ use anyhow::ensure;
 use domain::privacy_request::RequestKind;
 use governance::privacy_request::intake::Received;
 
-use crate::figure::{Against, Figures, Peer};
+use bench::figure::{Against, Figures, Peer};
 use crate::house::House;
 use crate::mailbox::Mailbox;
-use crate::meter::{Cost, Meter};
+use bench::meter::{Cost, Meter};
 use crate::shop::{ROWS_EACH, Shop};
 
 /// Where it runs.
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         shop,
         meter: Meter {
             postgres_pid: place.postgres_pid,
-            mailbox_thread: place.mailbox.thread,
+            own_thread: Some(place.mailbox.thread),
         },
         mailbox: place.mailbox,
     };

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 /// What the peer needs for the same work: its best and its worst figure, see docs/guides/benchmarks.md.
 #[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) f64, pub(crate) f64);
+pub struct Peer(pub f64, pub f64);
 
 /// One figure of the results file.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Figure {
+pub struct Figure {
     /// What was measured, in words; the name by which runs are compared.
     figure: String,
     value: f64,
     unit: String,
-    /// `<=20`, where there is one.
+    /// `<=20` or `>=8000`, where there is one.
     aim: Option<String>,
     /// The peer's own figure.
     peer: Option<String>,
@@ -27,24 +27,24 @@ pub(crate) struct Figure {
 
 /// What a value is held against.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Against {
-    /// The most that it may be.
-    pub(crate) aim: Option<f64>,
-    /// The peer, where less is better.
-    pub(crate) peer: Option<Peer>,
+pub struct Against {
+    /// The most that it may be, or the least where more is better.
+    pub aim: Option<f64>,
+    /// The peer.
+    pub peer: Option<Peer>,
     /// Whether more is better.
-    pub(crate) more_is_better: bool,
+    pub more_is_better: bool,
 }
 
 /// All figures of a run.
-pub(crate) struct Figures {
+pub struct Figures {
     new: Vec<Figure>,
     before: BTreeMap<String, f64>,
 }
 
 impl Figures {
     /// No figures yet. Earlier ones that can't be read are as good as none.
-    pub(crate) fn new(before: Option<&Path>) -> Self {
+    pub fn new(before: Option<&Path>) -> Self {
         let text = before
             .and_then(|path| std::fs::read(path).ok())
             .unwrap_or_default();
@@ -59,7 +59,7 @@ impl Figures {
     }
 
     /// Adds a figure.
-    pub(crate) fn add(&mut self, figure: String, value: f64, unit: &str, against: Against) {
+    pub fn add(&mut self, figure: String, value: f64, unit: &str, against: Against) {
         let ratio = against.peer.map(|Peer(best, _)| {
             if against.more_is_better {
                 value / best
@@ -71,7 +71,10 @@ impl Figures {
             figure,
             value: rounded(value),
             unit: unit.to_owned(),
-            aim: against.aim.map(|aim| format!("<={aim}")),
+            aim: against.aim.map(|aim| {
+                let sign = if against.more_is_better { ">=" } else { "<=" };
+                format!("{sign}{aim}")
+            }),
             peer: against.peer.map(|Peer(best, worst)| {
                 if best == worst {
                     best.to_string()
@@ -84,7 +87,7 @@ impl Figures {
     }
 
     /// Shows all figures as a table.
-    pub(crate) fn print(&self) -> std::io::Result<()> {
+    pub fn print(&self) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         writeln!(
             out,
@@ -92,11 +95,11 @@ impl Figures {
             "figure", "value", "unit", "aim", "", "peer", "times", "committed"
         )?;
         for figure in &self.new {
-            let met = figure
-                .aim
-                .as_ref()
-                .and_then(|aim| aim.strip_prefix("<=")?.parse::<f64>().ok())
-                .map_or("", |aim| if figure.value <= aim { "met" } else { "MISSED" });
+            let met = match figure.is_met() {
+                None => "",
+                Some(true) => "met",
+                Some(false) => "MISSED",
+            };
             let before = self
                 .before
                 .get(&figure.figure)
@@ -119,7 +122,7 @@ impl Figures {
     }
 
     /// Writes all figures as JSON, one a line, so that a change is read in the diff.
-    pub(crate) fn save(&self, to: &Path) -> anyhow::Result<()> {
+    pub fn save(&self, to: &Path) -> anyhow::Result<()> {
         let lines = self
             .new
             .iter()
@@ -129,6 +132,17 @@ impl Figures {
             to,
             format!("[\n{}\n]\n", lines.join(",\n")),
         )?)
+    }
+}
+
+impl Figure {
+    fn is_met(&self) -> Option<bool> {
+        let aim = self.aim.as_ref()?;
+        let least = |text: &str| Some(self.value >= text.parse::<f64>().ok()?);
+        let most = |text: &str| Some(self.value <= text.parse::<f64>().ok()?);
+        aim.strip_prefix(">=")
+            .and_then(least)
+            .or_else(|| aim.strip_prefix("<=").and_then(most))
     }
 }
 

@@ -17,7 +17,7 @@ const TICK_MS: f64 = 10.0;
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Counts the transactions that storage tells of, and shows warnings.
-pub(crate) fn count_transactions() {
+pub fn count_transactions() {
     let warnings = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(LevelFilter::WARN);
@@ -50,16 +50,16 @@ impl Visit for IsWrite {
 
 /// What to measure besides this process.
 #[derive(Clone, Copy)]
-pub(crate) struct Meter {
+pub struct Meter {
     /// The postmaster.
-    pub(crate) postgres_pid: u32,
-    /// The thread that plays the mail server: nobody's cost but the benchmark's.
-    pub(crate) mailbox_thread: u32,
+    pub postgres_pid: u32,
+    /// A thread that is nobody's cost but the benchmark's, such as the one that plays the mail server.
+    pub own_thread: Option<u32>,
 }
 
 /// A reading.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading {
+pub struct Reading {
     at: Instant,
     own_ms: f64,
     postgres_ms: f64,
@@ -68,25 +68,29 @@ pub(crate) struct Reading {
 
 /// What a piece of work cost.
 #[derive(Clone, Copy)]
-pub(crate) struct Cost {
-    pub(crate) wall_seconds: f64,
-    pub(crate) own_ms: f64,
-    pub(crate) postgres_ms: f64,
-    pub(crate) writes: u64,
+pub struct Cost {
+    /// By the clock.
+    pub wall_seconds: f64,
+    /// Processor time of our process.
+    pub own_ms: f64,
+    /// Processor time of PostgreSQL's processes.
+    pub postgres_ms: f64,
+    /// Transactions of our own that wrote.
+    pub writes: u64,
     /// The most memory that our process had.
-    pub(crate) peak_mib: f64,
+    pub peak_mib: f64,
 }
 
 impl Meter {
     /// Begins to measure; the peak of memory starts anew.
-    pub(crate) fn begin(self) -> anyhow::Result<Reading> {
+    pub fn begin(self) -> anyhow::Result<Reading> {
         // 5: forget the peak of resident memory (proc(5), clear_refs).
         std::fs::write("/proc/self/clear_refs", "5").context("resetting the peak of memory")?;
         self.read()
     }
 
     /// What was used since.
-    pub(crate) fn end(self, begin: Reading) -> anyhow::Result<Cost> {
+    pub fn end(self, begin: Reading) -> anyhow::Result<Cost> {
         let end = self.read()?;
         Ok(Cost {
             wall_seconds: (end.at - begin.at).as_secs_f64(),
@@ -99,13 +103,13 @@ impl Meter {
 
     fn read(self) -> anyhow::Result<Reading> {
         let own = ticks(Path::new("/proc/self/stat"), Times::Own)?;
-        let mailbox = ticks(
-            Path::new(&format!("/proc/self/task/{}/stat", self.mailbox_thread)),
-            Times::Own,
-        )?;
+        let not_ours = self.own_thread.map_or(Ok(0.0), |thread| {
+            let stat = format!("/proc/self/task/{thread}/stat");
+            ticks(Path::new(&stat), Times::Own)
+        })?;
         Ok(Reading {
             at: Instant::now(),
-            own_ms: (own - mailbox) * TICK_MS,
+            own_ms: (own - not_ours) * TICK_MS,
             postgres_ms: self.postgres_ticks()? * TICK_MS,
             writes: WRITES.load(Ordering::Relaxed),
         })

@@ -1,0 +1,3 @@
+//! placeholder
+mod people;
+fn main() {}
