@@ -9,6 +9,7 @@ mod history;
 mod normal;
 mod possible_match;
 mod resolve;
+mod review;
 
 pub use country::Country;
 pub use history::{
@@ -20,3 +21,4 @@ pub use resolve::{
     Blocked, BlockedBy, Contested, HeldIdentifier, Hub, IdentifierTag, IdentityRules, LinkRule,
     NewMerge, PossibleMatch, Resolution, SourceRecord, resolve,
 };
+pub use review::{Review, ReviewId, ReviewKind, ReviewState};

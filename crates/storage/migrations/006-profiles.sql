@@ -8,7 +8,7 @@ CREATE TABLE subject (
     wrapped_key BYTEA,
     created_at BIGINT NOT NULL,
     erased_at BIGINT
-);
+) /* clustered */;
 
 CREATE INDEX subject_canonical ON subject (canonical) WHERE canonical IS NOT NULL;
 
@@ -32,7 +32,7 @@ CREATE TABLE identifier (
     key_version BIGINT NOT NULL,
     verified BIGINT NOT NULL,
     PRIMARY KEY (kind, tag, subject_id, source)
-);
+) /* clustered */;
 
 -- Which record of a source is which subject, by the keyed tag of the key that the source has for it. Two imports at once meet here.
 CREATE TABLE source_record (
@@ -41,7 +41,7 @@ CREATE TABLE source_record (
     subject_id BYTEA NOT NULL,
     key_version BIGINT NOT NULL,
     PRIMARY KEY (source, tag)
-);
+) /* clustered */;
 
 -- Merges, splits, and pairs that are kept apart. Only ever added to.
 CREATE TABLE identity_event (
@@ -53,6 +53,8 @@ CREATE TABLE identity_event (
     reason TEXT NOT NULL,
     at BIGINT NOT NULL
 );
+
+CREATE INDEX identity_event_merge ON identity_event (merge_id);
 
 CREATE INDEX identity_event_one ON identity_event (one);
 
@@ -71,6 +73,10 @@ CREATE TABLE identity_review (
     created_at BIGINT NOT NULL,
     UNIQUE (kind, one, other, identifier_kind)
 );
+
+CREATE INDEX identity_review_other ON identity_review (other);
+
+CREATE INDEX identity_review_one ON identity_review (one);
 
 CREATE INDEX identity_review_open ON identity_review (id) WHERE state = 'open';
 

@@ -11,6 +11,11 @@ pub const SKIP_LOCKED: &str = "/* skip locked */";
 /// comment. An `UPDATE` that changes nothing would do as well, and would write the whole row again on both engines.
 pub(super) const FOR_UPDATE: &str = "/* for update */";
 
+/// Written after the closing bracket of `CREATE TABLE` when small rows are found by their whole key: SQLite keeps them in the key's own
+/// tree, a half of the space and of the page writes. PostgreSQL, whose tables are heaps, reads a comment. Not for rows beyond a few
+/// hundred bytes, which such a tree holds badly (measured: a third more space).
+const CLUSTERED: &str = "/* clustered */";
+
 /// Statements already rewritten for PostgreSQL. Their number is that of the statements in this crate.
 #[derive(Debug, Default)]
 pub(super) struct Rewritten(RwLock<HashMap<String, Arc<str>>>);
@@ -111,7 +116,9 @@ fn given_row(sql: &str) -> Option<(&str, Vec<Given<'_>>, &str)> {
 /// Our DDL is written with PostgreSQL's types; SQLite gets its own names and `STRICT`, so that both refuse a wrong type.
 pub(super) fn ddl_for_sqlite(ddl: &str) -> String {
     let text = ddl.replace("BYTEA", "BLOB").replace("BIGINT", "INTEGER");
-    if text.contains("CREATE TABLE") {
+    if let Some(text) = text.trim_end().strip_suffix(CLUSTERED) {
+        format!("{text} STRICT, WITHOUT ROWID")
+    } else if text.contains("CREATE TABLE") {
         format!("{text} STRICT")
     } else {
         text
@@ -143,6 +150,15 @@ mod tests {
         assert_eq!(over_arrays(sql).as_deref(), Some(many));
         assert_eq!(for_postgres(sql), one);
         assert_eq!(over_arrays("INSERT INTO t VALUES (?1)"), None);
+    }
+
+    #[test]
+    fn a_clustered_table_has_no_row_ids_on_sqlite() {
+        let ddl = "CREATE TABLE t (a BYTEA NOT NULL PRIMARY KEY) /* clustered */";
+        assert_eq!(
+            ddl_for_sqlite(ddl),
+            "CREATE TABLE t (a BLOB NOT NULL PRIMARY KEY)  STRICT, WITHOUT ROWID"
+        );
     }
 
     #[test]

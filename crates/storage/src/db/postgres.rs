@@ -24,6 +24,18 @@ const CONNECTIONS: usize = 16;
 /// How long a transaction waits for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Tables from which keys and sealed bytes are deleted for good.
+const SCRUBBED: [&str; 8] = [
+    "privacy_request",
+    "verification",
+    "outreach",
+    "attachment",
+    "subject",
+    "profile_segment",
+    "identifier",
+    "source_record",
+];
+
 pub(super) struct Postgres {
     name: String,
     pool: Pool,
@@ -164,7 +176,7 @@ impl Postgres {
 
     pub(super) async fn scrub(&self) -> Result<(), Error> {
         let client = self.pool.get().await.map_err(|_| Error::Closed)?;
-        for table in ["privacy_request", "verification", "outreach", "attachment"] {
+        for table in SCRUBBED {
             let vacuum = client.batch_execute(&format!("VACUUM {table}")).await;
             vacuum
                 .map_err(|error| statement::failure("scrub", "vacuum", &self.name, &error).error)?;

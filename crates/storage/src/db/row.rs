@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use domain::id::{Id, Noun};
 use domain::sensitive::Sealed;
 use jiff::Timestamp;
 
@@ -78,6 +79,21 @@ impl Row {
         self.bytes(column)?
             .try_into()
             .map_err(|_| problem(column, "expected 32 bytes"))
+    }
+
+    /// An id that is stored as its 16 bytes.
+    pub fn id<N: Noun>(&self, column: &str) -> Result<Id<N>, Error> {
+        self.opt_id(column)?.ok_or_else(|| missing(column))
+    }
+
+    /// An id that is stored as its 16 bytes, if any.
+    pub fn opt_id<N: Noun>(&self, column: &str) -> Result<Option<Id<N>>, Error> {
+        let Some(bytes) = self.opt_bytes(column)? else {
+            return Ok(None);
+        };
+        let uuid = uuid::Uuid::from_slice(bytes);
+        uuid.map(|uuid| Some(Id::from_uuid(uuid)))
+            .map_err(|_| problem(column, "expected 16 bytes"))
     }
 
     /// A sealed envelope.

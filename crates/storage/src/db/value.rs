@@ -24,6 +24,11 @@ impl std::fmt::Debug for Value {
 }
 
 impl Value {
+    /// An id as its 16 bytes, for rows of which there are millions.
+    pub fn id<N: Noun>(id: Id<N>) -> Self {
+        Self::Bytes(id.uuid().as_bytes().to_vec())
+    }
+
     /// `null`, `text`, `int` or `bytes`.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -20,6 +20,7 @@ mod outreach;
 mod own_data_map;
 mod place;
 mod privacy_request;
+mod profile;
 mod sample;
 mod task;
 mod workload;

@@ -1,0 +1,204 @@
+//! The blind index of profiles: keyed tags of identifiers, and whose they are.
+
+use std::collections::BTreeSet;
+
+use domain::data_map::IdentifierKind;
+use domain::id::SubjectId;
+use domain::identity::IdentifierTag;
+use domain::profile::SourceNumber;
+
+use crate::db::{Row, Tx, Value};
+use crate::error::Error;
+
+/// One tag of one subject.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredIdentifier {
+    /// Which kind of identifier.
+    pub kind: IdentifierKind,
+    /// Its tag.
+    pub tag: IdentifierTag,
+    /// Whose.
+    pub subject: SubjectId,
+    /// Who says so.
+    pub source: SourceNumber,
+    /// Version of the index key that made the tag.
+    pub key_version: u32,
+    /// Whether somebody proved it.
+    pub verified: bool,
+}
+
+/// Where a walk over all identifiers is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    kind: String,
+    tag: Vec<u8>,
+    subject: Vec<u8>,
+    source: i64,
+}
+
+/// Stores identifiers; of those that are there already, version and proof are brought up to date. None of them twice.
+pub fn insert_many(tx: &mut Tx, identifiers: &[StoredIdentifier]) -> Result<u64, Error> {
+    let sql = "-- insert identifier
+        INSERT INTO identifier (kind, tag, subject_id, source, key_version, verified)
+        SELECT column1, column2, column3, column4, column5, column6
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */, ?5 /* BIGINT */, ?6 /* BIGINT */)) AS given
+        WHERE TRUE ON CONFLICT (kind, tag, subject_id, source) DO UPDATE SET key_version = excluded.key_version, verified = excluded.verified";
+    let values = |one: &StoredIdentifier| {
+        let mut values = key(one);
+        values.extend([one.key_version.into(), one.verified.into()]);
+        values
+    };
+    tx.execute_many(sql, &identifiers.iter().map(values).collect::<Vec<_>>())
+}
+
+/// Removes identifiers and answers how many were there.
+pub fn remove_many(tx: &mut Tx, identifiers: &[StoredIdentifier]) -> Result<u64, Error> {
+    let sql = "-- remove identifier\nDELETE FROM identifier WHERE kind = ?1 AND tag = ?2 AND subject_id = ?3 AND source = ?4";
+    tx.execute_many(sql, &identifiers.iter().map(key).collect::<Vec<_>>())
+}
+
+/// Whoever has one of these tags: those of one identifier under every version of the index key.
+pub fn find(
+    tx: &mut Tx,
+    kind: &IdentifierKind,
+    tags: &[IdentifierTag],
+) -> Result<BTreeSet<SubjectId>, Error> {
+    let sql = "-- find identifier
+        SELECT i.subject_id FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */)) AS given
+        JOIN identifier i ON i.kind = column1 AND i.tag = column2";
+    let sets: Vec<_> = tags
+        .iter()
+        .map(|tag| vec![kind.0.as_str().into(), tag.0.into()])
+        .collect();
+    let rows = tx.query_given(sql, &sets)?;
+    rows.iter().map(|row| row.id("subject_id")).collect()
+}
+
+/// Of these tags, each with whose it is, those that another subject has as well. None of them twice.
+pub fn shared(
+    tx: &mut Tx,
+    tags: &[(&IdentifierKind, IdentifierTag, SubjectId)],
+) -> Result<BTreeSet<(IdentifierKind, IdentifierTag)>, Error> {
+    let sql = "-- find shared identifier
+        SELECT column1 AS kind, column2 AS tag FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BYTEA */)) AS given
+        WHERE EXISTS (SELECT 1 FROM identifier i WHERE i.kind = column1 AND i.tag = column2 AND i.subject_id <> column3)";
+    let values = |(kind, tag, subject): &(&IdentifierKind, IdentifierTag, SubjectId)| {
+        vec![kind.0.as_str().into(), tag.0.into(), Value::id(*subject)]
+    };
+    let sets: Vec<_> = tags.iter().map(values).collect();
+    let rows = tx.query_given(sql, &sets)?;
+    rows.iter()
+        .map(|row| Ok((kind_of(row)?, tag_of(row)?)))
+        .collect()
+}
+
+/// The subjects that have a tag, at most `limit` of them for each.
+pub fn holders(
+    tx: &mut Tx,
+    tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
+    limit: usize,
+) -> Result<BTreeSet<SubjectId>, Error> {
+    let sql = "-- list holder of identifier\nSELECT DISTINCT subject_id FROM identifier WHERE kind = ?1 AND tag = ?2 ORDER BY subject_id LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sets: Vec<_> = tags
+        .iter()
+        .map(|(kind, tag)| vec![kind.0.as_str().into(), tag.0.into(), limit.into()])
+        .collect();
+    let answers = tx.query_many(sql, &sets)?;
+    answers
+        .iter()
+        .flatten()
+        .map(|row| row.id("subject_id"))
+        .collect()
+}
+
+/// How many tags a version of the index key made. Passes over all of them.
+pub fn count_with_key_version(tx: &mut Tx, version: u32) -> Result<u64, Error> {
+    let sql = "-- count identifier with key version\nSELECT COUNT(*) AS tags FROM identifier WHERE key_version = ?1";
+    tx.query_one(sql, &[version.into()])?.count("tags")
+}
+
+/// Removes tags that a version of the index key made, from the next `limit` rows after a place. Answers how many went, and where to go
+/// on; `None` at the end.
+pub fn delete_with_key_version(
+    tx: &mut Tx,
+    version: u32,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(u64, Option<Place>), Error> {
+    let walk = "-- walk identifier
+        SELECT kind, tag, subject_id, source, key_version, verified FROM identifier
+        WHERE (kind, tag, subject_id, source) > (?1, ?2, ?3, ?4) ORDER BY kind, tag, subject_id, source LIMIT ?5";
+    let start = after.map_or_else(
+        || {
+            vec![
+                "".into(),
+                Value::Bytes(Vec::new()),
+                Value::Bytes(Vec::new()),
+                (-1i64).into(),
+            ]
+        },
+        place_values,
+    );
+    let values: Vec<_> = start.into_iter().chain([limit.into()]).collect();
+    let rows = tx.query(walk, &values)?;
+    let read = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    let next = (read.len() as u64 >= u64::from(limit))
+        .then(|| read.last().map(place))
+        .flatten();
+    let old: Vec<_> = read
+        .into_iter()
+        .filter(|one| one.key_version == version)
+        .collect();
+    Ok((remove_many(tx, &old)?, next))
+}
+
+fn place(one: &StoredIdentifier) -> Place {
+    Place {
+        kind: one.kind.0.clone(),
+        tag: one.tag.0.to_vec(),
+        subject: one.subject.uuid().as_bytes().to_vec(),
+        source: one.source.0.into(),
+    }
+}
+
+fn place_values(place: &Place) -> Vec<Value> {
+    vec![
+        (&place.kind).into(),
+        place.tag.clone().into(),
+        place.subject.clone().into(),
+        place.source.into(),
+    ]
+}
+
+fn key(one: &StoredIdentifier) -> Vec<Value> {
+    vec![
+        one.kind.0.as_str().into(),
+        one.tag.0.into(),
+        Value::id(one.subject),
+        u32::from(one.source.0).into(),
+    ]
+}
+
+fn stored(row: &Row) -> Result<StoredIdentifier, Error> {
+    Ok(StoredIdentifier {
+        kind: kind_of(row)?,
+        tag: tag_of(row)?,
+        subject: row.id("subject_id")?,
+        source: SourceNumber(row.count("source")?),
+        key_version: row.count("key_version")?,
+        verified: row.flag("verified")?,
+    })
+}
+
+fn kind_of(row: &Row) -> Result<IdentifierKind, Error> {
+    row.text("kind").map(|kind| IdentifierKind(kind.to_owned()))
+}
+
+pub(crate) fn tag_of(row: &Row) -> Result<IdentifierTag, Error> {
+    let bytes = row.bytes("tag")?.try_into();
+    bytes.map(IdentifierTag).map_err(|_| Error::Column {
+        column: "tag".to_owned(),
+        problem: "expected 16 bytes".to_owned(),
+    })
+}

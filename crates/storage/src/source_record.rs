@@ -1,0 +1,132 @@
+//! Which record of a source is which subject: by the keyed tag of the identifier that the source finds it by. Two imports at once
+//! meet here, and the one that comes second finds the record that the first one made.
+
+use std::collections::BTreeMap;
+
+use domain::id::SubjectId;
+use domain::identity::IdentifierTag;
+use domain::profile::SourceNumber;
+
+use crate::db::{Row, Tx, Value};
+use crate::error::Error;
+use crate::identifier::tag_of;
+
+/// One record of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredSourceRecord {
+    /// Which source.
+    pub source: SourceNumber,
+    /// The tag of its key there.
+    pub tag: IdentifierTag,
+    /// Which record of ours it is.
+    pub subject: SubjectId,
+    /// Version of the index key that made the tag.
+    pub key_version: u32,
+}
+
+/// Where a walk over all records is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    source: i64,
+    tag: Vec<u8>,
+}
+
+/// Stores records that are not there yet and answers the subjects of those that were new. Whoever is left out met a record that
+/// another one stored, which is committed by now.
+pub fn insert_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<Vec<SubjectId>, Error> {
+    let sql = "-- insert source_record
+        INSERT INTO source_record (source, tag, subject_id, key_version)
+        SELECT column1, column2, column3, column4
+        FROM (VALUES (?1 /* BIGINT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */)) AS given
+        WHERE TRUE ON CONFLICT (source, tag) DO NOTHING RETURNING subject_id";
+    let values = |record: &StoredSourceRecord| {
+        let mut values = key(record);
+        values.extend([Value::id(record.subject), record.key_version.into()]);
+        values
+    };
+    // In the order of the key: two transactions that meet wait for each other in one order, and the tree is walked through once.
+    let mut sorted = records.to_vec();
+    sorted.sort_unstable();
+    let rows = tx.query_given(sql, &sorted.iter().map(values).collect::<Vec<_>>())?;
+    rows.iter().map(|row| row.id("subject_id")).collect()
+}
+
+/// Whose these records are, by tag; those not there are left out. None of the tags twice.
+pub fn find_many(
+    tx: &mut Tx,
+    source: SourceNumber,
+    tags: impl IntoIterator<Item = IdentifierTag>,
+) -> Result<BTreeMap<IdentifierTag, SubjectId>, Error> {
+    let sql = "-- find source_record
+        SELECT r.tag, r.subject_id FROM (VALUES (?1 /* BIGINT */, ?2 /* BYTEA */)) AS given
+        JOIN source_record r ON r.source = column1 AND r.tag = column2";
+    let sets: Vec<_> = tags
+        .into_iter()
+        .map(|tag| vec![u32::from(source.0).into(), tag.0.into()])
+        .collect();
+    let rows = tx.query_given(sql, &sets)?;
+    rows.iter()
+        .map(|row| Ok((tag_of(row)?, row.id("subject_id")?)))
+        .collect()
+}
+
+/// Removes records and answers how many were there.
+pub fn remove_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<u64, Error> {
+    let sql = "-- remove source_record\nDELETE FROM source_record WHERE source = ?1 AND tag = ?2 AND subject_id = ?3";
+    let values = |record: &StoredSourceRecord| {
+        let mut values = key(record);
+        values.push(Value::id(record.subject));
+        values
+    };
+    tx.execute_many(sql, &records.iter().map(values).collect::<Vec<_>>())
+}
+
+/// How many tags a version of the index key made. Passes over all of them.
+pub fn count_with_key_version(tx: &mut Tx, version: u32) -> Result<u64, Error> {
+    let sql = "-- count source_record with key version\nSELECT COUNT(*) AS tags FROM source_record WHERE key_version = ?1";
+    tx.query_one(sql, &[version.into()])?.count("tags")
+}
+
+/// Removes tags that a version of the index key made, from the next `limit` rows after a place. Answers how many went, and where to go
+/// on; `None` at the end.
+pub fn delete_with_key_version(
+    tx: &mut Tx,
+    version: u32,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(u64, Option<Place>), Error> {
+    let walk = "-- walk source_record
+        SELECT source, tag, subject_id, key_version FROM source_record
+        WHERE (source, tag) > (?1, ?2) ORDER BY source, tag LIMIT ?3";
+    let (source, tag) = after.map_or((-1, Vec::new()), |place| (place.source, place.tag.clone()));
+    let rows = tx.query(walk, &[source.into(), tag.into(), limit.into()])?;
+    let read = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    let next = (read.len() as u64 >= u64::from(limit))
+        .then(|| read.last().map(place))
+        .flatten();
+    let old: Vec<_> = read
+        .into_iter()
+        .filter(|record| record.key_version == version)
+        .collect();
+    Ok((remove_many(tx, &old)?, next))
+}
+
+fn place(record: &StoredSourceRecord) -> Place {
+    Place {
+        source: record.source.0.into(),
+        tag: record.tag.0.to_vec(),
+    }
+}
+
+fn key(record: &StoredSourceRecord) -> Vec<Value> {
+    vec![u32::from(record.source.0).into(), record.tag.0.into()]
+}
+
+fn stored(row: &Row) -> Result<StoredSourceRecord, Error> {
+    Ok(StoredSourceRecord {
+        source: SourceNumber(row.count("source")?),
+        tag: tag_of(row)?,
+        subject: row.id("subject_id")?,
+        key_version: row.count("key_version")?,
+    })
+}
