@@ -16,7 +16,7 @@ pub use history::{
     Decided, Groups, History, HistoryError, IdentityEvent, Merge, MergeId, MergeReason,
 };
 pub use normal::{IdentifierRule, InvalidIdentifier, NORMAL_VERSION, normalise};
-pub use possible_match::possible_match_text;
+pub use possible_match::{POSSIBLE_MATCH_KIND, possible_match_text};
 pub use resolve::{
     Blocked, BlockedBy, Contested, HeldIdentifier, Hub, IdentifierTag, IdentityRules, LinkRule,
     NewMerge, PossibleMatch, Resolution, SourceRecord, resolve,

@@ -14,12 +14,13 @@ mod value;
 use std::collections::BTreeMap;
 
 pub use file::{
-    AttributeText, IdentifierText, IdentityText, RetentionText, SchemaFile, SourceText,
+    AttributeText, IdentifierText, IdentityText, PossibleMatchText, RetentionText, SchemaFile,
+    SourceText,
 };
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 pub use schema::{
-    AttributeRetention, AttributeRule, IdentifierUse, Preference, Schema, Segment, Sensitivity,
-    Source,
+    AttributeRetention, AttributeRule, IdentifierUse, PossibleMatchRule, Preference, Schema,
+    Segment, Sensitivity, Source,
 };
 pub use survivorship::{Candidate, Merged, MergedProfile, merge};
 pub use value::{AttributeValue, Confidence, InvalidValue, MAX_VALUE_BYTES, canonical_value};

@@ -20,7 +20,7 @@ pub use blind_index::normalise;
 pub use key_file::KeyFileError;
 pub use key_ring::{KeyRing, SecretPurpose};
 pub use key_service::LocalKeyService;
-pub use profile_index::{IndexKey, SegmentTag};
+pub use profile_index::{IndexKey, IndexKeys, RecordTags, SegmentTag};
 pub use rotation::{KeyChange, KeyVersions, RotationError};
 pub use seal::{Place, RequestKey, VaultError, WrappedKey};
 pub use segment::{Amendment, OpenedSegment, SegmentPlace};

@@ -5,6 +5,9 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::sensitive::Sensitive;
 
+/// The kind under which tags of possible matches are kept; no identifier may be called so.
+pub const POSSIBLE_MATCH_KIND: &str = "possible_match";
+
 /// One text for one name, birth date and address, of which the vault makes a tag; `None` unless all three say something, since two
 /// of them are shared by too many. Case, accents, punctuation and the order of a name's parts don't count.
 pub fn possible_match_text(

@@ -7,10 +7,11 @@ use jiff::Span;
 use super::file::{AttributeText, IdentifierText, RetentionText, SchemaFile};
 use super::key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 use super::schema::{
-    AttributeRetention, AttributeRule, IdentifierUse, Schema, Segment, Sensitivity, Source,
+    AttributeRetention, AttributeRule, IdentifierUse, PossibleMatchRule, Schema, Segment,
+    Sensitivity, Source,
 };
 use crate::data_map::{IdentifierKind, ValueKind};
-use crate::identity::{Country, IdentifierRule, IdentityRules, LinkRule};
+use crate::identity::{Country, IdentifierRule, IdentityRules, LinkRule, POSSIBLE_MATCH_KIND};
 use crate::law::{Category, Fault, Faults};
 
 /// More attributes would make a profile larger than one look-up should read.
@@ -31,9 +32,11 @@ impl Schema {
             categories,
             faults: Vec::new(),
         };
-        let (sources, source_numbers) = check.sources(file);
+        let (mut sources, source_numbers) = check.sources(file);
         let mut identity = check.identity(file);
         let (attributes, numbers) = check.attributes(file, &source_numbers, &mut identity);
+        check.records(file, &attributes, &mut sources);
+        let possible_match = check.possible_match(file, &attributes);
         if !check.faults.is_empty() {
             return Err(Faults(check.faults));
         }
@@ -44,6 +47,7 @@ impl Schema {
             attributes,
             numbers,
             source_numbers,
+            possible_match,
             retired_attributes: file
                 .retired_attributes
                 .iter()
@@ -189,6 +193,7 @@ impl Check<'_> {
             let source = Source {
                 key: text.source.as_str().into(),
                 title: text.title.clone(),
+                record: None,
             };
             if let Some(other) = sources.insert(number, source) {
                 self.fault(
@@ -228,6 +233,97 @@ impl Check<'_> {
             }
         }
         rules
+    }
+
+    /// By which identifier the records of each source are found again.
+    fn records(
+        &mut self,
+        file: &SchemaFile,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+        sources: &mut BTreeMap<SourceNumber, Source>,
+    ) {
+        for text in &file.sources {
+            let Some(key) = &text.record else { continue };
+            let number = SourceNumber(text.number);
+            let found = attributes.values().find(|rule| rule.key.as_ref() == key);
+            match found {
+                Some(rule) if rule.identifier.is_some() && rule.sources.contains(&number) => {
+                    if let Some(source) = sources.get_mut(&number) {
+                        source.record = Some(rule.number);
+                    }
+                }
+                Some(rule) if rule.identifier.is_some() => self.fault(&text.source, format!("finds its records by `{key}`, which does not come from it; add it to the attribute's `sources`")),
+                Some(_) => self.fault(&text.source, format!("finds its records by `{key}`, which is no identifier; give that attribute an `identifier`, or choose another")),
+                None => self.unknown_attribute(&text.source, key, attributes),
+            }
+        }
+    }
+
+    /// Which attributes make a possible match.
+    fn possible_match(
+        &mut self,
+        file: &SchemaFile,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) -> Option<PossibleMatchRule> {
+        let text = file.identity.possible_match.as_ref()?;
+        let name = self.numbers_of(&text.name, attributes);
+        let address = self.numbers_of(&text.address, attributes);
+        let birth_date = self
+            .numbers_of(std::slice::from_ref(&text.birth_date), attributes)
+            .pop()?;
+        if name.is_empty() || address.is_empty() {
+            self.fault("identity", "`possible_match` needs a name, a birth date and an address, since two of them are shared by too many; name attributes for all three");
+        }
+        if attributes
+            .get(&birth_date)
+            .is_some_and(|rule| rule.kind != ValueKind::Date)
+        {
+            self.fault(
+                "identity",
+                format!(
+                    "the birth date `{}` has to be of `kind: date`",
+                    text.birth_date
+                ),
+            );
+        }
+        Some(PossibleMatchRule {
+            name,
+            birth_date,
+            address,
+        })
+    }
+
+    fn numbers_of(
+        &mut self,
+        keys: &[String],
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) -> Vec<AttributeNumber> {
+        let mut numbers = Vec::new();
+        for key in keys {
+            match attributes.values().find(|rule| rule.key.as_ref() == key) {
+                Some(rule) => numbers.push(rule.number),
+                None => self.unknown_attribute("identity", key, attributes),
+            }
+        }
+        numbers
+    }
+
+    fn unknown_attribute(
+        &mut self,
+        rule: &str,
+        key: &str,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) {
+        let known = attributes.values().map(|rule| rule.key.as_ref());
+        let nearest = known
+            .map(|known| (distance(known, key), known))
+            .filter(|(distance, _)| *distance <= 3)
+            .min();
+        let problem = nearest.map_or_else(
+            || format!("names the attribute `{key}`, which is not declared; declare it under `attributes`"),
+            |(_, nearest)| format!("names the attribute `{key}`, which is not declared; did you mean `{nearest}`?"),
+        );
+        self.fault(rule, problem);
     }
 
     fn attributes(
@@ -445,6 +541,12 @@ impl Check<'_> {
                 "can prove two subjects different only if it is `unique: true`",
             );
         }
+        if kind.0 == POSSIBLE_MATCH_KIND {
+            self.fault(
+                &attribute.attribute,
+                format!("`{POSSIBLE_MATCH_KIND}` is what possible matches are kept under; give the identifier another kind"),
+            );
+        }
         let link = LinkRule {
             unique: text.unique,
             one_per_subject: text.one_per_subject,
@@ -465,6 +567,24 @@ impl Check<'_> {
             rule: text.rule,
         }
     }
+}
+
+/// How many letters have to be changed, added or removed to make one name of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (line, letter) in (1..).zip(one.chars()) {
+        let (mut diagonal, mut left) = (line - 1, line);
+        for (above, wanted) in row.iter_mut().skip(1).zip(other.chars()) {
+            let cost = diagonal + usize::from(letter != wanted);
+            diagonal = *above;
+            left = cost.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn new_fault(file: &str, rule: &str, problem: String) -> Fault {
@@ -560,6 +680,52 @@ attributes:
         )
         .unwrap_err();
         insta::assert_snapshot!(faults);
+    }
+
+    #[test]
+    fn records_are_found_by_an_identifier_and_possible_matches_by_three_attributes() {
+        let good = GOOD
+            .replace("number: 2, title: Shop", "number: 2, title: Shop, record: email")
+            .replace("most_subjects: 5 }", "most_subjects: 5, possible_match: { name: [name], birth_date: born, address: [street] } }")
+            + "  - { attribute: name, number: 4, title: N, category: user.name }\n  - { attribute: born, number: 5, title: B, kind: date, category: user.name }\n  - { attribute: street, number: 6, title: S, category: user.name }\n";
+        let schema = checked(&good).unwrap();
+        let shop = schema.source(SourceNumber(2)).unwrap();
+        assert_eq!(shop.record, Some(AttributeNumber(1)));
+        let rule = schema.possible_match().unwrap();
+        assert_eq!(
+            (
+                rule.name.as_slice(),
+                rule.birth_date,
+                rule.address.as_slice()
+            ),
+            (
+                &[AttributeNumber(4)][..],
+                AttributeNumber(5),
+                &[AttributeNumber(6)][..]
+            )
+        );
+        for (right, wrong, said) in [
+            ("record: email", "record: emial", "did you mean `email`?"),
+            ("record: email", "record: purchases", "no identifier"),
+            (
+                "sources: [shop, crm]",
+                "sources: [crm]",
+                "does not come from it",
+            ),
+            ("birth_date: born", "birth_date: name", "`kind: date`"),
+            ("address: [street]", "address: []", "needs a name"),
+            ("name: [name]", "name: [colour]", "not declared"),
+            (
+                "rule: email, unique",
+                "kind: possible_match, rule: email, unique",
+                "another kind",
+            ),
+        ] {
+            let faults = checked(&good.replace(right, wrong))
+                .unwrap_err()
+                .to_string();
+            assert!(faults.contains(said), "{faults}");
+        }
     }
 
     #[test]

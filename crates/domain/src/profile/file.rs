@@ -37,6 +37,21 @@ pub struct IdentityText {
     /// An identifier that more subjects than this have links nobody; 10 where nothing is said.
     #[serde(default)]
     pub most_subjects: Option<u32>,
+    /// Which attributes together make an operator look whether two subjects are one.
+    #[serde(default)]
+    pub possible_match: Option<PossibleMatchText>,
+}
+
+/// Attributes of a possible match as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PossibleMatchText {
+    /// Attributes that make the name, e.g. `[first_name, last_name]`.
+    pub name: Vec<String>,
+    /// The attribute that holds the birth date.
+    pub birth_date: String,
+    /// Attributes that make the address, e.g. `[street, postcode]`.
+    pub address: Vec<String>,
 }
 
 /// A source as written.
@@ -49,6 +64,9 @@ pub struct SourceText {
     pub number: u16,
     /// Its name for people.
     pub title: String,
+    /// The identifier by which a record of the source is found again, e.g. `customer_number`; without it nothing can be written.
+    #[serde(default)]
+    pub record: Option<String>,
 }
 
 /// An attribute as written.

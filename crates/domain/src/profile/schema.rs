@@ -19,6 +19,7 @@ pub struct Schema {
     pub(super) attributes: BTreeMap<AttributeNumber, AttributeRule>,
     pub(super) numbers: BTreeMap<AttributeKey, AttributeNumber>,
     pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
+    pub(super) possible_match: Option<PossibleMatchRule>,
     pub(super) retired_attributes: Vec<AttributeNumber>,
     pub(super) retired_sources: Vec<SourceNumber>,
 }
@@ -30,6 +31,19 @@ pub struct Source {
     pub key: SourceKey,
     /// Its name for people.
     pub title: String,
+    /// The identifier by which a record is found again; without it nothing can be written.
+    pub record: Option<AttributeNumber>,
+}
+
+/// Which attributes together make an operator look whether two subjects are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PossibleMatchRule {
+    /// What makes the name.
+    pub name: Vec<AttributeNumber>,
+    /// The birth date.
+    pub birth_date: AttributeNumber,
+    /// What makes the address.
+    pub address: Vec<AttributeNumber>,
 }
 
 /// What is declared of one attribute.
@@ -157,6 +171,18 @@ impl Schema {
     /// How subjects are told to be the same.
     pub const fn identity(&self) -> &IdentityRules {
         &self.identity
+    }
+
+    /// Which attributes together make a possible match.
+    pub const fn possible_match(&self) -> Option<&PossibleMatchRule> {
+        self.possible_match.as_ref()
+    }
+
+    /// All sources, by number.
+    pub fn sources(&self) -> impl Iterator<Item = (SourceNumber, &Source)> {
+        self.sources
+            .iter()
+            .map(|(number, source)| (*number, source))
     }
 
     /// All attributes, by number.

@@ -4,8 +4,10 @@
 
 use aws_lc_rs::hmac;
 use domain::data_map::IdentifierKind;
-use domain::identity::{IdentifierTag, NORMAL_VERSION, normalise};
-use domain::profile::{AttributeNumber, Schema, SourceNumber};
+use domain::identity::{
+    IdentifierTag, NORMAL_VERSION, POSSIBLE_MATCH_KIND, normalise, possible_match_text,
+};
+use domain::profile::{AttributeNumber, PossibleMatchRule, Profile, Schema, SourceNumber};
 use domain::sensitive::{Sealed, Sensitive};
 
 use super::key_ring::KeyRing;
@@ -19,6 +21,22 @@ pub struct IndexKey {
     version: u32,
     kind: IdentifierKind,
     key: hmac::Key,
+}
+
+/// The keys of every kind of identifier that a schema knows, and of possible matches, in the versions that reads look for; made once
+/// for a batch.
+pub struct IndexKeys {
+    present: u32,
+    keys: Vec<IndexKey>,
+}
+
+/// What one record can be found by, and compared with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordTags {
+    /// Tags of identifiers.
+    pub identifiers: Vec<SegmentTag>,
+    /// Tags of name, birth date and address together, each with the version of the index key.
+    pub possible_match: Vec<(u32, IdentifierTag)>,
 }
 
 /// A tag of a value that a segment holds.
@@ -55,6 +73,107 @@ impl KeyRing {
             key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
         })
     }
+}
+
+impl KeyRing {
+    /// The keys to make and to look for tags with.
+    pub fn index_keys(&self, schema: &Schema) -> IndexKeys {
+        let versions = self.index_versions();
+        let possible_match = IdentifierKind(POSSIBLE_MATCH_KIND.to_owned());
+        let kinds = schema.identity().kinds.keys();
+        let kinds: Vec<_> = kinds
+            .chain(schema.possible_match().map(|_| &possible_match))
+            .collect();
+        let keys = std::iter::once(versions.present)
+            .chain(versions.older)
+            .flat_map(|version| {
+                kinds
+                    .iter()
+                    .filter_map(move |kind| self.index_key(version, kind))
+            })
+            .collect();
+        IndexKeys {
+            present: versions.present,
+            keys,
+        }
+    }
+}
+
+impl IndexKeys {
+    /// The version that new tags get.
+    pub const fn present(&self) -> u32 {
+        self.present
+    }
+
+    /// The keys of one kind, the present one first.
+    pub fn of_kind<'a>(&'a self, kind: &'a IdentifierKind) -> impl Iterator<Item = &'a IndexKey> {
+        self.keys.iter().filter(move |key| key.kind == *kind)
+    }
+
+    /// The tags of a record whose values are still open, on their way in. A value that is no identifier by the present rules has none.
+    pub fn tags_of(&self, schema: &Schema, profile: &Profile) -> RecordTags {
+        let values: Vec<_> = profile
+            .values()
+            .map(|(attribute, value)| Held {
+                attribute,
+                source: value.source,
+                verified: value.verified,
+                text: value.value.clone(),
+            })
+            .collect();
+        self.tags(schema, &values)
+    }
+
+    fn tags(&self, schema: &Schema, values: &[Held]) -> RecordTags {
+        let mut tags = RecordTags::default();
+        for held in values {
+            let rule = schema.attribute(held.attribute);
+            let Some(used) = rule.and_then(|rule| rule.identifier.as_ref()) else {
+                continue;
+            };
+            let country = schema.identity().default_country;
+            let Ok(normal) = normalise(used.rule, &held.text, country) else {
+                continue;
+            };
+            tags.identifiers
+                .extend(self.of_kind(&used.kind).map(|key| SegmentTag {
+                    attribute: held.attribute,
+                    source: held.source,
+                    kind: used.kind.clone(),
+                    version: key.version,
+                    tag: key.tag(&normal),
+                    verified: held.verified,
+                }));
+        }
+        if let Some(text) = schema
+            .possible_match()
+            .and_then(|rule| possible_match(rule, values))
+        {
+            let kind = IdentifierKind(POSSIBLE_MATCH_KIND.to_owned());
+            let keys = self.of_kind(&kind);
+            tags.possible_match = keys.map(|key| (key.version, key.tag(&text))).collect();
+        }
+        tags
+    }
+}
+
+/// A value for as long as its tag is made.
+struct Held {
+    attribute: AttributeNumber,
+    source: SourceNumber,
+    verified: bool,
+    text: Sensitive<String>,
+}
+
+fn possible_match(rule: &PossibleMatchRule, values: &[Held]) -> Option<Sensitive<String>> {
+    let one = |number: &AttributeNumber| values.iter().find(|held| held.attribute == *number);
+    let joined = |numbers: &[AttributeNumber]| {
+        let parts = numbers.iter().filter_map(one);
+        let parts: Vec<&str> = parts.map(|held| held.text.expose().as_str()).collect();
+        Sensitive::new(parts.join(" "))
+    };
+    let birth_date = one(&rule.birth_date)?.text.expose().parse().ok()?;
+    possible_match_text(&joined(&rule.name), birth_date, &joined(&rule.address))
 }
 
 impl IndexKey {
@@ -119,5 +238,40 @@ impl SubjectKey {
             );
         }
         Ok(tags)
+    }
+
+    /// The tags of a whole record, from all of its segments; nothing that could be read comes out.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`], [`VaultError::Profile`].
+    pub fn record_tags<'a>(
+        &self,
+        schema: &Schema,
+        keys: &IndexKeys,
+        segments: impl IntoIterator<Item = (SegmentPlace, &'a Sealed)>,
+    ) -> Result<RecordTags, VaultError> {
+        let possible = schema.possible_match();
+        let counts = |number: AttributeNumber| {
+            let rule = schema.attribute(number);
+            rule.is_some_and(|rule| rule.identifier.is_some())
+                || possible.is_some_and(|rule| {
+                    rule.birth_date == number
+                        || rule.name.contains(&number)
+                        || rule.address.contains(&number)
+                })
+        };
+        let mut values = Vec::new();
+        for (place, sealed) in segments {
+            let inside = self.decrypt_segment(&place, sealed)?;
+            let found = stored(&place, &inside)?;
+            let found = found.into_iter().filter(|value| counts(value.attribute));
+            values.extend(found.map(|value| Held {
+                attribute: value.attribute,
+                source: value.source,
+                verified: value.verified,
+                text: Sensitive::new(value.text.to_owned()),
+            }));
+        }
+        Ok(keys.tags(schema, &values))
     }
 }

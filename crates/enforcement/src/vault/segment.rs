@@ -11,6 +11,7 @@ use domain::profile::body::{self, StoredValue};
 use domain::profile::{AttributeNumber, AttributeValue, Profile, Schema, Segment, SourceNumber};
 use domain::rng::Rng;
 use domain::sensitive::Sealed;
+use jiff::SignedDuration;
 use zeroize::Zeroizing;
 
 use super::open::{decrypt, unpadded_slice};
@@ -119,6 +120,41 @@ impl SubjectKey {
         }
         profile.extend(amendment.set);
         self.seal_segment(rng, to, &profile)
+    }
+
+    /// As [`SubjectKey::amend_segment`], and `None` when that would change nothing worth a write: the same texts, as sure and as proven as
+    /// before, and none of them seen later than `refresh` after the moment that is kept.
+    ///
+    /// # Errors
+    /// As [`SubjectKey::amend_segment`].
+    pub fn amend_if_changed(
+        &self,
+        rng: &dyn Rng,
+        from: (&SegmentPlace, &Sealed),
+        to: &SegmentPlace,
+        amendment: Amendment,
+        refresh: SignedDuration,
+    ) -> Result<Option<Sealed>, VaultError> {
+        let mut profile = self.whole_segment(from.0, from.1)?;
+        let mut changed = false;
+        for (attribute, source) in amendment.remove {
+            changed |= profile.remove(attribute, source).is_some();
+        }
+        for (attribute, value) in amendment.set {
+            let same = |old: &AttributeValue| {
+                old.value == value.value
+                    && (old.confidence, old.verified) == (value.confidence, value.verified)
+                    && value.observed_at.duration_since(old.observed_at) <= refresh
+            };
+            if !profile.get(attribute, value.source).is_some_and(same) {
+                profile.set(attribute, value);
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(None);
+        }
+        self.seal_segment(rng, to, &profile).map(Some)
     }
 
     /// Seals a segment again under another key of the same subject, when the old one may be known to somebody.
