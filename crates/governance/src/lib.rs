@@ -15,6 +15,7 @@ pub mod letter;
 pub mod operator;
 pub mod privacy_request;
 mod problem;
+pub mod profile;
 mod recorder;
 mod requester;
 mod search;
@@ -58,6 +59,8 @@ struct Parts {
     database: Database,
     keys: KeyRing,
     law: LawBook,
+    /// What a profile may hold; without it there are none.
+    schema: Option<Arc<domain::profile::Schema>>,
     loaded: data_map::LoadedMap,
     graph: Arc<SearchGraph>,
     connectors: BTreeMap<SystemKey, Arc<dyn Connector>>,

@@ -29,6 +29,9 @@ pub struct Settings {
     pub packages_dir: PathBuf,
     /// The folder (or file) of the data map.
     pub data_map: PathBuf,
+    /// The schema of attributes; without it there are no profiles.
+    #[serde(default)]
+    pub profile: Option<PathBuf>,
     /// A folder of law files that replaces the one built in.
     #[serde(default)]
     pub law: Option<PathBuf>,

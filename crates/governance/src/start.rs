@@ -11,7 +11,7 @@ use enforcement::vault::KeyRing;
 use storage::Database;
 
 use crate::settings::Settings;
-use crate::{Parts, Privity, Problem, data_map, deciding, law};
+use crate::{Parts, Privity, Problem, data_map, deciding, law, profile};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
@@ -37,12 +37,19 @@ pub async fn start_watched(
     let law = law::load(settings.law.as_deref()).map_err(|error| setup(&error))?;
     let loaded =
         data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
+    let schema = (settings.profile.as_deref())
+        .map(|path| profile::load_schema(path, &law))
+        .transpose()
+        .map_err(|error| setup(&error))?;
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
     let keys = open_keys(&settings, rng.as_ref())?;
     let database = open_database(&settings, progress).await?;
     check_keys(&database, &keys).await?;
+    if let Some(schema) = &schema {
+        profile::accept(&database, schema, &law).await?;
+    }
     tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
     let graph = SearchGraph::new(&loaded.map);
     let deciding = deciding::Vocabulary::new(&law);
@@ -51,6 +58,7 @@ pub async fn start_watched(
         database,
         keys,
         law,
+        schema: schema.map(|loaded| Arc::new(loaded.schema)),
         loaded,
         graph: Arc::new(graph),
         connectors,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 33] = [
+const KEYS: [(&str, Kind); 34] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -26,6 +26,7 @@ const KEYS: [(&str, Kind); 33] = [
     ("key_file", Kind::Path),
     ("packages_dir", Kind::Path),
     ("data_map", Kind::Path),
+    ("profile", Kind::Path),
     ("law", Kind::Path),
     ("mail.url", Kind::Text),
     ("mail.tls", Kind::Text),
@@ -590,6 +591,7 @@ fn law_and_map(settings: &Settings) -> Vec<Finding> {
         words,
         "set `business.default_law` to one that `privity law list` shows",
     )];
+    findings.extend(settings.profile.as_deref().map(|path| schema(path, &law)));
     let environment = |name: &str| std::env::var(name).ok();
     findings.push(
         match governance::data_map::load(&settings.data_map, &environment, &law) {
@@ -613,6 +615,27 @@ fn law_and_map(settings: &Settings) -> Vec<Finding> {
         },
     );
     findings
+}
+
+fn schema(path: &Path, law: &domain::law::LawBook) -> Finding {
+    match governance::profile::load_schema(path, law) {
+        Ok(loaded) => Finding {
+            rule: "profile",
+            ok: true,
+            words: format!(
+                "a profile holds {} attributes from {} sources",
+                loaded.schema.attributes().count(),
+                loaded.schema.sources().count()
+            ),
+            what_to_do: None,
+        },
+        Err(error) => finding(
+            "profile",
+            false,
+            error.to_string(),
+            "put right what it says, or leave `profile` out to keep no profiles",
+        ),
+    }
 }
 
 #[cfg(test)]

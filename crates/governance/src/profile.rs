@@ -1,0 +1,30 @@
+//! Profiles: everything a business knows about a subject, sealed in one place, by the schema that `profile` in the settings names.
+
+mod schema;
+
+use std::sync::Arc;
+
+use domain::profile::Schema;
+
+pub(crate) use schema::accept;
+pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
+
+use crate::{Privity, Problem};
+
+impl Privity {
+    /// What a profile may hold; `None` when the settings name no schema, and then there are no profiles.
+    pub fn schema(&self) -> Option<&Arc<Schema>> {
+        self.parts.schema.as_ref()
+    }
+
+    /// The schema, for work that is nothing without it.
+    pub(crate) fn needed_schema(&self) -> Result<Arc<Schema>, Problem> {
+        self.schema().map(Arc::clone).ok_or_else(|| {
+            Problem::new(
+                "no_profile_schema",
+                409,
+                "there are no profiles here; write a schema of attributes and set `profile` to its file",
+            )
+        })
+    }
+}
