@@ -7,6 +7,7 @@ pub mod channel;
 pub mod connector;
 pub mod email;
 pub mod http;
+pub mod key_service;
 pub mod manual;
 pub mod mysql;
 pub mod opendsr;

@@ -48,12 +48,40 @@ pub enum KeyServiceError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// It answered no: wrong login, wrong key, or bytes that it did not wrap.
-    #[error(
-        "the key service `{name}` refuses; see whether its login may use this key, and whether the key file belongs to it"
-    )]
+    /// It answered no.
+    #[error("the key service `{name}` refuses {refusal}")]
     Refused {
         /// Which one.
         name: String,
+        /// What it refuses.
+        refusal: Refusal,
     },
+    /// What answers there is no such service.
+    #[error(
+        "the key service `{name}` gives an answer that cannot be understood; see whether its address leads to it, and not to a proxy or to something else"
+    )]
+    Unintelligible {
+        /// Which one.
+        name: String,
+    },
+}
+
+/// What a key service says no to: each is put right somewhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Who we are, or what we may.
+    #[error(
+        "our login; see whether it is right and has not ended, and whether it may encrypt and decrypt with this key"
+    )]
+    Login,
+    /// The key in the service.
+    #[error(
+        "to use this key; see whether there is one of this name, whether it is enabled, and whether it is made for encryption"
+    )]
+    Key,
+    /// What is to be unwrapped.
+    #[error(
+        "to unwrap this; it was wrapped with another key or was changed, so see whether the key file belongs to this service"
+    )]
+    Wrapped,
 }

@@ -19,5 +19,8 @@ mod engine;
 mod http_connector;
 mod http_desk;
 mod http_server;
+mod key_service_kms;
+mod key_service_transit;
 mod shop;
 mod sql;
+mod transit_fake;

@@ -1,14 +1,15 @@
 //! Key files that open only with a key service: what is on the disk is sealed, and the key to it is wrapped somewhere else.
 //!
 //! Form 3 of the key file: form 2's text, sealed under a key of its own, and that key wrapped by the service. One call when the
-//! program starts, two for each change. The service may be another local file, on a medium of its own or handed over by systemd
-//! ([`LocalKeyService`]), or a network service (docs/decisions/004-vault.md).
+//! program starts, three for each change: open, wrap, and prove that what was wrapped can be opened. The service may be another
+//! local file, on a medium of its own or handed over by systemd ([`LocalKeyService`]), or a network service
+//! (docs/decisions/004-vault.md).
 
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::key_service::{KeyService, KeyServiceAnswer, KeyServiceError};
+use domain::key_service::{KeyService, KeyServiceAnswer, KeyServiceError, Refusal};
 use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,37 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// Seals a key file of form 1 or 2 under a key that `service` wraps: form 3, with the same keys in it.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; the file is as before.
+    pub async fn protect(
+        path: &Path,
+        service: &dyn KeyService,
+        rng: &dyn Rng,
+    ) -> Result<Self, KeyFileError> {
+        let lock = Lock::of(path)?;
+        let ring = Self::open(lock.path())?;
+        let text = ring.to_sealed(path, service, rng).await?;
+        replace(&lock, &text, rng)?;
+        Ok(ring)
+    }
+
+    /// The way back: a key file of form 3 becomes one that opens without `service`.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; the file is as before.
+    pub async fn unprotect(
+        path: &Path,
+        service: &dyn KeyService,
+        rng: &dyn Rng,
+    ) -> Result<Self, KeyFileError> {
+        let lock = Lock::of(path)?;
+        let ring = Self::open_with(lock.path(), service).await?;
+        replace(&lock, &ring.to_content(), rng)?;
+        Ok(ring)
+    }
+
     async fn to_sealed(
         &self,
         path: &Path,
@@ -111,6 +143,7 @@ impl KeyRing {
             .wrap(&key, BOUND_TO)
             .await
             .map_err(|source| failed(path, source))?;
+        unwraps(path, service, &key, &wrapped).await?;
         let mut inside = Zeroizing::new(self.to_content().as_bytes().to_vec());
         let data = file_data(service);
         let sealed = encrypt(key.expose(), 1, rng, &data, &mut inside)
@@ -125,6 +158,26 @@ impl KeyRing {
             .map(Zeroizing::new)
             .map_err(|_| KeyFileError::Damaged(path.to_owned()))
     }
+}
+
+/// A login that may wrap and not unwrap would leave a key file that nobody can open: better known before the old one is gone.
+async fn unwraps(
+    path: &Path,
+    service: &dyn KeyService,
+    key: &Sensitive<[u8; 32]>,
+    wrapped: &[u8],
+) -> Result<(), KeyFileError> {
+    let again = service
+        .unwrap(wrapped, BOUND_TO)
+        .await
+        .map_err(|source| failed(path, source))?;
+    if again == *key {
+        return Ok(());
+    }
+    let refusal = KeyServiceError::Unintelligible {
+        name: service.name().to_owned(),
+    };
+    Err(failed(path, refusal))
 }
 
 fn failed(path: &Path, source: KeyServiceError) -> KeyFileError {
@@ -201,6 +254,7 @@ impl LocalKeyService {
     fn refused(&self) -> KeyServiceError {
         KeyServiceError::Refused {
             name: self.name().to_owned(),
+            refusal: Refusal::Wrapped,
         }
     }
 }
