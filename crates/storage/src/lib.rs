@@ -9,6 +9,7 @@ mod error;
 pub mod idempotency;
 pub mod identifier;
 pub mod identity;
+pub mod key_holder;
 pub mod legal_hold;
 pub mod meta;
 pub mod operator;
@@ -25,6 +26,7 @@ pub mod suppression;
 pub mod task;
 pub mod verification;
 pub mod workload;
+pub mod wrapped_key;
 
 pub use db::{Database, Row, Tx, Value};
 pub use error::Error;

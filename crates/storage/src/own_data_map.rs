@@ -36,6 +36,7 @@ const DATABASE: &str = "as long as the database";
 const SESSION: &str = "until the session ends";
 const WISH: &str = "as long as the subject's wish holds";
 const REPEAT: &str = "24 hours after the call";
+const HELD: &str = "until the program ends, or a minute after it was killed";
 const WINDOW: &str = "until the window is over";
 
 const IDENTIFIERS: Option<&str> = Some("A_identifiers");
@@ -255,6 +256,13 @@ const COLUMNS: &[OwnColumn] = &[
     plain("profile_import", "state", "Where it stands", DATABASE),
     plain("profile_import", "started_at", "When it began", DATABASE),
     plain("profile_import", "updated_at", "When it was last saved", DATABASE),
+    plain("key_holder", "id", "Name of a program that runs, made anew at each start", HELD),
+    plain("key_holder", "epoch_in_use", "The epoch that it may still wrap under", HELD),
+    plain("key_holder", "newest_epoch", "The newest epoch that it has loaded", HELD),
+    plain("key_holder", "index_in_use", "The index key that it may still tag with", HELD),
+    plain("key_holder", "newest_index", "The newest index key that it has loaded", HELD),
+    plain("key_holder", "key_check", "Tells the newest keys from others of the same numbers", HELD),
+    plain("key_holder", "until", "Until when it promises to have said so again", HELD),
     plain("audit_log", "log", "Name of the log", LOG),
     plain("audit_log", "size", "How many records it has", LOG),
     plain("audit_log", "frontier", "Hashes at the end of its tree", LOG),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::hmac;
 use domain::rng::Rng;
 use zeroize::Zeroizing;
 
@@ -95,6 +96,16 @@ impl KeyRing {
         KeyVersions::of(&self.epochs, self.wrapping)
     }
 
+    /// Every epoch with what tells its key from another key of that number. It reveals no key.
+    pub fn epoch_checks(&self) -> BTreeMap<u32, String> {
+        checks(&self.epochs, "epoch")
+    }
+
+    /// The same of the index keys.
+    pub fn index_checks(&self) -> BTreeMap<u32, String> {
+        checks(&self.index_keys, "index")
+    }
+
     /// Makes one change, in memory. [`KeyRing::change`] makes it in the key file.
     ///
     /// # Errors
@@ -115,6 +126,24 @@ impl KeyRing {
             } => destroy(&mut self.index_keys, self.indexing, version, still_tagged),
         }
     }
+}
+
+/// Sixteen hexadecimal digits each: two programs compare them to see whether they hold the same key.
+fn checks(keys: &Keys, kind: &str) -> BTreeMap<u32, String> {
+    let check = |(version, key): (&u32, &Zeroizing<[u8; 32]>)| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_slice());
+        let tag = hmac::sign(
+            &key,
+            format!("privity key check v1|{kind}|{version}").as_bytes(),
+        );
+        let digits = tag
+            .as_ref()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"));
+        (*version, digits.collect())
+    };
+    keys.iter().map(check).collect()
 }
 
 fn pending(keys: &Keys, present: u32) -> Option<u32> {

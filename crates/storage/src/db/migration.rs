@@ -43,6 +43,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 6,
         sql: include_str!("../../migrations/006-profiles.sql"),
     },
+    Migration {
+        version: 8,
+        sql: include_str!("../../migrations/008-key-holders.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -15,6 +15,7 @@ mod crash;
 mod engine;
 mod idempotency;
 mod identity;
+mod key;
 mod other_nouns;
 mod outreach;
 mod own_data_map;
