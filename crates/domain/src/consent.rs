@@ -5,9 +5,10 @@
 
 mod age;
 mod check;
-mod fold;
+mod judge;
 mod offer;
 mod regime;
+mod standing;
 mod terms;
 
 use std::collections::BTreeSet;
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use age::{Age, BirthDate};
 pub use check::InvalidConsent;
-pub use fold::{AskAgain, Conflict, Facts, Question, Reason, Standing, standing};
 pub use offer::{Button, MissingWay, Offer, OptOutWay, OptOutWays, Says, UnfairOffer};
+pub use standing::{AskAgain, Conflict, Facts, Question, Reason, Standing, standing};
 pub use terms::Terms;
 
 use crate::data_map::RecipientKey;

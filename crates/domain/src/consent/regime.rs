@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::age::Turns;
-use super::fold::{Facts, Reason};
+use super::standing::{Facts, Reason};
 use super::terms::{AgeRule, LawTerms, RuleKey, Sensitive};
 use crate::purpose_of_use::{Choice, PurposeOfUse, UseKind};
 
