@@ -4,6 +4,7 @@
 
 pub mod attachment;
 pub mod audit;
+pub mod consent;
 pub mod db;
 mod error;
 pub mod idempotency;
@@ -15,6 +16,7 @@ pub mod meta;
 pub mod operator;
 pub mod outreach;
 mod own_data_map;
+pub mod party_link;
 pub mod privacy_request;
 pub mod profile_import;
 pub mod profile_segment;

@@ -35,6 +35,7 @@ const LOG: &str = "as long as the audit log";
 const DATABASE: &str = "as long as the database";
 const SESSION: &str = "until the session ends";
 const WISH: &str = "as long as the subject's wish holds";
+const CHOICE: &str = "as long as the choice holds, and then as long as it may have to be proven";
 const REPEAT: &str = "24 hours after the call";
 const HELD: &str = "until the program ends, or a minute after it was killed";
 const WINDOW: &str = "until the window is over";
@@ -263,6 +264,14 @@ const COLUMNS: &[OwnColumn] = &[
     plain("key_holder", "newest_index", "The newest index key that it has loaded", HELD),
     plain("key_holder", "key_check", "Tells the newest keys from others of the same numbers", HELD),
     plain("key_holder", "until", "Until when it promises to have said so again", HELD),
+    personal("consent_event", "party", "Whose: opaque id of a subject, or keyed hash of a device's or pseudonymous id", CHOICE),
+    plain("consent_event", "id", "Id of the choice", CHOICE),
+    plain("consent_event", "at", "When it was made", CHOICE),
+    plain("consent_event", "recorded_at", "When it reached us", CHOICE),
+    plain("consent_event", "event", "The choice: purpose, what was chosen and shown, by whom and how; without values", CHOICE),
+    personal("party_link", "party", "One end: a device, a pseudonym or a subject", CHOICE),
+    personal("party_link", "linked", "The other end", CHOICE),
+    plain("party_link", "since", "Since when they are known to belong together", CHOICE),
     plain("audit_log", "log", "Name of the log", LOG),
     plain("audit_log", "size", "How many records it has", LOG),
     plain("audit_log", "frontier", "Hashes at the end of its tree", LOG),

@@ -44,6 +44,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/006-profiles.sql"),
     },
     Migration {
+        version: 7,
+        sql: include_str!("../../migrations/007-consents.sql"),
+    },
+    Migration {
         version: 8,
         sql: include_str!("../../migrations/008-key-holders.sql"),
     },
