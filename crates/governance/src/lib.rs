@@ -3,6 +3,7 @@
 //! This is the only crate that may ask `enforcement` for a decision: see [`disclosure`].
 
 mod claim;
+pub mod consent;
 pub mod data_map;
 mod deciding;
 pub mod disclosure;
@@ -20,6 +21,7 @@ mod recorder;
 mod requester;
 mod search;
 pub mod settings;
+pub mod signal;
 mod start;
 pub mod view;
 mod work;
@@ -67,6 +69,8 @@ struct Parts {
     channels: Channels,
     mailer: Arc<Mailer>,
     deciding: deciding::Vocabulary,
+    consent: consent::ConsentBook,
+    started: Timestamp,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     /// Whoever watches long work at a terminal.

@@ -35,6 +35,12 @@ pub struct Settings {
     /// A folder of law files that replaces the one built in.
     #[serde(default)]
     pub law: Option<PathBuf>,
+    /// A folder with the business's purposes and notices; nobody is asked for consent without.
+    #[serde(default)]
+    pub consent: Option<PathBuf>,
+    /// Origins of the business's own sites, e.g. `https://shop.example`: their pages may show choices and send them.
+    #[serde(default)]
+    pub sites: Vec<String>,
     /// The mail server.
     pub mail: connectors::email::SmtpConfig,
     /// What needs no operator's approval.

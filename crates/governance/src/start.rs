@@ -11,7 +11,7 @@ use enforcement::vault::KeyRing;
 use storage::Database;
 
 use crate::settings::Settings;
-use crate::{Parts, Privity, Problem, data_map, deciding, law, profile};
+use crate::{Parts, Privity, Problem, consent, data_map, deciding, law, profile};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
@@ -41,6 +41,10 @@ pub async fn start_watched(
         .map(|path| profile::load_schema(path, &law))
         .transpose()
         .map_err(|error| setup(&error))?;
+    let consent = match &settings.consent {
+        Some(folder) => consent::load(folder, &loaded.map, &law).map_err(|error| setup(&error))?,
+        None => consent::ConsentBook::default(),
+    };
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
@@ -65,6 +69,8 @@ pub async fn start_watched(
         channels,
         mailer,
         deciding,
+        consent,
+        started: clock.now(),
         clock,
         rng,
         progress: progress.clone(),

@@ -1,0 +1,264 @@
+//! What a party's history allows, read when somebody asks: her own choices, and the noes that were said under whatever is linked to her.
+//!
+//! A no goes along links: from a device to its pseudonyms and subjects, as the law has it, and from a subject to the devices and pseudonyms that are known
+//! to be hers. A yes doesn't: what an unknown visitor agreed to says nothing about a known subject. It only lifts what was said under the same
+//! device or pseudonym. Links are read with the history, so that a link that is made later carries every earlier no over.
+//! Law: 11 CCR 7025(c)(1), (c)(7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::consent::{
+    AttributeKey, ConsentEvent, Facts, Party, Question, Reason, Standing, Tag, standing,
+};
+use domain::data_map::RecipientKey;
+use domain::purpose_of_use::{PurposeKey, PurposeOfUse};
+use jiff::Timestamp;
+use storage::Tx;
+use storage::consent::StoredConsent;
+
+use super::Ground;
+use super::age::ages_of;
+use crate::{Privity, Problem};
+
+/// Of whom something is asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Whose choices.
+    pub party: Party,
+    /// The device that asks for her, if it isn't the party itself: its noes count even where nobody linked it yet.
+    pub device: Option<Tag>,
+    /// The law that protects her; the business's own, if nothing is said.
+    pub law: Option<String>,
+    /// At which moment; now, if nothing is said.
+    pub on: Option<Timestamp>,
+}
+
+impl Asked {
+    /// What holds for a party now, under the business's own law.
+    pub const fn of(party: Party) -> Self {
+        Self {
+            party,
+            device: None,
+            law: None,
+            on: None,
+        }
+    }
+}
+
+/// How a purpose stands for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurposeStanding {
+    /// The purpose.
+    pub purpose: PurposeKey,
+    /// How it stands for the business itself.
+    pub standing: Standing,
+    /// Where the rule behind it stands, e.g. `Cal. Civ. Code 1798.120(a)`.
+    pub citation: Option<String>,
+    /// How it stands for each of its recipients.
+    pub recipients: Vec<RecipientStanding>,
+}
+
+/// How a purpose stands for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientStanding {
+    /// The recipient.
+    pub recipient: RecipientKey,
+    /// How it stands.
+    pub standing: Standing,
+    /// Where the rule behind it stands.
+    pub citation: Option<String>,
+}
+
+/// Everything chosen by a party and by those linked to it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The party's own choices, oldest first.
+    pub own: Vec<StoredConsent>,
+    /// The choices of each party that is linked to it.
+    pub linked: BTreeMap<Party, Vec<StoredConsent>>,
+}
+
+impl Privity {
+    /// How every purpose stands for somebody, by key.
+    ///
+    /// # Errors
+    /// An unknown law; our database doesn't answer. A party of whom nothing is recorded has a standing like any other.
+    pub async fn standings(&self, asked: &Asked) -> Result<Vec<PurposeStanding>, Problem> {
+        let (history, ground, age) = self.gather(asked).await?;
+        let facts = ground.facts(age);
+        let all = self.purposes().iter();
+        Ok(all
+            .map(|purpose| self.of_purpose(&history, purpose, ground.on, &facts))
+            .collect())
+    }
+
+    /// How one purpose stands for somebody, for a recipient and an attribute.
+    ///
+    /// # Errors
+    /// As [`Privity::standings`], and an unknown purpose.
+    pub async fn standing(
+        &self,
+        asked: &Asked,
+        purpose: &PurposeKey,
+        recipient: Option<&RecipientKey>,
+        attribute: Option<&AttributeKey>,
+    ) -> Result<Standing, Problem> {
+        let known = self.purposes().get(purpose);
+        let purpose = known.ok_or_else(|| Problem::not_found("purpose"))?;
+        let (history, ground, age) = self.gather(asked).await?;
+        let question = Question {
+            purpose,
+            recipient,
+            attribute,
+        };
+        Ok(history.standing(&question, ground.on, &ground.facts(age)))
+    }
+
+    /// Everything that somebody chose, as it was recorded.
+    ///
+    /// # Errors
+    /// Our database doesn't answer.
+    pub async fn consent_history(&self, asked: &Asked) -> Result<History, Problem> {
+        let (party, device) = (asked.party.clone(), asked.device.map(Party::Device));
+        self.read("read consents", move |tx| {
+            read_history(tx, &party, device.as_ref())
+        })
+        .await
+    }
+
+    async fn gather(
+        &self,
+        asked: &Asked,
+    ) -> Result<(History, Ground, domain::consent::Age), Problem> {
+        let ground = self.ground(asked.law.as_deref(), asked.on.unwrap_or_else(|| self.now()))?;
+        let age = match asked.party {
+            Party::Subject(id) => ages_of(self, &BTreeSet::from([id])).await?.of(&asked.party),
+            _ => domain::consent::Age::Unknown,
+        };
+        Ok((self.consent_history(asked).await?, ground, age))
+    }
+
+    fn of_purpose(
+        &self,
+        history: &History,
+        purpose: &PurposeOfUse,
+        on: Timestamp,
+        facts: &Facts<'_>,
+    ) -> PurposeStanding {
+        let ask = |recipient: Option<&RecipientKey>| {
+            let question = Question {
+                purpose,
+                recipient,
+                attribute: None,
+            };
+            history.standing(&question, on, facts)
+        };
+        let of_recipient = |recipient: &RecipientKey| {
+            let standing = ask(Some(recipient));
+            RecipientStanding {
+                recipient: recipient.clone(),
+                citation: self.citation(&standing, facts, on),
+                standing,
+            }
+        };
+        let standing = ask(None);
+        PurposeStanding {
+            purpose: purpose.key.clone(),
+            citation: self.citation(&standing, facts, on),
+            recipients: purpose.recipients.iter().map(of_recipient).collect(),
+            standing,
+        }
+    }
+
+    /// Where the rule behind an answer stands.
+    fn citation(&self, standing: &Standing, facts: &Facts<'_>, on: Timestamp) -> Option<String> {
+        let day = on.to_zoned(facts.time_zone.clone()).date();
+        let found = self.law().citation(standing.rule.as_deref()?, day);
+        found.map(|found| found.citation)
+    }
+}
+
+impl History {
+    /// What it allows.
+    pub(crate) fn standing(
+        &self,
+        question: &Question<'_>,
+        on: Timestamp,
+        facts: &Facts<'_>,
+    ) -> Standing {
+        let mut events = events(&self.own);
+        for linked in self.linked.values() {
+            events.extend(noes_left(linked, question, on, facts));
+        }
+        standing(&events, question, on, facts)
+    }
+}
+
+fn events(stored: &[StoredConsent]) -> Vec<ConsentEvent> {
+    stored.iter().map(|stored| stored.event.clone()).collect()
+}
+
+/// The noes of a linked party, unless it has taken them back itself.
+fn noes_left(
+    stored: &[StoredConsent],
+    question: &Question<'_>,
+    on: Timestamp,
+    facts: &Facts<'_>,
+) -> Vec<ConsentEvent> {
+    if stored.is_empty() {
+        return Vec::new();
+    }
+    let mut events = events(stored);
+    let there = standing(&events, question, on, facts);
+    if matches!(there.reason, Reason::Consented | Reason::ConsentedAgain) {
+        return Vec::new();
+    }
+    events.retain(|event| event.act.assent().is_none());
+    events
+}
+
+/// Reads a party's choices and those of everybody linked to it.
+pub(crate) fn read_history(
+    tx: &mut Tx,
+    party: &Party,
+    device: Option<&Party>,
+) -> Result<History, Problem> {
+    let mut linked = linked_to(tx, party)?;
+    linked.extend(device.cloned());
+    linked.remove(party);
+    let mut all: Vec<Party> = linked.iter().cloned().collect();
+    all.push(party.clone());
+    let mut history = History::default();
+    for stored in storage::consent::of_parties(tx, &all)? {
+        if stored.event.party == *party {
+            history.own.push(stored);
+        } else {
+            let of = history.linked.entry(stored.event.party.clone());
+            of.or_default().push(stored);
+        }
+    }
+    Ok(history)
+}
+
+/// Everybody linked to a party: devices, pseudonyms and subjects; over a pseudonym also what lies behind it. Not from a subject over a shared device to
+/// another subject: her own choices are not the other's.
+fn linked_to(tx: &mut Tx, party: &Party) -> Result<BTreeSet<Party>, Problem> {
+    let near = storage::party_link::of_parties(tx, &BTreeSet::from([party.clone()]))?;
+    let mut linked: BTreeSet<Party> = near.into_iter().map(|(_, linked)| linked).collect();
+    let between = linked
+        .iter()
+        .filter(|one| matches!(one, Party::Pseudonym(_)));
+    let between: BTreeSet<Party> = between.cloned().collect();
+    if between.is_empty() {
+        return Ok(linked);
+    }
+    let is_beyond = |far: &Party| {
+        matches!(
+            (party, far),
+            (Party::Subject(_), Party::Device(_)) | (Party::Device(_), Party::Subject(_))
+        )
+    };
+    let far = storage::party_link::of_parties(tx, &between)?.into_iter();
+    linked.extend(far.map(|(_, far)| far).filter(is_beyond));
+    Ok(linked)
+}
