@@ -1,0 +1,287 @@
+//! What visitors under different laws, with and without a signal, are offered.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::sync::LazyLock;
+
+use domain::consent::{Act, Assent, By, How, Scope, Steps};
+use domain::gpp::SectionId;
+use domain::notice::{NoticeFile, Way};
+use domain::purpose_of_use::PurposeFile;
+
+use super::*;
+
+const PURPOSES: &str = "
+purposes:
+  fulfil_orders:
+    title: {en: Your orders}
+    description: {en: We send what you order.}
+    categories: [user.contact.email]
+    choice: none
+  recommendations:
+    title: {en: Recommendations}
+    description: {en: We look at what you bought.}
+    categories: [user.behavior.purchase_history]
+    choice: opt_in
+  newsletter:
+    title: {en: Newsletter}
+    description: {en: We write to you.}
+    categories: [user.contact.email]
+    choice: opt_out
+    choice_under: {gdpr: opt_in}
+    notice: {key: news, from_version: 1}
+  sell_purchases:
+    title: {en: Sale}
+    description: {en: A broker pays for what you bought.}
+    categories: [user.behavior.purchase_history]
+    uses: [sale, sharing]
+    choice: opt_out
+    recipients: [broker, network]
+  sell_places:
+    title: {en: Places}
+    description: {en: A broker pays for where you are.}
+    categories: [user.location.precise]
+    uses: [sale]
+    choice: opt_in
+    recipients: [broker]
+";
+
+const NOTICES: &str = "
+notices:
+  - {notice: news, version: 1, kind: consent, published_from: 2025-01-01T00:00:00Z, purposes: [newsletter], told_by: [web],
+     texts: {en: {title: News, body: May we write?}, es: {title: Boletín, body: ¿Podemos escribirle?}}}
+  - {notice: advice, version: 1, kind: consent, published_from: 2025-01-01T00:00:00Z, purposes: [recommendations], told_by: [web],
+     texts: {en: {title: Advice, body: May we look?}}}
+  - {notice: stop, version: 1, kind: right_to_opt_out, published_from: 2025-01-01T00:00:00Z, purposes: [sell_purchases, sell_places],
+     told_by: [web], contains: [right, how_to_opt_out], texts: {en: {title: Choices, body: You may stop it here.}}}
+";
+
+fn law() -> &'static LawBook {
+    static BOOK: LazyLock<LawBook> = LazyLock::new(|| crate::law::load(None).unwrap());
+    &BOOK
+}
+
+fn books() -> Books<'static> {
+    static PURPOSE_BOOK: LazyLock<PurposeBook> = LazyLock::new(|| {
+        let file: PurposeFile = serde_saphyr::from_str(PURPOSES).unwrap();
+        let recipients = ["broker", "network"].map(RecipientKey::from).into();
+        PurposeBook::check("purposes.yaml", file, law(), &recipients).unwrap()
+    });
+    static NOTICE_BOOK: LazyLock<NoticeBook> = LazyLock::new(|| {
+        let file: NoticeFile = serde_saphyr::from_str(NOTICES).unwrap();
+        NoticeBook::check("notices.yaml", file, law(), &PURPOSE_BOOK).unwrap()
+    });
+    Books {
+        purposes: &PURPOSE_BOOK,
+        notices: &NOTICE_BOOK,
+        law: law(),
+    }
+}
+
+const DEVICE: Tag = Tag([7; 16]);
+
+fn visit<'a>(history: &'a [ConsentEvent], law_key: &str) -> Visit<'a> {
+    Visit {
+        history,
+        device: Some(DEVICE),
+        is_known: false,
+        signal: false,
+        law: law().law(law_key).unwrap(),
+        age: Age::Unknown,
+        now: "2026-11-22T12:00:00Z".parse().unwrap(),
+    }
+}
+
+fn said_on(day: &str, purpose: &str, recipient: Option<&str>, act: Act) -> ConsentEvent {
+    ConsentEvent {
+        id: Id::from_uuid(uuid::Uuid::from_u128(1)),
+        party: Party::Device(DEVICE),
+        scope: Scope {
+            recipient: recipient.map(RecipientKey::from),
+            ..Scope::purpose(purpose)
+        },
+        act,
+        at: format!("{day}T12:00:00Z").parse().unwrap(),
+        by: By::Subject,
+        how: How::Told(Way::Web),
+        place: "shop".to_owned(),
+    }
+}
+
+fn yes(notice: &str, steps: Steps) -> Act {
+    let key = notice.into();
+    let notice = books()
+        .notices
+        .in_force(&key, "2026-01-01T00:00:00Z".parse().unwrap());
+    Act::Given(Assent {
+        shown: notice.unwrap().shown_in("en").unwrap(),
+        steps,
+        despite_signal_of: None,
+        expires: None,
+    })
+}
+
+fn offered(visit: &Visit<'_>) -> Choices<'static> {
+    offer(books(), visit).unwrap()
+}
+
+fn purpose<'c>(choices: &'c Choices<'static>, key: &str) -> &'c OfferedPurpose<'static> {
+    let mut all = choices.purposes.iter();
+    all.find(|offered| offered.purpose.key.as_ref() == key)
+        .unwrap()
+}
+
+fn asked(choices: &Choices<'_>) -> Vec<String> {
+    let asked = choices.purposes.iter().filter(|offered| offered.ask);
+    asked
+        .map(|offered| offered.purpose.key.as_ref().to_owned())
+        .collect()
+}
+
+fn sale(choices: &Choices<'_>, section: SectionId) -> Option<u64> {
+    choices.gpp.section(section).unwrap().integer("SaleOptOut")
+}
+
+#[test]
+fn nobody_is_asked_where_an_opt_out_is_the_rule() {
+    let choices = offered(&visit(&[], "ccpa"));
+    assert_eq!(asked(&choices), ["recommendations", "sell_places"]);
+    let sold = purpose(&choices, "sell_purchases");
+    assert!(sold.standing.allowed && !sold.ask && sold.no && sold.twice);
+    assert!(
+        !purpose(&choices, "fulfil_orders").no,
+        "there is nothing to choose"
+    );
+}
+
+#[test]
+fn the_same_purposes_are_asked_about_where_consent_is_the_rule() {
+    let choices = offered(&visit(&[], "gdpr"));
+    assert_eq!(
+        asked(&choices),
+        ["newsletter", "recommendations", "sell_places"]
+    );
+}
+
+#[test]
+fn after_a_no_nobody_is_asked_for_twelve_months() {
+    let recent = [said_on(
+        "2025-11-23",
+        "recommendations",
+        None,
+        Act::Refused { shown: None },
+    )];
+    assert_eq!(asked(&offered(&visit(&recent, "ccpa"))), ["sell_places"]);
+    let old = [said_on(
+        "2025-11-22",
+        "recommendations",
+        None,
+        Act::Refused { shown: None },
+    )];
+    assert_eq!(
+        asked(&offered(&visit(&old, "ccpa"))),
+        ["recommendations", "sell_places"]
+    );
+}
+
+#[test]
+fn a_signal_stops_sales_before_anything_is_recorded_and_no_yes_can_be_said_against_it() {
+    let mut visit = visit(&[], "ccpa");
+    visit.signal = true;
+    visit.device = None;
+    let choices = offered(&visit);
+    let sold = purpose(&choices, "sell_purchases");
+    assert_eq!(sold.standing.reason, Reason::Signal);
+    assert!(sold.yes.is_none() && sold.no);
+    assert!(
+        purpose(&choices, "newsletter").standing.allowed,
+        "it is no sale"
+    );
+    assert_eq!(asked(&choices), ["recommendations"]);
+    assert_eq!(sale(&choices, SectionId::US_CALIFORNIA), Some(1));
+}
+
+#[test]
+fn a_signal_that_contradicts_an_earlier_consent_wins_and_says_so() {
+    let history = [said_on(
+        "2026-11-01",
+        "sell_purchases",
+        None,
+        yes("stop", Steps::Two),
+    )];
+    let mut visit = visit(&history, "ccpa");
+    assert_eq!(
+        purpose(&offered(&visit), "sell_purchases").said(),
+        Some(true)
+    );
+    visit.signal = true;
+    let choices = offered(&visit);
+    let sold = purpose(&choices, "sell_purchases");
+    assert!(!sold.standing.allowed && sold.standing.conflict.is_some());
+}
+
+#[test]
+fn the_string_says_opted_out_as_soon_as_one_recipient_may_not_buy() {
+    let choices = offered(&visit(&[], "ccpa"));
+    // Places need a consent that nobody gave, so that selling at large is not allowed.
+    assert_eq!(sale(&choices, SectionId::US_CALIFORNIA), Some(1));
+    let sharing = |choices: &Choices<'_>| {
+        let section = choices.gpp.section(SectionId::US_CALIFORNIA).unwrap();
+        section.integer("SharingOptOut")
+    };
+    assert_eq!(sharing(&choices), Some(2));
+    let no = [said_on(
+        "2026-11-01",
+        "sell_purchases",
+        Some("network"),
+        Act::OptedOut { shown: None },
+    )];
+    let choices = offered(&visit(&no, "ccpa"));
+    assert!(purpose(&choices, "sell_purchases").standing.allowed);
+    assert_eq!(sharing(&choices), Some(1));
+}
+
+#[test]
+fn a_string_names_the_state_and_the_nation_and_nothing_outside_of_them() {
+    let ids = |law| -> Vec<u16> {
+        offered(&visit(&[], law))
+            .gpp
+            .section_ids()
+            .map(|id| id.0)
+            .collect()
+    };
+    assert_eq!(ids("ccpa"), [7, 8]);
+    assert_eq!(ids("gdpr"), [] as [u16; 0]);
+}
+
+#[test]
+fn a_reader_sees_the_notice_in_her_language_and_consents_to_that_text() {
+    let notice = books()
+        .notices
+        .in_force(&"news".into(), visit(&[], "ccpa").now)
+        .unwrap();
+    let (text, shown) = text_for(notice, "es-MX").unwrap();
+    assert_eq!(
+        (text.title.as_str(), shown.language.as_str()),
+        ("Boletín", "es")
+    );
+    assert_eq!(text_for(notice, "fi").unwrap().1.language, "en");
+}
+
+#[test]
+fn the_page_offers_a_no_wherever_it_offers_a_yes_and_never_a_longer_one() {
+    for law in ["ccpa", "gdpr"] {
+        for offered in offered(&visit(&[], law)).purposes {
+            assert!(
+                offered.no || offered.yes.is_none(),
+                "{:?}",
+                offered.purpose.key
+            );
+        }
+    }
+}
