@@ -5,6 +5,7 @@
 //! Law: Civ. Code 1798.120, 1798.121, 1798.135(c), 1798.140(h); 11 CCR 7025-7028, 7070-7072; GDPR Art. 7.
 
 mod age;
+pub mod choices;
 mod load;
 mod record;
 mod standing;

@@ -2,7 +2,6 @@
 //!
 //! This is the only crate that may ask `enforcement` for a decision: see [`disclosure`].
 
-pub mod choices;
 mod claim;
 pub mod consent;
 pub mod data_map;

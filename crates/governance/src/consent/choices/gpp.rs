@@ -13,7 +13,11 @@ use crate::Problem;
 ///
 /// # Errors
 /// A section can't be written, which is a fault of ours.
-pub fn strings(purposes: &[OfferedPurpose<'_>], law: &Law, signal: bool) -> Result<Gpp, Problem> {
+pub(super) fn string(
+    purposes: &[OfferedPurpose<'_>],
+    law: &Law,
+    signal: bool,
+) -> Result<Gpp, Problem> {
     let choices = Choices {
         // The page that holds the script gives the notice beside the choices.
         processing_notice: Some(true),

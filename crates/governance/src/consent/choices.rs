@@ -3,55 +3,52 @@
 //! Pure: books and a history in, an offer out. Law: Civ. Code 1798.135(c)(4), 1798.140(h); 11 CCR 7004, 7013-7016, 7025-7028.
 
 mod gpp;
+mod visitor;
 
-use domain::consent::{
-    Age, AskAgain, ConsentEvent, Facts, Party, Question, Reason, Standing, Tag, Terms, standing,
-};
+use domain::consent::{AskAgain, Facts, Party, Question, Reason, Standing, Tag};
 use domain::data_map::RecipientKey;
 use domain::gpp::Gpp;
 use domain::id::Id;
-use domain::law::{Law, LawBook, add_months};
+use domain::law::{Law, add_months};
 use domain::notice::{Notice, NoticeBook, NoticeKey, NoticeKind, Shown, Text};
 use domain::purpose_of_use::{PurposeBook, PurposeOfUse};
 use domain::signal::Signal;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use storage::consent::StoredConsent;
 
-pub use gpp::strings;
+pub use visitor::{Chosen, SignalOf, Visitor};
 
+use super::History;
 use crate::Problem;
 
 /// Months of silence after a no where no law says how long: ours, after the longest that one asks for (Civ. Code 1798.135(c)(4)).
 const SILENCE_MONTHS: i64 = 12;
 
-/// What a business declares, publishes and obeys.
+/// What a business declares and has published.
 #[derive(Clone, Copy)]
-pub struct Books<'b> {
-    /// Its purposes of use.
-    pub purposes: &'b PurposeBook,
-    /// Its notices.
-    pub notices: &'b NoticeBook,
-    /// The law as data.
-    pub law: &'b LawBook,
+pub(super) struct Books<'b> {
+    pub(super) purposes: &'b PurposeBook,
+    pub(super) notices: &'b NoticeBook,
 }
 
 /// Who looks, and from where.
 #[derive(Clone, Copy)]
-pub struct Visit<'a> {
-    /// What was chosen so far, by her device, its pseudonyms and, when known, by her.
-    pub history: &'a [ConsentEvent],
+pub(super) struct Visit<'a> {
+    /// What was chosen so far.
+    pub(super) history: &'a History,
     /// Her device, once a choice was made on it.
-    pub device: Option<Tag>,
-    /// Whether the business knows who she is.
-    pub is_known: bool,
-    /// Whether an opt-out preference signal comes with this visit.
-    pub signal: bool,
+    pub(super) device: Option<Tag>,
+    /// The opt-out preference signal of her browser.
+    pub(super) signal: SignalOf,
     /// The law where she is.
-    pub law: &'a Law,
-    /// Her age, as far as it is known.
-    pub age: Age,
+    pub(super) law: &'a Law,
+    /// What the answers rest on.
+    pub(super) facts: &'a Facts<'a>,
     /// Now.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
+    /// Whether anything is sold or shared.
+    pub(super) sells: bool,
 }
 
 /// What she is offered.
@@ -70,7 +67,7 @@ pub struct Choices<'b> {
 /// One purpose as it stands for her.
 #[derive(Clone, Debug)]
 pub struct OfferedPurpose<'b> {
-    /// The purpose.
+    /// The purpose of use.
     pub purpose: &'b PurposeOfUse,
     /// Where it stands.
     pub standing: Standing,
@@ -100,55 +97,45 @@ pub struct OfferedRecipient<'b> {
 /// The choices for a visit.
 ///
 /// # Errors
-/// A row of the law can't be read.
-pub fn offer<'b>(books: Books<'b>, visit: &Visit<'_>) -> Result<Choices<'b>, Problem> {
-    let zone = visit.law.time_zone();
-    let today = visit.now.to_zoned(zone.clone()).date();
-    let terms = Terms::of(books.law, &[visit.law.key.as_str()], today)
-        .map_err(|error| Problem::internal("reading the law", &error))?;
-    let facts = Facts {
-        age: visit.age,
-        time_zone: zone,
-        terms: &terms,
-        collected_without_notice: false,
-    };
-    let mut history = visit.history.to_vec();
-    history.extend(visit.present_signal());
+/// The GPP string can't be written, which is a fault of ours.
+pub(super) fn offer<'b>(books: Books<'b>, visit: &Visit<'_>) -> Result<Choices<'b>, Problem> {
+    let zone = visit.facts.time_zone.clone();
+    let mut history = visit.history.clone();
+    history.own.extend(visit.present_signal());
     let desk = Desk {
         books,
         visit,
-        facts: &facts,
         history: &history,
-        today,
+        today: visit.now.to_zoned(zone).date(),
     };
-    let purposes: Vec<_> = books
-        .purposes
-        .iter()
-        .map(|purpose| desk.offered(purpose))
-        .collect();
+    let all = books.purposes.iter();
+    let purposes: Vec<_> = all.map(|purpose| desk.offered(purpose)).collect();
+    let signal = visit.signal != SignalOf::Nobody;
     Ok(Choices {
-        signal: visit.signal,
-        sells: books.purposes.sells_or_shares(),
-        gpp: strings(&purposes, visit.law, visit.signal)?,
+        signal,
+        sells: visit.sells,
+        gpp: gpp::string(&purposes, visit.law, signal)?,
         purposes,
     })
 }
 
 impl Visit<'_> {
-    /// A signal is there with every page and needs no record to count: it is read as said just now.
-    fn present_signal(&self) -> Vec<ConsentEvent> {
-        if !self.signal {
-            return Vec::new();
-        }
+    /// A signal is there with every page and needs no record to count: it is read as said just now. One of an earlier page, which is recorded
+    /// as soon as there is a device to record it for, came before everything that was chosen since.
+    fn present_signal(&self) -> Option<StoredConsent> {
+        let at = match self.signal {
+            SignalOf::ThisPage => self.now,
+            SignalOf::EarlierPage if self.device.is_none() => self.now,
+            SignalOf::EarlierPage | SignalOf::Nobody => return None,
+        };
         let device = self.device.unwrap_or(Tag([0; 16]));
         let id = || Id::from_uuid(uuid::Uuid::nil());
-        Signal::Gpc.opt_outs(
-            [Party::Device(device)],
-            Some(device),
-            self.now,
-            "signal",
-            id,
-        )
+        let said = Signal::Gpc.opt_outs([Party::Device(device)], Some(device), at, "signal", id);
+        let stored = |event| StoredConsent {
+            event,
+            recorded_at: at,
+        };
+        said.into_iter().next().map(stored)
     }
 }
 
@@ -156,15 +143,14 @@ impl Visit<'_> {
 struct Desk<'a, 'b> {
     books: Books<'b>,
     visit: &'a Visit<'a>,
-    facts: &'a Facts<'a>,
-    history: &'a [ConsentEvent],
+    history: &'a History,
     today: Date,
 }
 
 impl<'b> Desk<'_, 'b> {
     fn offered(&self, purpose: &'b PurposeOfUse) -> OfferedPurpose<'b> {
         let now = self.standing(self.history, purpose, None);
-        let without_choice = self.standing(&[], purpose, None);
+        let without_choice = self.standing(&History::default(), purpose, None);
         let is_free = !matches!(
             without_choice.reason,
             Reason::NoChoice | Reason::TooYoung | Reason::NeverAllowed
@@ -190,7 +176,7 @@ impl<'b> Desk<'_, 'b> {
 
     fn standing(
         &self,
-        history: &[ConsentEvent],
+        history: &History,
         purpose: &PurposeOfUse,
         recipient: Option<&RecipientKey>,
     ) -> Standing {
@@ -199,12 +185,12 @@ impl<'b> Desk<'_, 'b> {
             recipient,
             attribute: None,
         };
-        standing(history, &question, self.visit.now, self.facts)
+        history.standing(&question, self.visit.now, self.visit.facts)
     }
 
-    /// While the signal of an unknown visitor is there, no yes of hers would count.
+    /// While the signal of an unknown visitor is there, no yes of hers would count (11 CCR 7025(c)(3)).
     fn is_stopped(&self, purpose: &PurposeOfUse) -> bool {
-        self.visit.signal && !self.visit.is_known && purpose.is_sale_like()
+        self.visit.signal == SignalOf::ThisPage && purpose.is_sale_like()
     }
 
     /// Only where the law or the business asks for consent at all, and not within the silence after a no.
@@ -227,7 +213,7 @@ impl<'b> Desk<'_, 'b> {
         }
         let said = now
             .since
-            .map(|at| at.to_zoned(self.facts.time_zone.clone()).date());
+            .map(|at| at.to_zoned(self.visit.facts.time_zone.clone()).date());
         let ends = said.and_then(|day| add_months(day, SILENCE_MONTHS).ok());
         ends.is_some_and(|day| day <= self.today)
     }

@@ -9,8 +9,9 @@
 
 use std::sync::LazyLock;
 
-use domain::consent::{Act, Assent, By, How, Scope, Steps};
+use domain::consent::{Act, Age, Assent, By, ConsentEvent, How, Scope, Steps, Terms};
 use domain::gpp::SectionId;
+use domain::law::LawBook;
 use domain::notice::{NoticeFile, Way};
 use domain::purpose_of_use::PurposeFile;
 
@@ -79,21 +80,61 @@ fn books() -> Books<'static> {
     Books {
         purposes: &PURPOSE_BOOK,
         notices: &NOTICE_BOOK,
-        law: law(),
     }
 }
 
 const DEVICE: Tag = Tag([7; 16]);
 
-fn visit<'a>(history: &'a [ConsentEvent], law_key: &str) -> Visit<'a> {
-    Visit {
+/// A visitor under a law who chose what `history` says, with the signal that her browser sends.
+struct Guest<'h> {
+    history: &'h [ConsentEvent],
+    device: Option<Tag>,
+    signal: SignalOf,
+    law: &'static str,
+}
+
+fn guest<'h>(history: &'h [ConsentEvent], law: &'static str) -> Guest<'h> {
+    Guest {
         history,
         device: Some(DEVICE),
-        is_known: false,
-        signal: false,
-        law: law().law(law_key).unwrap(),
-        age: Age::Unknown,
-        now: "2026-11-22T12:00:00Z".parse().unwrap(),
+        signal: SignalOf::Nobody,
+        law,
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+impl Guest<'_> {
+    fn choices(&self) -> Choices<'static> {
+        let law_of = law().law(self.law).unwrap();
+        let zone = law_of.time_zone();
+        let today = now().to_zoned(zone.clone()).date();
+        let terms = Terms::of(law(), &[self.law], today).unwrap();
+        let stored = |event: &ConsentEvent| StoredConsent {
+            event: event.clone(),
+            recorded_at: event.at,
+        };
+        let history = History {
+            own: self.history.iter().map(stored).collect(),
+            ..History::default()
+        };
+        let visit = Visit {
+            history: &history,
+            device: self.device,
+            signal: self.signal,
+            law: law_of,
+            facts: &Facts {
+                age: Age::Unknown,
+                time_zone: zone,
+                terms: &terms,
+                collected_without_notice: false,
+            },
+            now: now(),
+            sells: true,
+        };
+        offer(books(), &visit).unwrap()
     }
 }
 
@@ -126,10 +167,6 @@ fn yes(notice: &str, steps: Steps) -> Act {
     })
 }
 
-fn offered(visit: &Visit<'_>) -> Choices<'static> {
-    offer(books(), visit).unwrap()
-}
-
 fn purpose<'c>(choices: &'c Choices<'static>, key: &str) -> &'c OfferedPurpose<'static> {
     let mut all = choices.purposes.iter();
     all.find(|offered| offered.purpose.key.as_ref() == key)
@@ -149,7 +186,7 @@ fn sale(choices: &Choices<'_>, section: SectionId) -> Option<u64> {
 
 #[test]
 fn nobody_is_asked_where_an_opt_out_is_the_rule() {
-    let choices = offered(&visit(&[], "ccpa"));
+    let choices = guest(&[], "ccpa").choices();
     assert_eq!(asked(&choices), ["recommendations", "sell_places"]);
     let sold = purpose(&choices, "sell_purchases");
     assert!(sold.standing.allowed && !sold.ask && sold.no && sold.twice);
@@ -161,7 +198,7 @@ fn nobody_is_asked_where_an_opt_out_is_the_rule() {
 
 #[test]
 fn the_same_purposes_are_asked_about_where_consent_is_the_rule() {
-    let choices = offered(&visit(&[], "gdpr"));
+    let choices = guest(&[], "gdpr").choices();
     assert_eq!(
         asked(&choices),
         ["newsletter", "recommendations", "sell_places"]
@@ -176,7 +213,7 @@ fn after_a_no_nobody_is_asked_for_twelve_months() {
         None,
         Act::Refused { shown: None },
     )];
-    assert_eq!(asked(&offered(&visit(&recent, "ccpa"))), ["sell_places"]);
+    assert_eq!(asked(&guest(&recent, "ccpa").choices()), ["sell_places"]);
     let old = [said_on(
         "2025-11-22",
         "recommendations",
@@ -184,17 +221,17 @@ fn after_a_no_nobody_is_asked_for_twelve_months() {
         Act::Refused { shown: None },
     )];
     assert_eq!(
-        asked(&offered(&visit(&old, "ccpa"))),
+        asked(&guest(&old, "ccpa").choices()),
         ["recommendations", "sell_places"]
     );
 }
 
 #[test]
 fn a_signal_stops_sales_before_anything_is_recorded_and_no_yes_can_be_said_against_it() {
-    let mut visit = visit(&[], "ccpa");
-    visit.signal = true;
-    visit.device = None;
-    let choices = offered(&visit);
+    let mut guest = guest(&[], "ccpa");
+    guest.signal = SignalOf::ThisPage;
+    guest.device = None;
+    let choices = guest.choices();
     let sold = purpose(&choices, "sell_purchases");
     assert_eq!(sold.standing.reason, Reason::Signal);
     assert!(sold.yes.is_none() && sold.no);
@@ -214,20 +251,20 @@ fn a_signal_that_contradicts_an_earlier_consent_wins_and_says_so() {
         None,
         yes("stop", Steps::Two),
     )];
-    let mut visit = visit(&history, "ccpa");
+    let mut guest = guest(&history, "ccpa");
     assert_eq!(
-        purpose(&offered(&visit), "sell_purchases").said(),
+        purpose(&guest.choices(), "sell_purchases").said(),
         Some(true)
     );
-    visit.signal = true;
-    let choices = offered(&visit);
+    guest.signal = SignalOf::ThisPage;
+    let choices = guest.choices();
     let sold = purpose(&choices, "sell_purchases");
     assert!(!sold.standing.allowed && sold.standing.conflict.is_some());
 }
 
 #[test]
 fn the_string_says_opted_out_as_soon_as_one_recipient_may_not_buy() {
-    let choices = offered(&visit(&[], "ccpa"));
+    let choices = guest(&[], "ccpa").choices();
     // Places need a consent that nobody gave, so that selling at large is not allowed.
     assert_eq!(sale(&choices, SectionId::US_CALIFORNIA), Some(1));
     let sharing = |choices: &Choices<'_>| {
@@ -241,7 +278,7 @@ fn the_string_says_opted_out_as_soon_as_one_recipient_may_not_buy() {
         Some("network"),
         Act::OptedOut { shown: None },
     )];
-    let choices = offered(&visit(&no, "ccpa"));
+    let choices = guest(&no, "ccpa").choices();
     assert!(purpose(&choices, "sell_purchases").standing.allowed);
     assert_eq!(sharing(&choices), Some(1));
 }
@@ -249,7 +286,8 @@ fn the_string_says_opted_out_as_soon_as_one_recipient_may_not_buy() {
 #[test]
 fn a_string_names_the_state_and_the_nation_and_nothing_outside_of_them() {
     let ids = |law| -> Vec<u16> {
-        offered(&visit(&[], law))
+        guest(&[], law)
+            .choices()
             .gpp
             .section_ids()
             .map(|id| id.0)
@@ -261,10 +299,7 @@ fn a_string_names_the_state_and_the_nation_and_nothing_outside_of_them() {
 
 #[test]
 fn a_reader_sees_the_notice_in_her_language_and_consents_to_that_text() {
-    let notice = books()
-        .notices
-        .in_force(&"news".into(), visit(&[], "ccpa").now)
-        .unwrap();
+    let notice = books().notices.in_force(&"news".into(), now()).unwrap();
     let (text, shown) = text_for(notice, "es-MX").unwrap();
     assert_eq!(
         (text.title.as_str(), shown.language.as_str()),
@@ -276,7 +311,7 @@ fn a_reader_sees_the_notice_in_her_language_and_consents_to_that_text() {
 #[test]
 fn the_page_offers_a_no_wherever_it_offers_a_yes_and_never_a_longer_one() {
     for law in ["ccpa", "gdpr"] {
-        for offered in offered(&visit(&[], law)).purposes {
+        for offered in guest(&[], law).choices().purposes {
             assert!(
                 offered.no || offered.yes.is_none(),
                 "{:?}",
@@ -284,4 +319,37 @@ fn the_page_offers_a_no_wherever_it_offers_a_yes_and_never_a_longer_one() {
             );
         }
     }
+}
+
+#[test]
+fn a_signal_of_an_earlier_page_stands_until_she_says_otherwise() {
+    let mut before = guest(&[], "ccpa");
+    (before.signal, before.device) = (SignalOf::EarlierPage, None);
+    let choices = before.choices();
+    let sold = purpose(&choices, "sell_purchases");
+    assert!(
+        !sold.standing.allowed && sold.yes.is_some(),
+        "she may say yes now"
+    );
+    // Her device has its number now, and the signal its record from before her yes.
+    let signal = Signal::Gpc.opt_outs(
+        [Party::Device(DEVICE)],
+        Some(DEVICE),
+        "2026-11-01T11:00:00Z".parse().unwrap(),
+        "shop",
+        || Id::from_uuid(uuid::Uuid::from_u128(2)),
+    );
+    let mut history = signal;
+    history.push(said_on(
+        "2026-11-01",
+        "sell_purchases",
+        None,
+        yes("stop", Steps::Two),
+    ));
+    let mut after = guest(&history, "ccpa");
+    after.signal = SignalOf::EarlierPage;
+    assert_eq!(
+        purpose(&after.choices(), "sell_purchases").said(),
+        Some(true)
+    );
 }
