@@ -140,7 +140,7 @@ impl Privity {
             return Ok(());
         }
         let now = self.now();
-        self.write("link parties", move |tx| {
+        self.write_silently("link parties", move |tx| {
             storage::party_link::insert_many(tx, &links, now)?;
             Ok(((), Vec::new()))
         })
@@ -186,7 +186,7 @@ impl Privity {
             .keys()
             .map(|signal| name(signal).into())
             .collect();
-        self.write("honour signal", move |tx| {
+        self.write_silently("honour signal", move |tx| {
             storage::party_link::insert_many(tx, &missing.links, now)?;
             if rows.is_empty() {
                 return Ok(((), Vec::new()));

@@ -380,7 +380,7 @@ impl Privity {
             .map(|event| (event.id, event.act.as_str()))
             .collect();
         let ids: Vec<ConsentId> = events.iter().map(|event| event.id).collect();
-        let written = self.write("record consents", move |tx| {
+        let written = self.write_silently("record consents", move |tx| {
             let inserted = storage::consent::insert_many(tx, &rows)?;
             let new: BTreeSet<ConsentId> = inserted.new.iter().copied().collect();
             let old: Vec<_> = repeated(&ids, &new);
