@@ -10,6 +10,7 @@ pub mod disclosure;
 pub mod doctor;
 pub mod evidence;
 pub mod housekeeping;
+pub mod identity;
 pub mod law;
 pub mod legal_hold;
 pub mod letter;

@@ -1,13 +1,21 @@
 //! Profiles: everything a business knows about a subject, sealed in one place, by the schema that `profile` in the settings names.
 
+mod given;
 mod schema;
+mod seal;
+mod trace;
+mod write;
 
 use std::sync::Arc;
 
 use domain::profile::Schema;
 
+pub use given::{GivenRecord, GivenValue, Refusal};
 pub(crate) use schema::accept;
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
+pub(crate) use seal::{Seed, place_of, subject_key};
+pub use trace::{row_hash, row_text};
+pub use write::{Written, write};
 
 use crate::{Privity, Problem};
 

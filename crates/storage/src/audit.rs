@@ -77,6 +77,12 @@ pub fn append(tx: &mut Tx, log: &str, records: Vec<NewRecord>) -> Result<Pending
     Ok(pending)
 }
 
+/// Holds the log's end until the transaction ends, for what has to be decided one after another: who is who, when two imports at once
+/// bring the same identifier. Whoever does this takes no row locks that others hold while they wait to append.
+pub fn hold(tx: &mut Tx, log: &str) -> Result<(), Error> {
+    lock_log(tx, log).map(drop)
+}
+
 /// Where the chains of these privacy requests end; those without records are left out.
 pub fn chain_heads(tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<ChainHeads, Error> {
     let sql = "-- read chain head

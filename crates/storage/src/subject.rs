@@ -97,6 +97,15 @@ pub fn get_many(tx: &mut Tx, ids: &BTreeSet<SubjectId>) -> Result<Vec<StoredSubj
         .collect()
 }
 
+/// Holds subjects until the transaction ends, and answers those that still have a key: whoever was erased meanwhile must get no new
+/// segment.
+pub fn hold(tx: &mut Tx, ids: &BTreeSet<SubjectId>) -> Result<BTreeSet<SubjectId>, Error> {
+    let sql = "-- hold subject
+        SELECT s.id FROM (VALUES (?1 /* BYTEA */)) AS given JOIN subject s ON s.id = column1 WHERE s.wrapped_key IS NOT NULL /* for update */";
+    let rows = tx.query_given(sql, &sets_of(ids))?;
+    rows.iter().map(|row| row.id("id")).collect()
+}
+
 /// All records of these canonical subjects, the canonical ones included.
 pub fn members(tx: &mut Tx, canonical: &BTreeSet<SubjectId>) -> Result<Vec<StoredSubject>, Error> {
     let sql = "-- list member of subject

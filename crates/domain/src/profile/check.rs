@@ -1,6 +1,6 @@
 //! From a file to a schema: everything wrong in it is said at once, in words, with what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Span;
 
@@ -36,6 +36,7 @@ impl Schema {
         let mut identity = check.identity(file);
         let (attributes, numbers) = check.attributes(file, &source_numbers, &mut identity);
         check.records(file, &attributes, &mut sources);
+        check.proofs(file, &attributes, &mut sources);
         let possible_match = check.possible_match(file, &attributes);
         if !check.faults.is_empty() {
             return Err(Faults(check.faults));
@@ -194,6 +195,7 @@ impl Check<'_> {
                 key: text.source.as_str().into(),
                 title: text.title.clone(),
                 record: None,
+                proves: BTreeSet::new(),
             };
             if let Some(other) = sources.insert(number, source) {
                 self.fault(
@@ -255,6 +257,29 @@ impl Check<'_> {
                 Some(rule) if rule.identifier.is_some() => self.fault(&text.source, format!("finds its records by `{key}`, which does not come from it; add it to the attribute's `sources`")),
                 Some(_) => self.fault(&text.source, format!("finds its records by `{key}`, which is no identifier; give that attribute an `identifier`, or choose another")),
                 None => self.unknown_attribute(&text.source, key, attributes),
+            }
+        }
+    }
+
+    /// Which identifiers each source has proven.
+    fn proofs(
+        &mut self,
+        file: &SchemaFile,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+        sources: &mut BTreeMap<SourceNumber, Source>,
+    ) {
+        for text in &file.sources {
+            for key in &text.proves {
+                let found = attributes.values().find(|rule| rule.key.as_ref() == key);
+                match found {
+                    Some(rule) if rule.identifier.is_some() => {
+                        if let Some(source) = sources.get_mut(&SourceNumber(text.number)) {
+                            source.proves.insert(rule.number);
+                        }
+                    }
+                    Some(_) => self.fault(&text.source, format!("proves `{key}`, which is no identifier; remove it, or give that attribute an `identifier`")),
+                    None => self.unknown_attribute(&text.source, key, attributes),
+                }
             }
         }
     }
@@ -685,12 +710,13 @@ attributes:
     #[test]
     fn records_are_found_by_an_identifier_and_possible_matches_by_three_attributes() {
         let good = GOOD
-            .replace("number: 2, title: Shop", "number: 2, title: Shop, record: email")
+            .replace("number: 2, title: Shop", "number: 2, title: Shop, record: email, proves: [email]")
             .replace("most_subjects: 5 }", "most_subjects: 5, possible_match: { name: [name], birth_date: born, address: [street] } }")
             + "  - { attribute: name, number: 4, title: N, category: user.name }\n  - { attribute: born, number: 5, title: B, kind: date, category: user.name }\n  - { attribute: street, number: 6, title: S, category: user.name }\n";
         let schema = checked(&good).unwrap();
         let shop = schema.source(SourceNumber(2)).unwrap();
         assert_eq!(shop.record, Some(AttributeNumber(1)));
+        assert_eq!(shop.proves, [AttributeNumber(1)].into());
         let rule = schema.possible_match().unwrap();
         assert_eq!(
             (

@@ -67,6 +67,9 @@ pub struct SourceText {
     /// The identifier by which a record of the source is found again, e.g. `customer_number`; without it nothing can be written.
     #[serde(default)]
     pub record: Option<String>,
+    /// Identifiers that the source has proven: it sent a code there, or gives the number out itself.
+    #[serde(default)]
+    pub proves: Vec<String>,
 }
 
 /// An attribute as written.

@@ -1,6 +1,6 @@
 //! The schema of attributes, checked: what a profile may hold, from where, for how long, and how each value is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
@@ -33,6 +33,8 @@ pub struct Source {
     pub title: String,
     /// The identifier by which a record is found again; without it nothing can be written.
     pub record: Option<AttributeNumber>,
+    /// Identifiers whose values it has proven, unless it says otherwise of one.
+    pub proves: BTreeSet<AttributeNumber>,
 }
 
 /// Which attributes together make an operator look whether two subjects are one.

@@ -15,6 +15,8 @@ mod know;
 mod legal_hold;
 mod overview;
 mod privacy_request;
+mod profile_house;
+mod profile_write;
 mod progress;
 mod real_data;
 mod real_deletion;

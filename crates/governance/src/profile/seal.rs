@@ -1,0 +1,514 @@
+//! From checked records to rows: a new subject gets her key, her sealed segments and her tags; a known one gets the segments that change.
+//!
+//! Nothing that was sealed is opened on the way: the vault changes a segment inside and gives back sealed bytes and tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::data_map::IdentifierKind;
+use domain::id::SubjectId;
+use domain::identity::{IdentifierTag, POSSIBLE_MATCH_KIND};
+use domain::profile::{AttributeNumber, Profile, Schema, Segment, SourceNumber};
+use domain::rng::new_id;
+use enforcement::vault::{
+    Amendment, IndexKeys, RecordTags, SegmentPlace, SubjectKey, VaultError, WrappedSubjectKey,
+};
+use jiff::SignedDuration;
+use storage::identifier::StoredIdentifier;
+use storage::profile_segment::{self, StoredSegment};
+use storage::source_record::StoredSourceRecord;
+use storage::subject::{NewSubject, StoredKey, StoredSubject};
+
+use super::given::CheckedRecord;
+use crate::{Privity, Problem};
+
+/// What is said again is seen again, but is written again only when the moment that is kept is older than this: a source that sends
+/// everything every night must not rewrite a million profiles every night.
+const REFRESH: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// What records meet in our database.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) whose: BTreeMap<IdentifierTag, SubjectId>,
+    pub(super) subjects: BTreeMap<SubjectId, StoredSubject>,
+    pub(super) segments: BTreeMap<SubjectId, Vec<StoredSegment>>,
+}
+
+/// What a batch changes.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// The records that this came of, by their place in the batch.
+    pub(super) todo: Vec<usize>,
+    pub(super) new: Vec<New>,
+    pub(super) changed: Vec<Changed>,
+    pub(super) unchanged: Vec<(SubjectId, Vec<usize>)>,
+}
+
+/// A new subject.
+pub(super) struct New {
+    pub(super) places: Vec<usize>,
+    pub(super) record: StoredSourceRecord,
+    pub(super) subject: NewSubject,
+    pub(super) segments: Vec<StoredSegment>,
+    pub(super) identifiers: Vec<StoredIdentifier>,
+    /// Her tags in older versions of the index key, to find others by.
+    older: Vec<(IdentifierKind, IdentifierTag)>,
+}
+
+/// A subject that changes.
+pub(super) struct Changed {
+    pub(super) places: Vec<usize>,
+    pub(super) subject: SubjectId,
+    pub(super) segments: Vec<StoredSegment>,
+    /// Tags that she has no more.
+    pub(super) gone: Vec<StoredIdentifier>,
+    /// Tags that she has now.
+    pub(super) come: Vec<StoredIdentifier>,
+    older: Vec<(IdentifierKind, IdentifierTag)>,
+}
+
+/// A tag that may be shared, and whose it is.
+pub(crate) type Seed = (IdentifierKind, IdentifierTag, SubjectId);
+
+impl Changes {
+    /// Tags that are new among those kept: where who is who may change.
+    pub(super) fn seeds(&self, kept: &BTreeSet<SubjectId>) -> Vec<Seed> {
+        let mut seeds = Vec::new();
+        let mut add = |subject: SubjectId,
+                       stored: &[StoredIdentifier],
+                       older: &[(IdentifierKind, IdentifierTag)]| {
+            seeds.extend(
+                stored
+                    .iter()
+                    .map(|one| (one.kind.clone(), one.tag, subject)),
+            );
+            seeds.extend(
+                older
+                    .iter()
+                    .map(|(kind, tag)| (kind.clone(), *tag, subject)),
+            );
+        };
+        for new in self.new.iter().filter(|new| kept.contains(&new.subject.id)) {
+            add(new.subject.id, &new.identifiers, &new.older);
+        }
+        for one in self.changed.iter().filter(|one| !one.come.is_empty()) {
+            add(one.subject, &one.come, &one.older);
+        }
+        seeds
+    }
+
+    /// All segments that are stored.
+    pub(super) fn segments(&self, kept: &BTreeSet<SubjectId>) -> Vec<&StoredSegment> {
+        let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
+        let new = new.flat_map(|new| &new.segments);
+        new.chain(self.changed.iter().flat_map(|one| &one.segments))
+            .collect()
+    }
+}
+
+/// Seals the records at these places of a batch.
+pub(super) fn seal(
+    p: &Privity,
+    schema: &Schema,
+    keys: &IndexKeys,
+    source: SourceNumber,
+    records: &[CheckedRecord],
+    todo: Vec<usize>,
+    known: Known,
+) -> Result<Changes, Problem> {
+    let work = Work {
+        p,
+        schema,
+        keys,
+        source,
+    };
+    let mut changes = Changes::default();
+    let mut new = Vec::new();
+    for folded in fold(records, &todo) {
+        let subject = (folded.key_tags.iter()).find_map(|(_, tag)| known.whose.get(tag));
+        let stored = subject.and_then(|subject| known.subjects.get(subject));
+        // Who was erased between the look-ups has no key; her record of the source is gone with it, and the next round makes a new one.
+        let Some((id, key)) = stored.and_then(|stored| Some((stored.id, stored.key.as_ref()?)))
+        else {
+            new.push(folded);
+            continue;
+        };
+        let segments = known.segments.get(&id).map_or(&[][..], Vec::as_slice);
+        let places = folded.places.clone();
+        match work.amended(id, key, segments, folded)? {
+            Some(changed) => changes.changed.push(changed),
+            None => changes.unchanged.push((id, places)),
+        }
+    }
+    // In the order in which they were given: who came first is the older one, and rows follow each other in their tables.
+    let mut ids: Vec<SubjectId> = new.iter().map(|_| new_id(p.rng(), p.now())).collect();
+    ids.sort_unstable();
+    for (folded, id) in new.into_iter().zip(ids) {
+        changes.new.push(work.new_subject(id, folded)?);
+    }
+    changes.todo = todo;
+    Ok(changes)
+}
+
+/// One or several records with the same key, the later over the earlier.
+struct Folded {
+    places: Vec<usize>,
+    key_tags: Vec<(u32, IdentifierTag)>,
+    set: BTreeMap<AttributeNumber, domain::profile::AttributeValue>,
+    remove: BTreeSet<AttributeNumber>,
+}
+
+fn fold(records: &[CheckedRecord], todo: &[usize]) -> Vec<Folded> {
+    let mut folded: Vec<Folded> = Vec::with_capacity(todo.len());
+    let mut seen: BTreeMap<IdentifierTag, usize> = BTreeMap::new();
+    for place in todo {
+        let Some(record) = records.get(*place) else {
+            continue;
+        };
+        let Some((_, tag)) = record.key_tags.first() else {
+            continue;
+        };
+        let at = *seen.entry(*tag).or_insert(folded.len());
+        let Some(one) = folded.get_mut(at) else {
+            folded.push(Folded {
+                places: vec![*place],
+                key_tags: record.key_tags.clone(),
+                set: record.set.clone(),
+                remove: record.remove.iter().copied().collect(),
+            });
+            continue;
+        };
+        one.places.push(*place);
+        for (number, value) in &record.set {
+            one.remove.remove(number);
+            one.set.insert(*number, value.clone());
+        }
+        for number in &record.remove {
+            one.set.remove(number);
+            one.remove.insert(*number);
+        }
+    }
+    folded
+}
+
+struct Work<'a> {
+    p: &'a Privity,
+    schema: &'a Schema,
+    keys: &'a IndexKeys,
+    source: SourceNumber,
+}
+
+impl Work<'_> {
+    fn new_subject(&self, id: SubjectId, folded: Folded) -> Result<New, Problem> {
+        let (rng, now) = (self.p.rng(), self.p.now());
+        let (key, wrapped) = self.p.keys().new_subject_key(id, 1, rng).map_err(sealing)?;
+        let mut profile = Profile::new(id);
+        profile.extend(folded.set);
+        let tags = self.keys.tags_of(self.schema, &profile);
+        let mut segments = Vec::with_capacity(4);
+        for (segment, part) in profile.split(self.schema) {
+            let place = self.place(segment, 1);
+            let sealed = key.seal_segment(rng, &place, &part).map_err(sealing)?;
+            segments.push(self.stored(id, &place, sealed));
+        }
+        let tag = folded.key_tags.first().copied();
+        let (key_version, tag) = tag.ok_or_else(|| sealing_failed(&"a record without a key"))?;
+        let (identifiers, older) = self.identifiers(id, &tags);
+        Ok(New {
+            places: folded.places,
+            record: StoredSourceRecord {
+                source: self.source,
+                tag,
+                subject: id,
+                key_version,
+            },
+            subject: NewSubject {
+                id,
+                key: stored_key(&wrapped)?,
+                created_at: now,
+            },
+            segments,
+            identifiers,
+            older,
+        })
+    }
+
+    /// The segments of a known subject that a record changes, and what becomes of her tags; `None` when it says nothing new.
+    fn amended(
+        &self,
+        id: SubjectId,
+        key: &StoredKey,
+        stored: &[StoredSegment],
+        folded: Folded,
+    ) -> Result<Option<Changed>, Problem> {
+        let wrapped = WrappedSubjectKey::from_parts(key.version, key.wrapped.clone());
+        let key = self
+            .p
+            .keys()
+            .unwrap_subject_key(id, &wrapped)
+            .map_err(sealing)?;
+        let moves_tags = self.touches_tags(&folded);
+        let mut segments = Vec::new();
+        for (segment, amendment) in self.amendments(folded.set, folded.remove) {
+            let known = stored.iter().find(|one| one.segment == segment);
+            segments.extend(self.amend(&key, known, segment, amendment)?);
+        }
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        let mut changed = Changed {
+            places: folded.places,
+            subject: id,
+            segments,
+            gone: Vec::new(),
+            come: Vec::new(),
+            older: Vec::new(),
+        };
+        if moves_tags {
+            self.move_tags(&key, stored, &mut changed)?;
+        }
+        Ok(Some(changed))
+    }
+
+    fn amend(
+        &self,
+        key: &SubjectKey,
+        known: Option<&StoredSegment>,
+        segment: Segment,
+        amendment: Amendment,
+    ) -> Result<Option<StoredSegment>, Problem> {
+        let rng = self.p.rng();
+        let Some(known) = known else {
+            let mut profile = Profile::new(key.subject());
+            profile.extend(amendment.set);
+            if profile.is_empty() {
+                return Ok(None);
+            }
+            let place = self.place(segment, 1);
+            let sealed = key.seal_segment(rng, &place, &profile).map_err(sealing)?;
+            return Ok(Some(self.stored(key.subject(), &place, sealed)));
+        };
+        let from = place_of(known);
+        let place = self.place(segment, known.row_version.saturating_add(1));
+        let sealed = key
+            .amend_if_changed(rng, (&from, &known.sealed), &place, amendment, REFRESH)
+            .map_err(sealing)?;
+        Ok(sealed.map(|sealed| self.stored(key.subject(), &place, sealed)))
+    }
+
+    /// Compares the tags of the segments as they were with those as they will be.
+    fn move_tags(
+        &self,
+        key: &SubjectKey,
+        stored: &[StoredSegment],
+        changed: &mut Changed,
+    ) -> Result<(), Problem> {
+        let untouched = stored.iter().filter(|one| {
+            changed
+                .segments
+                .iter()
+                .all(|new| new.segment != one.segment)
+        });
+        let after: Vec<_> = untouched.chain(&changed.segments).collect();
+        let (gone, come, older) = {
+            let tags = |segments: &mut dyn Iterator<Item = &StoredSegment>| {
+                let places: Vec<_> = segments.map(|one| (place_of(one), &one.sealed)).collect();
+                key.record_tags(self.schema, self.keys, places)
+                    .map_err(sealing)
+            };
+            let before = tags(&mut stored.iter())?;
+            let after = tags(&mut after.iter().copied())?;
+            let (had, had_older) = self.every_identifier(key.subject(), &before);
+            let (has, has_older) = self.every_identifier(key.subject(), &after);
+            let all: BTreeSet<_> = has.iter().chain(&has_older).map(place_of_tag).collect();
+            let gone: Vec<_> = had
+                .iter()
+                .chain(&had_older)
+                .filter(|one| !all.contains(&place_of_tag(one)))
+                .cloned()
+                .collect();
+            let before: BTreeSet<_> = had.into_iter().collect();
+            let come: Vec<_> = has
+                .into_iter()
+                .filter(|one| !before.contains(one))
+                .collect();
+            let older = has_older
+                .into_iter()
+                .map(|one| (one.kind, one.tag))
+                .collect();
+            (gone, come, older)
+        };
+        changed.gone = gone;
+        changed.come = come;
+        changed.older = older;
+        Ok(())
+    }
+
+    /// Tags to store, and those of older versions to look for.
+    fn identifiers(
+        &self,
+        id: SubjectId,
+        tags: &RecordTags,
+    ) -> (Vec<StoredIdentifier>, Vec<(IdentifierKind, IdentifierTag)>) {
+        let (present, older) = self.every_identifier(id, tags);
+        let older = older.into_iter().map(|one| (one.kind, one.tag)).collect();
+        (present, older)
+    }
+
+    /// All tags as rows: of the present version of the index key, and of older ones.
+    fn every_identifier(
+        &self,
+        id: SubjectId,
+        tags: &RecordTags,
+    ) -> (Vec<StoredIdentifier>, Vec<StoredIdentifier>) {
+        identifier_rows(id, self.source, tags)
+            .into_iter()
+            .partition(|one| one.key_version == self.keys.present())
+    }
+
+    fn touches_tags(&self, folded: &Folded) -> bool {
+        let possible = self.schema.possible_match();
+        let counts = |number: &AttributeNumber| {
+            let rule = self.schema.attribute(*number);
+            rule.is_some_and(|rule| rule.identifier.is_some())
+                || possible.is_some_and(|rule| {
+                    rule.birth_date == *number
+                        || rule.name.contains(number)
+                        || rule.address.contains(number)
+                })
+        };
+        folded.set.keys().chain(&folded.remove).any(counts)
+    }
+
+    fn amendments(
+        &self,
+        set: BTreeMap<AttributeNumber, domain::profile::AttributeValue>,
+        remove: BTreeSet<AttributeNumber>,
+    ) -> BTreeMap<Segment, Amendment> {
+        let mut amendments: BTreeMap<Segment, Amendment> = BTreeMap::new();
+        let segment = |number| self.schema.attribute(number).map(|rule| rule.segment);
+        for (number, value) in set {
+            if let Some(segment) = segment(number) {
+                amendments
+                    .entry(segment)
+                    .or_default()
+                    .set
+                    .push((number, value));
+            }
+        }
+        for number in remove {
+            if let Some(segment) = segment(number) {
+                amendments
+                    .entry(segment)
+                    .or_default()
+                    .remove
+                    .push((number, self.source));
+            }
+        }
+        amendments
+    }
+
+    fn place(&self, segment: Segment, row_version: u64) -> SegmentPlace {
+        SegmentPlace {
+            table: profile_segment::TABLE,
+            segment,
+            row_version,
+            schema: self.schema.version(),
+        }
+    }
+
+    fn stored(
+        &self,
+        subject: SubjectId,
+        place: &SegmentPlace,
+        sealed: domain::sensitive::Sealed,
+    ) -> StoredSegment {
+        StoredSegment {
+            subject,
+            segment: place.segment,
+            row_version: place.row_version,
+            schema_version: place.schema,
+            sealed,
+            updated_at: self.p.now(),
+        }
+    }
+}
+
+/// Where a stored segment is, as it was sealed.
+pub(crate) const fn place_of(stored: &StoredSegment) -> SegmentPlace {
+    SegmentPlace {
+        table: profile_segment::TABLE,
+        segment: stored.segment,
+        row_version: stored.row_version,
+        schema: stored.schema_version,
+    }
+}
+
+/// The key of a subject, from what storage keeps.
+pub(crate) fn subject_key(
+    p: &Privity,
+    id: SubjectId,
+    key: &StoredKey,
+) -> Result<SubjectKey, Problem> {
+    let wrapped = WrappedSubjectKey::from_parts(key.version, key.wrapped.clone());
+    p.keys().unwrap_subject_key(id, &wrapped).map_err(sealing)
+}
+
+/// The rows that tags are kept as, those of possible matches among them; none of them twice.
+pub(crate) fn identifier_rows(
+    id: SubjectId,
+    source: SourceNumber,
+    tags: &RecordTags,
+) -> Vec<StoredIdentifier> {
+    let mut rows: BTreeMap<_, StoredIdentifier> = BTreeMap::new();
+    for tag in &tags.identifiers {
+        let row = StoredIdentifier {
+            kind: tag.kind.clone(),
+            tag: tag.tag,
+            subject: id,
+            source: tag.source,
+            key_version: tag.version,
+            verified: tag.verified,
+        };
+        // Two attributes of one kind may say the same; if one of them is proven, it is.
+        rows.entry((tag.kind.clone(), tag.tag, tag.source))
+            .and_modify(|known| known.verified |= tag.verified)
+            .or_insert(row);
+    }
+    let kind = IdentifierKind(POSSIBLE_MATCH_KIND.to_owned());
+    let mut rows: Vec<_> = rows.into_values().collect();
+    rows.extend(
+        tags.possible_match
+            .iter()
+            .map(|(version, tag)| StoredIdentifier {
+                kind: kind.clone(),
+                tag: *tag,
+                subject: id,
+                source,
+                key_version: *version,
+                verified: false,
+            }),
+    );
+    rows
+}
+
+fn place_of_tag(one: &StoredIdentifier) -> (IdentifierKind, IdentifierTag, SourceNumber) {
+    (one.kind.clone(), one.tag, one.source)
+}
+
+fn stored_key(wrapped: &WrappedSubjectKey) -> Result<StoredKey, Problem> {
+    Ok(StoredKey {
+        version: wrapped.version,
+        epoch: wrapped
+            .epoch()
+            .ok_or_else(|| sealing_failed(&"a key without an epoch"))?,
+        wrapped: wrapped.as_bytes().to_vec(),
+    })
+}
+
+fn sealing(error: VaultError) -> Problem {
+    sealing_failed(&error)
+}
+
+fn sealing_failed(error: &dyn std::fmt::Display) -> Problem {
+    Problem::internal("sealing a profile", error)
+}

@@ -1,0 +1,378 @@
+//! Writes profiles: records of a source become new subjects or change those that they are of, sealed before they reach storage.
+//!
+//! A batch is checked and sealed beside the database's writer, then stored in one transaction together with who is who and with the
+//! record of the audit log. Two writers at once meet at the source's record and at the segments' versions, and the one that comes
+//! second looks again. Decision: docs/decisions/004-vault.md.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::audit::{Actor, NewRecord};
+use domain::id::SubjectId;
+use domain::profile::{Schema, SourceNumber};
+use enforcement::vault::IndexKeys;
+use storage::{Tx, profile_segment, source_record, subject};
+
+use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
+use super::seal::{Changes, Known, seal};
+use super::trace::trace;
+use crate::identity;
+use crate::{Privity, Problem};
+
+/// Rounds before a batch is given up: in each one somebody else was faster.
+const ROUNDS: u32 = 20;
+
+/// More records than this are sealed beside the runtime's threads.
+const INLINE: usize = 8;
+
+/// What came of a batch. Records of one batch with one key count as one that changed the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// New subjects.
+    pub new: u64,
+    /// Records that changed a subject.
+    pub changed: u64,
+    /// Records that said nothing new.
+    pub unchanged: u64,
+    /// Records that were refused: their place among those given, and why.
+    pub refused: Vec<(usize, Refusal)>,
+    /// Whose each record is, by its place; `None` for those refused.
+    pub subjects: Vec<Option<SubjectId>>,
+}
+
+/// Writes records of one source. Bad ones are refused one by one; the rest is durable when this returns.
+///
+/// # Errors
+/// [`Problem`] when there is no schema or no such source, or our database can't take it; nothing of the batch was kept then, or
+/// repeating it changes nothing.
+pub async fn write(
+    p: &Privity,
+    source: SourceNumber,
+    records: Vec<GivenRecord>,
+    actor: Actor,
+) -> Result<Written, Problem> {
+    let ready = prepare(p, source, records).await?;
+    store(p, ready, actor, |_, _| Ok(())).await
+}
+
+/// A batch that was checked and sealed for the state of the database that it met.
+pub(crate) struct Ready {
+    pub(crate) written: Written,
+    batch: Arc<Batch>,
+    changes: Changes,
+}
+
+/// What stays the same over all rounds of a batch.
+struct Batch {
+    schema: Arc<Schema>,
+    keys: IndexKeys,
+    source: SourceNumber,
+    records: Vec<CheckedRecord>,
+}
+
+/// Checks records, looks up what they meet, and seals. Touches nothing.
+pub(crate) async fn prepare(
+    p: &Privity,
+    source: SourceNumber,
+    records: Vec<GivenRecord>,
+) -> Result<Ready, Problem> {
+    let schema = p.needed_schema()?;
+    let count = records.len();
+    let inside = p.clone();
+    let (batch, written) = beside(count, move || check(&inside, schema, source, records)).await??;
+    let batch = Arc::new(batch);
+    let todo: Vec<usize> = (0..batch.records.len()).collect();
+    let changes = prepared(p, &batch, todo).await?;
+    Ok(Ready {
+        written,
+        batch,
+        changes,
+    })
+}
+
+/// Stores a batch; `also` runs in the transaction that completes it, with what came of it.
+pub(crate) async fn store(
+    p: &Privity,
+    ready: Ready,
+    actor: Actor,
+    also: impl Fn(&mut Tx, &Written) -> Result<(), Problem> + Clone + Send + 'static,
+) -> Result<Written, Problem> {
+    let Ready {
+        mut written,
+        batch,
+        mut changes,
+    } = ready;
+    for _ in 0..ROUNDS {
+        let round = Arc::new(Round {
+            p: p.clone(),
+            batch: Arc::clone(&batch),
+            changes,
+            written,
+            actor: actor.clone(),
+        });
+        let (inside, last) = (Arc::clone(&round), also.clone());
+        let outcome = p
+            .write_silently("write profiles", move |tx| inside.run(tx, &last))
+            .await;
+        let todo = match outcome {
+            Ok((
+                Stored {
+                    written: now,
+                    again,
+                },
+                _,
+            )) => {
+                if again.is_empty() {
+                    return Ok(now);
+                }
+                written = now;
+                again
+            }
+            Err(problem) if problem.code == RIVAL => {
+                written = round.written.clone();
+                round.changes.todo.clone()
+            }
+            Err(problem) => return Err(problem),
+        };
+        changes = prepared(p, &batch, todo).await?;
+    }
+    Err(Problem::conflict(
+        "others keep changing the same profiles; nothing of this was lost, please try again",
+    ))
+}
+
+/// The code under which a round says that somebody else was faster; it never leaves this file.
+const RIVAL: &str = "rival_write";
+
+/// One attempt to store what was prepared.
+struct Round {
+    p: Privity,
+    batch: Arc<Batch>,
+    changes: Changes,
+    written: Written,
+    actor: Actor,
+}
+
+struct Stored {
+    written: Written,
+    /// Records that somebody else made meanwhile: to be looked at again.
+    again: Vec<usize>,
+}
+
+impl Round {
+    fn run(
+        &self,
+        tx: &mut Tx,
+        also: &impl Fn(&mut Tx, &Written) -> Result<(), Problem>,
+    ) -> Result<(Stored, Vec<NewRecord>), Problem> {
+        let (kept, again) = self.insert(tx)?;
+        self.amend(tx)?;
+        let mut written = self.written.clone();
+        self.count(&kept, &mut written);
+        let mut records = identity::link(
+            &self.p,
+            tx,
+            &self.batch.schema,
+            &self.batch.keys,
+            self.changes.seeds(&kept),
+        )?;
+        if again.is_empty() {
+            also(tx, &written)?;
+        }
+        let segments = self.changes.segments(&kept);
+        let source = self.batch.schema.source(self.batch.source);
+        let source = source
+            .map(|source| source.key.to_string())
+            .unwrap_or_default();
+        records.extend(trace(
+            self.p.now(),
+            &self.actor,
+            &source,
+            &written,
+            &self.written,
+            &segments,
+        ));
+        Ok((Stored { written, again }, records))
+    }
+
+    /// Stores new subjects; answers which of them are ours, and which records another writer was faster with.
+    fn insert(&self, tx: &mut Tx) -> Result<(BTreeSet<SubjectId>, Vec<usize>), Problem> {
+        if self.changes.new.is_empty() {
+            return Ok((BTreeSet::new(), Vec::new()));
+        }
+        let records: Vec<_> = self.changes.new.iter().map(|new| new.record).collect();
+        let kept: BTreeSet<_> = source_record::insert_many(tx, &records)?
+            .into_iter()
+            .collect();
+        let mut again = Vec::new();
+        let (mut subjects, mut segments, mut identifiers) = (Vec::new(), Vec::new(), Vec::new());
+        for new in &self.changes.new {
+            if !kept.contains(&new.subject.id) {
+                again.extend(new.places.iter().copied());
+                continue;
+            }
+            subjects.push(new.subject.clone());
+            segments.extend(new.segments.iter().cloned());
+            identifiers.extend(new.identifiers.iter().cloned());
+        }
+        subject::insert_many(tx, &subjects)?;
+        profile_segment::insert_many(tx, &segments)?;
+        storage::identifier::insert_many(tx, &identifiers)?;
+        Ok((kept, again))
+    }
+
+    /// Changes known subjects, all of them or none.
+    fn amend(&self, tx: &mut Tx) -> Result<(), Problem> {
+        let changed = &self.changes.changed;
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<_> = changed.iter().map(|one| one.subject).collect();
+        let segments: Vec<_> = changed
+            .iter()
+            .flat_map(|one| one.segments.iter().cloned())
+            .collect();
+        let missed = subject::hold(tx, &ids)?.len() < ids.len()
+            || !profile_segment::save_many(tx, &segments)?.is_empty();
+        if missed {
+            return Err(Problem::new(
+                RIVAL,
+                409,
+                "somebody else changed this profile meanwhile; please try again",
+            ));
+        }
+        let gone: Vec<_> = changed
+            .iter()
+            .flat_map(|one| one.gone.iter().cloned())
+            .collect();
+        let come: Vec<_> = changed
+            .iter()
+            .flat_map(|one| one.come.iter().cloned())
+            .collect();
+        if !gone.is_empty() {
+            storage::identifier::remove_many(tx, &gone)?;
+        }
+        if !come.is_empty() {
+            storage::identifier::insert_many(tx, &come)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, kept: &BTreeSet<SubjectId>, written: &mut Written) {
+        let mut say = |subject: SubjectId, places: &[usize]| {
+            for place in places {
+                let position = self.batch.records.get(*place).map(|record| record.position);
+                if let Some(slot) = position.and_then(|at| written.subjects.get_mut(at)) {
+                    *slot = Some(subject);
+                }
+            }
+            places.len() as u64
+        };
+        for new in self
+            .changes
+            .new
+            .iter()
+            .filter(|new| kept.contains(&new.subject.id))
+        {
+            let records = say(new.subject.id, &new.places);
+            written.new += 1;
+            written.changed += records.saturating_sub(1);
+        }
+        for one in &self.changes.changed {
+            written.changed += say(one.subject, &one.places);
+        }
+        for (subject, places) in &self.changes.unchanged {
+            written.unchanged += say(*subject, places);
+        }
+    }
+}
+
+fn check(
+    p: &Privity,
+    schema: Arc<Schema>,
+    source: SourceNumber,
+    records: Vec<GivenRecord>,
+) -> Result<(Batch, Written), Problem> {
+    let keys = p.keys().index_keys(&schema);
+    let mut written = Written {
+        subjects: vec![None; records.len()],
+        ..Written::default()
+    };
+    let mut checked = Vec::with_capacity(records.len());
+    let checker = Checker::new(&schema, &keys, source, p.now())?;
+    for (position, record) in records.into_iter().enumerate() {
+        match checker.check(position, record) {
+            Ok(record) => checked.push(record),
+            Err(refusal) => written.refused.push((position, refusal)),
+        }
+    }
+    let batch = Batch {
+        schema,
+        keys,
+        source,
+        records: checked,
+    };
+    Ok((batch, written))
+}
+
+/// Looks up what these records of a batch meet, and seals them for it.
+async fn prepared(p: &Privity, batch: &Arc<Batch>, todo: Vec<usize>) -> Result<Changes, Problem> {
+    let reading = Arc::clone(batch);
+    let wanted = todo.clone();
+    let known = p
+        .read("look up profiles", move |tx| look_up(tx, &reading, &wanted))
+        .await?;
+    let (inside, batch) = (p.clone(), Arc::clone(batch));
+    beside(todo.len(), move || {
+        seal(
+            &inside,
+            &batch.schema,
+            &batch.keys,
+            batch.source,
+            &batch.records,
+            todo,
+            known,
+        )
+    })
+    .await?
+}
+
+fn look_up(tx: &mut Tx, batch: &Batch, todo: &[usize]) -> Result<Known, Problem> {
+    let records = todo.iter().filter_map(|place| batch.records.get(*place));
+    let tags: BTreeSet<_> = records
+        .flat_map(|record| record.key_tags.iter().map(|(_, tag)| *tag))
+        .collect();
+    let whose = source_record::find_many(tx, batch.source, tags)?;
+    let ids: BTreeSet<_> = whose.values().copied().collect();
+    let mut known = Known {
+        whose,
+        ..Known::default()
+    };
+    if ids.is_empty() {
+        return Ok(known);
+    }
+    for subject in subject::get_many(tx, &ids)? {
+        known.subjects.insert(subject.id, subject);
+    }
+    for segment in profile_segment::of_subjects(tx, &ids)? {
+        known
+            .segments
+            .entry(segment.subject)
+            .or_default()
+            .push(segment);
+    }
+    Ok(known)
+}
+
+/// Runs work of some milliseconds beside the runtime's threads; little work where it is, since handing it over costs more.
+async fn beside<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    if size <= INLINE {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::internal("preparing profiles", &"the work panicked"))
+}
