@@ -32,6 +32,12 @@ const DATA_MAP: [(&str, &str); 4] = [
     ),
 ];
 
+/// Its purposes and notices.
+const CONSENT: [(&str, &str); 2] = [
+    ("purposes.yaml", include_str!("../consent/purposes.yaml")),
+    ("notices.yaml", include_str!("../consent/notices.yaml")),
+];
+
 /// The business while it runs. Dropping it stops its servers.
 pub struct Business {
     /// Where its files are.
@@ -42,6 +48,8 @@ pub struct Business {
     pub crm: PathBuf,
     /// The folder of the data map, filled in.
     pub data_map: PathBuf,
+    /// The folder of its purposes and notices.
+    pub consent: PathBuf,
     /// How many customers it has.
     pub customers: usize,
     /// She is furious.
@@ -108,12 +116,13 @@ pub async fn start_business_watched(
             .context("the invented customers are incomplete")
     };
     let (maya, spouse) = (person(MAYA)?, person(SPOUSE)?);
-    let data_map = dir.join("data-map");
+    let (data_map, consent) = (dir.join("data-map"), dir.join("consent"));
     let business = Business {
         dir,
         shop,
         crm,
         data_map,
+        consent,
         customers: all.all.len(),
         maya,
         spouse,
@@ -124,6 +133,7 @@ pub async fn start_business_watched(
         _servers: servers,
     };
     business.write_data_map()?;
+    business.write_consent()?;
     Ok(business)
 }
 
@@ -140,6 +150,14 @@ impl Business {
                 )
             });
             std::fs::write(self.data_map.join(name), filled)?;
+        }
+        Ok(())
+    }
+
+    fn write_consent(&self) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.consent)?;
+        for (name, text) in CONSENT {
+            std::fs::write(self.consent.join(name), text)?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
         "key_file": own.join("privity.key"),
         "packages_dir": own.join("packages"),
         "data_map": business.data_map,
+        "consent": business.consent,
         "mail": { "url": business.mailbox.smtp, "tls": "none", "from": "Hearth & Crumb <privacy@hearth-and-crumb.example>" },
         // Whoever plays with the pages makes more privacy requests in an hour than anybody else does.
         "limits": { "requests_per_hour_per_address": 500, "body_bytes": 65_536 },

@@ -51,6 +51,16 @@ impl ConsentBook {
         }
     }
 
+    /// What the business does with data, as it declares it.
+    pub const fn purposes(&self) -> &PurposeBook {
+        &self.purposes
+    }
+
+    /// The notices that it has published.
+    pub const fn notices(&self) -> &NoticeBook {
+        &self.notices
+    }
+
     /// What a law says about choices on a day. Reading it takes longer than most answers, so it is read once a day.
     fn terms(&self, book: &LawBook, law: &str, day: Date) -> Result<Arc<Terms>, DueError> {
         let place = (law.to_owned(), day);
@@ -89,12 +99,12 @@ impl Ground {
 impl Privity {
     /// What the business does with data, as it declares it; empty when the setting `consent` names no folder.
     pub fn purposes(&self) -> &PurposeBook {
-        &self.parts.consent.purposes
+        self.parts.consent.purposes()
     }
 
     /// The notices that the business has published, in all their versions.
     pub fn notices(&self) -> &NoticeBook {
-        &self.parts.consent.notices
+        self.parts.consent.notices()
     }
 
     /// The keyed hash under which a device's choices are kept; `device` is the random id in its cookie or app, which is kept nowhere.

@@ -125,6 +125,34 @@ pub struct Limits {
     pub body_bytes: usize,
 }
 
+/// Checks the origin of a site as browsers send it: scheme, host and port, nothing behind it.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn check_site(site: &str) -> Result<(), String> {
+    let wrong = || {
+        Err(format!(
+            "`{site}` in `sites` is not an origin; write scheme and host and nothing behind them, e.g. `https://shop.example`"
+        ))
+    };
+    let Some((scheme, host)) = site.split_once("://") else {
+        return wrong();
+    };
+    let is_host =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte);
+    let is_local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| {
+        host == *local
+            || host
+                .strip_prefix(local)
+                .is_some_and(|port| port.starts_with(':'))
+    });
+    let is_origin = !host.is_empty() && host.bytes().all(is_host);
+    if is_origin && (scheme == "https" || (scheme == "http" && is_local)) {
+        return Ok(());
+    }
+    wrong()
+}
+
 impl Default for Approval {
     fn default() -> Self {
         Self {
@@ -181,4 +209,32 @@ fn default_law() -> String {
 }
 fn default_language() -> String {
     "en".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_an_origin_and_encrypted_unless_it_is_this_machine() {
+        for good in [
+            "https://shop.example",
+            "https://shop.example:8443",
+            "http://localhost:8000",
+            "http://127.0.0.1",
+        ] {
+            assert!(check_site(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "shop.example",
+            "https://shop.example/",
+            "http://shop.example",
+            "https://",
+            "https://Shop.example",
+            "http://localhost.evil.example",
+            "*",
+        ] {
+            assert!(check_site(bad).is_err(), "{bad}");
+        }
+    }
 }

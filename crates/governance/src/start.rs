@@ -41,6 +41,9 @@ pub async fn start_watched(
         .map(|path| profile::load_schema(path, &law))
         .transpose()
         .map_err(|error| setup(&error))?;
+    for site in &settings.sites {
+        crate::settings::check_site(site).map_err(|wrong| setup(&wrong))?;
+    }
     let consent = match &settings.consent {
         Some(folder) => consent::load(folder, &loaded.map, &law).map_err(|error| setup(&error))?,
         None => consent::ConsentBook::default(),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 34] = [
+const KEYS: [(&str, Kind); 36] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -28,6 +28,8 @@ const KEYS: [(&str, Kind); 34] = [
     ("data_map", Kind::Path),
     ("profile", Kind::Path),
     ("law", Kind::Path),
+    ("consent", Kind::Path),
+    ("sites", Kind::Other),
     ("mail.url", Kind::Text),
     ("mail.tls", Kind::Text),
     ("mail.from", Kind::Text),
@@ -425,6 +427,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
         address(settings),
     ];
     findings.extend(law_and_map(settings));
+    findings.extend(consent(settings));
     if settings
         .approval
         .automatic
@@ -636,6 +639,46 @@ fn schema(path: &Path, law: &domain::law::LawBook) -> Finding {
             "put right what it says, or leave `profile` out to keep no profiles",
         ),
     }
+}
+
+/// Purposes and notices, and the sites whose pages ask.
+fn consent(settings: &Settings) -> Option<Finding> {
+    if let Some(wrong) = settings
+        .sites
+        .iter()
+        .find_map(|site| governance::settings::check_site(site).err())
+    {
+        return Some(finding(
+            "sites",
+            false,
+            wrong,
+            "name the origins of your sites as browsers do, e.g. https://shop.example",
+        ));
+    }
+    let folder = settings.consent.as_deref()?;
+    // What is wrong with law or data map is told by their own findings.
+    let law = governance::law::load(settings.law.as_deref()).ok()?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let loaded = governance::data_map::load(&settings.data_map, &environment, &law).ok()?;
+    let found = match governance::consent::load(folder, &loaded.map, &law) {
+        Ok(book) => Finding {
+            rule: "consent",
+            ok: true,
+            words: format!(
+                "{} purposes, {} notices in all their versions",
+                book.purposes().iter().count(),
+                book.notices().iter().count()
+            ),
+            what_to_do: None,
+        },
+        Err(error) => finding(
+            "consent",
+            false,
+            error.to_string(),
+            "put right what it says in purposes.yaml or notices.yaml",
+        ),
+    };
+    Some(found)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The use cases as a whole, on real databases.
 
 mod canary;
+mod consent;
 mod crash;
 mod crash_faults;
 mod data_map;

@@ -70,6 +70,19 @@ impl House {
         Self::at(dir, more).await
     }
 
+    /// A house with more files in its folder, which its settings name as `$DIR`.
+    pub(crate) async fn with_files(files: &[(&str, &str)], more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        make_sources(dir.path());
+        for (name, text) in files.iter().chain(&[("map.yaml", MAP)]) {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let more = more.replace("$DIR", &dir.path().display().to_string());
+        Self::at(dir, &more).await
+    }
+
     /// A house over the `map.yaml` that lies in `dir`.
     pub(crate) async fn at(dir: tempfile::TempDir, more: &str) -> Self {
         let mailbox = Mailbox::start().await;
@@ -156,6 +169,22 @@ pub(crate) async fn open_with(
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
     let clock: Arc<dyn Clock> = clock.clone();
+    governance::start(settings, clock, rng)
+        .await
+        .unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// The same on a database server.
+pub(crate) async fn open_on(house: &House, url: &str, more: &str) -> Privity {
+    let base = house.dir.path().display().to_string();
+    let port = house.mailbox.port;
+    let yaml = format!(
+        "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"{url}\"\nkey_file: {base}/server.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:{port}\", tls: none, from: \"privacy@hearth.example\"}}\n{}",
+        more.replace("$DIR", &base)
+    );
+    let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
+    let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(SEED.fetch_add(1, Ordering::Relaxed)));
+    let clock: Arc<dyn Clock> = house.clock.clone();
     governance::start(settings, clock, rng)
         .await
         .unwrap_or_else(|problem| panic!("{problem}"))
