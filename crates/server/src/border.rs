@@ -9,7 +9,9 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, RETRY_AFTER, VARY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
@@ -24,6 +26,7 @@ use tracing::Instrument;
 
 use crate::App;
 use crate::failure::{self, Failure};
+use crate::flood;
 use crate::upload;
 
 /// How long a page may take; a package's download is not counted, only its start.
@@ -42,7 +45,7 @@ pub(crate) fn guard(routes: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>
         .method_not_allowed_fallback(async || {
             Failure(failure::refused(StatusCode::METHOD_NOT_ALLOWED))
         })
-        .layer(middleware::from_fn(refuse_forged))
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_forged))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), limit_body))
         .layer(middleware::from_fn(limit_time))
@@ -51,6 +54,10 @@ pub(crate) fn guard(routes: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>
             Failure(failure::unexpected()).into_response()
         }))
         .layer(middleware::from_fn_with_state(app.clone(), failure::show))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            share_with_sites,
+        ))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn(trace))
 }
@@ -212,11 +219,12 @@ async fn drain_stream(mut chunks: axum::body::BodyDataStream) {
 }
 
 /// Refuses forms that another site makes a browser send. Routes for machines carry no cookie, so there is nothing to forge.
-async fn refuse_forged(request: Request, next: Next) -> Response {
+async fn refuse_forged(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_for_machines = path.starts_with("/api/") || path.starts_with("/callbacks/");
     if request.method() != Method::POST
         || is_for_machines
+        || (path == SHARED && site(&app, request.headers()).is_some())
         || is_own(request.headers(), path.starts_with("/console"))
     {
         return next.run(request).await;
@@ -239,6 +247,52 @@ fn is_own(headers: &HeaderMap, is_console: bool) -> bool {
         Some("null") | None => !is_console,
         Some(origin) => origin.split_once("://").map(|(_, host)| host) == text(HOST),
     }
+}
+
+/// The one address that the business's own sites may call from their pages. It reads no cookie.
+const SHARED: &str = "/choices.json";
+
+/// Lets the pages of the business's own sites read what [`SHARED`] answers (CORS), and those of no other site.
+async fn share_with_sites(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if request.uri().path() != SHARED {
+        return next.run(request).await;
+    }
+    let site = site(&app, request.headers());
+    let is_preflight = request.method() == Method::OPTIONS && site.is_some();
+    let mut response = if is_preflight {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    let is_flood = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    if is_flood {
+        headers.insert(RETRY_AFTER, HeaderValue::from(flood::SECONDS));
+    }
+    let Some(site) = site else {
+        return response;
+    };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, site);
+    let fixed = [
+        (ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    let fixed = fixed.into_iter().take(if is_preflight { 4 } else { 1 });
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}
+
+/// The site of the business that a page's request says it comes from.
+fn site(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    let sites = &app.privity.settings().sites;
+    let is_ours = sites
+        .iter()
+        .any(|site| site.as_bytes() == origin.as_bytes());
+    is_ours.then(|| origin.clone())
 }
 
 /// The network address that a rate limit counts by; `None` where nobody knows it.

@@ -150,7 +150,7 @@ pub(crate) fn unexpected() -> Problem {
 }
 
 fn is_for_machines(path: &str) -> bool {
-    ["/api/", "/callbacks/", "/openapi.json", "/healthz"]
+    ["/api/", "/callbacks/", "/openapi.json", "/healthz", "/choices.json"]
         .iter()
         .any(|start| path.starts_with(start))
 }

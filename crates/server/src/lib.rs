@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 mod failure;
 mod fields;
+mod flood;
 mod secret;
 mod ui;
 mod upload;
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) privity: Privity,
     pub(crate) pages: Pages,
     pub(crate) behind_proxy: bool,
+    pub(crate) flood: flood::Flood,
 }
 
 /// How a route reaches it.
@@ -66,6 +68,7 @@ fn assemble(privity: Privity, pages: Pages, behind_proxy: bool) -> Router {
         privity,
         pages,
         behind_proxy,
+        flood: flood::Flood::default(),
     });
     let routes = ui::routes().merge(api::routes());
     border::guard(routes, &app).with_state(app)

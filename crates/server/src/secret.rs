@@ -73,5 +73,24 @@ pub(crate) fn downloaded(content: &Sensitive<Vec<u8>>) -> Vec<u8> {
     content.expose().clone()
 }
 
+/// The cookie with the random number of a browser in which a choice was made. The page script of the business's sites reads the same one
+/// where both are hosts of one domain, so that it is not kept from scripts. 400 days is the longest that browsers keep one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the number is the browser's own; it goes into its cookie and nowhere else"
+)]
+pub(crate) fn device_cookie(device: &Sensitive<String>, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!(
+        "{DEVICE}={}; Path=/; Max-Age=34560000; SameSite=Lax{secure}",
+        device.expose()
+    )
+}
+
+/// The name of the cookie of a browser's choices.
+pub(crate) const DEVICE: &str = "privity_device";
+/// What it holds, alone or behind the number, when the browser sent a signal that has no record yet.
+pub(crate) const MARK: &str = "signal";
+
 /// The name of the session cookie.
 pub(crate) const SESSION: &str = "privity_session";

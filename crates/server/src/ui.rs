@@ -1,6 +1,7 @@
 //! The pages: Privacy Center for subjects, a page without account for recipients, Console for operators. Server-rendered; each works without JavaScript.
 
 mod ask;
+mod choices;
 mod console;
 mod home;
 mod opt_out;
@@ -65,6 +66,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             "/static/favicon.svg",
             get(async || asset("image/svg+xml", include_str!("../static/favicon.svg"))),
         )
+        .merge(choices::routes())
         .merge(console::routes())
 }
 
@@ -73,11 +75,12 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// Every built-in template by name.
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("parts.html", include_str!("../templates/parts.html")),
     ("base.html", include_str!("../templates/base.html")),
     ("home.html", include_str!("../templates/home.html")),
     ("ask.html", include_str!("../templates/ask.html")),
+    ("choices.html", include_str!("../templates/choices.html")),
     ("opt_out.html", include_str!("../templates/opt_out.html")),
     (
         "recipients.html",
@@ -208,6 +211,8 @@ pub(crate) struct Frame {
     language: String,
     contact: Option<Contact>,
     operator: Option<String>,
+    /// Whether her browser sent an opt-out preference signal that means something here.
+    signal: bool,
 }
 
 /// Where a subject writes.
@@ -226,6 +231,15 @@ impl Frame {
             language: "en".to_owned(),
             contact: business.privacy_contact.as_deref().map(Contact::of),
             operator: None,
+            signal: false,
+        }
+    }
+
+    /// Tells her that her browser's signal was honoured (11 CCR 7025(c)(6)), where the business sells or shares at all.
+    pub(crate) fn signalled(self, privity: &Privity, signal: bool) -> Self {
+        Self {
+            signal: signal && privity.sells_or_shares(),
+            ..self
         }
     }
 

@@ -7,7 +7,8 @@
 //   <a data-privity-choices></a>                                                         becomes the link to the choices
 //
 // It reads of its own tag: data-site (key of this site, else its host name), data-law (where the visitor is, if the page knows), data-lang,
-// data-cookie-domain (to share the choices with other hosts of the business, such as the Privacy Center).
+// data-cookie-domain (to share the choices with other hosts of the business, such as the Privacy Center), data-ask (purposes to ask about
+// though no tag on the page waits for them).
 // The page may call `privity.standing(purpose, recipient)`, `show()`, `on(listener)`, `link(pseudonym)`: docs/guides/page-script.md.
 (() => {
   "use strict";
@@ -19,7 +20,7 @@
   const set = tag.dataset;
   const listeners = [];
   const ran = new Set();
-  let answer, display, retry = 0, turns = 0, timer, view, pseudonyms = [];
+  let answer, display, dismissed, retry = 0, turns = 0, timer, view, pseudonyms = [];
 
   // ---- what this browser remembers ----
 
@@ -75,6 +76,15 @@
     }
   };
 
+  // Nobody is asked about what this page would not use.
+  const questions = () => answer.ask.map(find).filter(({ key }) => !waiting(key) &&
+    ((set.ask || "").split(/\s+/).includes(key) || document.querySelector(`[data-purpose~="${CSS.escape(key)}"]`)));
+
+  const consider = () => {
+    try { dismissed ||= sessionStorage.privity; } catch {}
+    if (answer && document.readyState !== "loading" && !dismissed && !(view && view.dialog.open) && questions().length) open(false);
+  };
+
   // ---- the Privacy Center ----
 
   const ask = async () => {
@@ -84,7 +94,8 @@
     if (unsaved.length && !id) remember((id = random()), mark);
     const body = { site: set.site || location.hostname, lang: set.lang || document.documentElement.lang || navigator.language };
     if (set.law) body.law = set.law;
-    if (signal || mark) body.gpc = true;
+    if (signal) body.gpc = true;
+    else if (mark) body.mark = true;
     const request = { credentials: "omit", signal: AbortSignal.timeout(10000) };
     let url = center + "/choices.json";
     if (id || pseudonyms.length) {
@@ -128,10 +139,8 @@
     link();
     changed(first, before);
     if (view && sent && !unsaved.length) view.status.textContent = answer.words.saved;
-    let later;
-    try { later = sessionStorage.privity; } catch {}
-    if (first && answer.ask.length && !later) open(false);
-    else draw();
+    draw();
+    consider();
     listeners.forEach((listener) => listener());
   };
 
@@ -226,8 +235,7 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
   };
 
   const open = (modal) => {
-    if (!document.body) return document.addEventListener("DOMContentLoaded", () => open(modal));
-    if (!answer) return;
+    if (!answer || !document.body) return;
     if (!view) build();
     const { dialog, root, status } = view;
     if (dialog.open) dialog.close();
@@ -245,7 +253,8 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
 
   // Closing is no choice, and no choice is no consent (Civ. Code 1798.140(h)). A closed banner stays away until the browser's next session.
   const later = () => {
-    try { sessionStorage.privity = view.modal ? "" : "later"; } catch {}
+    dismissed = true;
+    try { sessionStorage.privity = "later"; } catch {}
     view.dialog.close();
   };
 
@@ -254,7 +263,7 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
     const { dialog, root, modal, status } = view;
     const { words } = answer;
     const focused = root.activeElement && root.activeElement.id;
-    const purposes = answer.purposes.filter(({ key }) => modal || (answer.ask.includes(key) && !waiting(key)));
+    const purposes = modal ? answer.purposes : questions();
     if (!purposes.length) return dialog.close();
     const top = make("div", "", { className: "top" });
     const cross = button("close", "✕", later);
@@ -394,9 +403,13 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
       const frame = make("iframe", "", { name: "__gppLocator", hidden: true, title: "" });
       document.body.append(frame);
     }
+    const look = () => {
+      release();
+      consider();
+    };
     link();
-    release();
-    new MutationObserver(release).observe(document, { childList: true, subtree: true });
+    look();
+    new MutationObserver(look).observe(document, { childList: true, subtree: true });
   };
 
   // ---- for the page ----

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use storage::consent::StoredConsent;
 
-pub use visitor::{Chosen, SignalOf, Visitor};
+pub use visitor::{Chosen, SignalOf, Visitor, is_device};
 
 use super::History;
 use crate::Problem;

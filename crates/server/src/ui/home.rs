@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::Frame;
+use super::choices::Signalled;
 use crate::Shared;
 
 #[derive(Serialize)]
@@ -13,10 +14,10 @@ pub(super) struct HomePage {
 }
 
 /// `GET /`
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, signal: Signalled) -> Response {
     app.pages.render(
         "home.html",
-        &Frame::of(&app.privity),
+        &Frame::of(&app.privity).signalled(&app.privity, signal.0),
         &HomePage { title: "Your data" },
     )
 }

@@ -8,6 +8,7 @@ use governance::privacy_request::intake::{self, Intake};
 use governance::{Privity, Problem};
 use serde::Serialize;
 
+use super::choices::Signalled;
 use super::{FormError, Frame, LawChoice, ask, for_form, law_choices, see};
 use crate::border::ClientAddress;
 use crate::failure::Failure;
@@ -35,10 +36,10 @@ struct Typed {
 }
 
 /// `GET /opt-out`
-pub(super) async fn page(State(app): Shared) -> Response {
+pub(super) async fn page(State(app): Shared, signal: Signalled) -> Response {
     app.pages.render(
         "opt_out.html",
-        &Frame::of(&app.privity),
+        &Frame::of(&app.privity).signalled(&app.privity, signal.0),
         &OptOutPage::of(&app.privity, &Fields::default(), None),
     )
 }

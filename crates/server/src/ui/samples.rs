@@ -23,7 +23,9 @@ use jiff::tz::TimeZone;
 use minijinja::value::{Serde, Value};
 
 use super::tracker::{Look, Regulator, TrackerPage};
-use super::{Contact, Frame, LawChoice, Pages, ask, console, home, opt_out, outreach, recipients};
+use super::{
+    Contact, Frame, LawChoice, Pages, ask, choices, console, home, opt_out, outreach, recipients,
+};
 
 fn id<N: Noun>(number: u128) -> Id<N> {
     Id::from_uuid(uuid::Uuid::from_u128(
@@ -520,6 +522,7 @@ fn frame(operator: Option<&str>) -> Frame {
         language: "en".to_owned(),
         contact: Some(Contact::of("privacy@crumb.example")),
         operator: operator.map(str::to_owned),
+        signal: false,
     }
 }
 
@@ -532,6 +535,10 @@ fn all() -> Vec<(&'static str, String)> {
     let pages = Pages::built_in();
     let tracker = |view: &Tracker| TrackerPage::of(&look(), "/requests/0123abcd".to_owned(), view);
     let public = frame(None);
+    let signalled = Frame {
+        signal: true,
+        ..frame(None)
+    };
     let console = frame(Some("Robin"));
     let text = |template: &str, frame: &Frame, page: Value| {
         pages
@@ -561,6 +568,34 @@ fn all() -> Vec<(&'static str, String)> {
                 "opt_out.html",
                 &public,
                 value(opt_out::OptOutPage::sample()),
+            ),
+        ),
+        (
+            "home_signal",
+            text("home.html", &signalled, value(home::HomePage::sample())),
+        ),
+        (
+            "choices",
+            text(
+                "choices.html",
+                &public,
+                value(choices::ChoicesPage::sample()),
+            ),
+        ),
+        (
+            "choices_said",
+            text(
+                "choices.html",
+                &signalled,
+                value(choices::ChoicesPage::sample_said()),
+            ),
+        ),
+        (
+            "choices_for_child",
+            text(
+                "choices.html",
+                &public,
+                value(choices::ChoicesPage::sample_for_child()),
             ),
         ),
         (
@@ -739,6 +774,35 @@ fn both_ways_out_of_a_choice_look_alike() {
         html.contains(r#"<a class="button" href="/opt-out">"#)
             && html.contains(r#"<a class="button" href="/ask/delete">"#)
     );
+}
+
+#[test]
+fn yes_and_no_differ_in_nothing_but_their_word_and_neither_is_pressed_before_it_is_said() {
+    let (_, html) = all()
+        .into_iter()
+        .find(|(name, _)| *name == "choices")
+        .unwrap();
+    let button = |word: &str| {
+        format!(
+            r#"<button class="plain" type="submit" name="choice" value="{}" aria-pressed="false">{word}</button>"#,
+            word.to_lowercase()
+        )
+    };
+    assert_eq!(html.matches(&button("No")).count(), 2);
+    assert_eq!(html.matches(&button("Yes")).count(), 2);
+    assert!(!html.contains(r#"aria-pressed="true""#) && !html.contains(" checked"));
+}
+
+#[test]
+fn a_signal_is_seen_to_be_honoured_in_the_words_of_the_regulation() {
+    for (name, html) in all() {
+        let is_signalled = matches!(name, "home_signal" | "choices_said");
+        assert_eq!(
+            html.contains("Opt-Out Request Honored"),
+            is_signalled,
+            "{name}"
+        );
+    }
 }
 
 #[test]

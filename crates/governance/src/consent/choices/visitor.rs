@@ -3,7 +3,7 @@
 //! Law: 11 CCR 7025(c)(1), 7026(d): neither an account nor anything about herself is asked for.
 
 use domain::audit::Actor;
-use domain::consent::{Age, By, How, Matter, Party, Scope, Steps};
+use domain::consent::{Age, By, How, Matter, Party, Scope, Steps, Tag};
 use domain::data_map::{IdentifierKind, RecipientKey};
 use domain::notice::Way;
 use domain::purpose_of_use::{PurposeKey, UseKind};
@@ -16,8 +16,11 @@ use crate::consent::{Asked, Ground, History, NewChoice, Recorded, Said, ShownNot
 use crate::signal::Sender;
 use crate::{Privity, Problem};
 
-/// The most ids of the business's own that a page can name.
+/// The most ids of the business's own that a page can name, and the longest.
 const MOST_PSEUDONYMS: usize = 5;
+const LONGEST_PSEUDONYM: usize = 200;
+/// The longest key of a site.
+const LONGEST_PLACE: usize = 100;
 /// The kind under which those are hashed.
 const PSEUDONYM: &str = "pseudonym";
 
@@ -68,12 +71,44 @@ pub struct Chosen {
 }
 
 impl Visitor {
+    /// What came from a browser is looked at before it is hashed, or kept as a place.
+    #[expect(clippy::disallowed_methods, reason = "only measured")]
+    fn check(&self) -> Result<(), Problem> {
+        if !self.device.as_ref().is_none_or(is_device) {
+            return Err(Problem::invalid(
+                "device",
+                "a device’s id is 32 hexadecimal digits, made at random",
+            ));
+        }
+        let is_long = |id: &Sensitive<String>| id.expose().len() > LONGEST_PSEUDONYM;
+        if self.pseudonyms.len() > MOST_PSEUDONYMS || self.pseudonyms.iter().any(is_long) {
+            return Err(Problem::invalid(
+                "pseudonyms",
+                format!(
+                    "at most {MOST_PSEUDONYMS} ids of your own, of at most {LONGEST_PSEUDONYM} characters each"
+                ),
+            ));
+        }
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+        let is_length = (1..=LONGEST_PLACE).contains(&self.place.len());
+        if !is_length || !self.place.bytes().all(is_letter) {
+            return Err(Problem::invalid(
+                "site",
+                format!(
+                    "the key of a site has letters, digits, `_`, `-`, `.` and `/`, at most {LONGEST_PLACE}"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     fn sender(&self, privity: &Privity) -> Sender {
         let kind = IdentifierKind(PSEUDONYM.to_owned());
-        let pseudonyms = self.pseudonyms.iter().take(MOST_PSEUDONYMS);
         Sender {
             device: self.device.as_ref().map(|id| privity.device_tag(id)),
-            pseudonyms: pseudonyms
+            pseudonyms: self
+                .pseudonyms
+                .iter()
                 .map(|id| privity.pseudonym_tag(&kind, id))
                 .collect(),
             subject: None,
@@ -81,13 +116,27 @@ impl Visitor {
     }
 }
 
+/// Whether a text can be a device's id, as the page script and the Privacy Center make them: 32 hexadecimal digits.
+#[expect(clippy::disallowed_methods, reason = "only measured")]
+pub fn is_device(id: &Sensitive<String>) -> bool {
+    id.expose().parse::<Tag>().is_ok()
+}
+
 impl Privity {
+    /// A new id for a device on which a choice is made.
+    pub fn new_device(&self) -> Sensitive<String> {
+        let mut bytes = [0; 16];
+        self.rng().fill(&mut bytes);
+        Sensitive::new(Tag(bytes).to_string())
+    }
+
     /// What a visitor is offered. Her browser's signal is honoured first: recorded for her device and pseudonyms where there are any, and
     /// without any record where there are none.
     ///
     /// # Errors
     /// An unknown law; our database doesn't answer.
     pub async fn choices(&self, visitor: &Visitor) -> Result<Choices<'_>, Problem> {
+        visitor.check()?;
         self.greet(visitor).await?;
         self.offered_to(visitor).await
     }
@@ -101,6 +150,7 @@ impl Privity {
         visitor: &Visitor,
         chosen: Vec<Chosen>,
     ) -> Result<Vec<Recorded>, Problem> {
+        visitor.check()?;
         let Some(device) = visitor.sender(self).device else {
             return Err(Problem::invalid(
                 "device",
