@@ -1,6 +1,8 @@
 //! Profiles: everything a business knows about a subject, sealed in one place, by the schema that `profile` in the settings names.
 
+mod file;
 mod given;
+pub mod import;
 mod schema;
 mod seal;
 mod trace;
