@@ -4,8 +4,9 @@
 //! else. Nothing runs at night: a consent that has ended and a birthday show when the history is read.
 //! Law: Civ. Code 1798.120, 1798.121, 1798.135(c), 1798.140(h); 11 CCR 7025-7028, 7070-7072; GDPR Art. 7.
 
-mod age;
 pub mod choices;
+mod export;
+mod known;
 mod load;
 mod record;
 mod standing;
@@ -13,7 +14,7 @@ mod standing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::consent::{Facts, Tag, Terms};
+use domain::consent::{Facts, Party, Tag, Terms};
 use domain::data_map::IdentifierKind;
 use domain::law::{DueError, LawBook};
 use domain::notice::{NoticeBook, NoticeKind};
@@ -23,8 +24,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use export::{RecordForm, WantedRecord};
 pub use load::{ConsentFilesError, load};
-pub(crate) use record::unknown_subject;
+pub(crate) use record::{record_of, unknown_subject};
 pub use record::{MOST_CHOICES, NewChoice, Recorded, Said, ShownNotice, Yes};
 pub use standing::{Asked, History, PurposeStanding, RecipientStanding};
 pub use storage::consent::StoredConsent;
@@ -115,6 +117,20 @@ impl Privity {
     /// The keyed hash under which the choices of somebody who isn't known as a subject are kept, by an identifier of hers.
     pub fn pseudonym_tag(&self, kind: &IdentifierKind, identifier: &Sensitive<String>) -> Tag {
         Tag(self.keys().blind_tag(kind, identifier))
+    }
+
+    /// For whom a choice holds that comes with an identifier: the subject whose it is, else its pseudonym.
+    ///
+    /// # Errors
+    /// Our database doesn't answer.
+    pub async fn party_of(
+        &self,
+        kind: &IdentifierKind,
+        identifier: &Sensitive<String>,
+    ) -> Result<Party, Problem> {
+        let tag = self.pseudonym_tag(kind, identifier);
+        let subject = known::subject_of(self, kind, identifier).await?;
+        Ok(subject.map_or(Party::Pseudonym(tag), Party::Subject))
     }
 
     /// Whether anything is sold or shared, by the purposes or by the data map. Without it a signal asks for nothing (11 CCR 7025(c)(1)).

@@ -69,6 +69,15 @@ pub struct Business {
     /// Where its privacy policy stands; a letter that has to refer to it can't be sent without (11 CCR 7024(a)-(b)).
     #[serde(default)]
     pub privacy_policy: Option<String>,
+    /// Its own web address; records of consent name it.
+    #[serde(default)]
+    pub website: Option<String>,
+    /// Its postal address in one line; records of consent name it.
+    #[serde(default)]
+    pub postal_address: Option<String>,
+    /// Countries in which it keeps data, by ISO 3166, e.g. `US`; records of consent name them.
+    #[serde(default)]
+    pub data_locations: Vec<String>,
     /// A number that people can call without charge (Cal. Civ. Code 1798.130(a)(1)).
     #[serde(default)]
     pub toll_free_number: Option<String>,

@@ -12,10 +12,13 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 36] = [
+const KEYS: [(&str, Kind); 39] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
+    ("business.website", Kind::Text),
+    ("business.postal_address", Kind::Text),
+    ("business.data_locations", Kind::Other),
     ("business.toll_free_number", Kind::Text),
     ("business.online_only", Kind::Other),
     ("business.default_law", Kind::Text),

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use storage::consent::{InsertedConsents, NewConsents, StoredConsent};
 
-use super::age::{Ages, ages_of};
+use super::known::{Ages, ages_of};
 use crate::work::later;
 use crate::{Privity, Problem};
 
@@ -185,10 +185,13 @@ impl Privity {
             }
             (None, None) => return new_id(self.rng(), self.now()),
         };
-        let uuid = uuid::Builder::from_bytes(bytes)
-            .with_variant(uuid::Variant::RFC4122)
-            .with_version(uuid::Version::Custom);
-        ConsentId::from_uuid(uuid.into_uuid())
+        id_from(bytes)
+    }
+
+    /// The id of a choice that follows from something else of ours, e.g. from a privacy request.
+    pub(crate) fn consent_id(&self, what: &str, follows_from: &str) -> ConsentId {
+        let text = Sensitive::new(follows_from.to_owned());
+        id_from(self.derived(what, &Actor::System, &text))
     }
 
     /// The event that a choice becomes, or why it can't be recorded.
@@ -389,7 +392,7 @@ impl Privity {
             } else {
                 storage::consent::get_many(tx, &old)?
             };
-            let records = record(now, &by, &inserted, &acts).into_iter().collect();
+            let records = record_of(now, &by, &inserted, &acts).into_iter().collect();
             Ok(((new, before), records))
         });
         Ok(written.await?.0)
@@ -405,7 +408,7 @@ fn repeated(ids: &[ConsentId], new: &BTreeSet<ConsentId>) -> Vec<ConsentId> {
 }
 
 /// Ids and counts, and a hash by which a row that was changed or taken away is found out; none when nothing is new.
-fn record(
+pub(crate) fn record_of(
     now: Timestamp,
     by: &Actor,
     inserted: &InsertedConsents,
@@ -427,6 +430,13 @@ fn record(
         .with("consents", ids.collect::<Vec<_>>())
         .with("rows", inserted.digest.to_string());
     Some(record)
+}
+
+fn id_from(bytes: [u8; 16]) -> ConsentId {
+    let uuid = uuid::Builder::from_bytes(bytes)
+        .with_variant(uuid::Variant::RFC4122)
+        .with_version(uuid::Version::Custom);
+    ConsentId::from_uuid(uuid.into_uuid())
 }
 
 /// The id of the item at a position of a call.

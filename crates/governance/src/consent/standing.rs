@@ -17,7 +17,7 @@ use storage::Tx;
 use storage::consent::StoredConsent;
 
 use super::Ground;
-use super::age::ages_of;
+use super::known::ages_of;
 use crate::{Privity, Problem};
 
 /// Of whom something is asked.

@@ -1,19 +1,29 @@
-//! Opting out of sale and sharing: the suppression list took effect with intake; here those who got the data are told.
+//! Opting out of sale and sharing: the suppression list took effect with intake; here her choice is recorded beside all others, and those who
+//! got the data are told.
 //!
 //! Law: Cal. Civ. Code 1798.120, .135; 11 CCR 7026(f): as soon as feasibly possible, no verification, no extension.
 
 use domain::audit::{Action, Actor, NewRecord};
+use domain::consent::{Act, By, ConsentEvent, How, Party, Scope};
+use domain::id::RequestId;
+use domain::notice::Way;
 use domain::plan::Plan;
-use domain::privacy_request::RequestState;
+use domain::privacy_request::{IntakeChannel, PrivacyRequest, RequestState};
+use domain::sensitive::Sensitive;
+use domain::signal::Signal;
 use domain::task::TaskKind;
 use domain::traversal::Located;
+use jiff::Timestamp;
+use storage::Tx;
+use storage::consent::NewConsents;
 
-use crate::Privity;
 use crate::claim::{Batch, Worker, end_step};
+use crate::consent::record_of;
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
 use crate::work::{Stop, Work, seal_located, task_ids};
+use crate::{Privity, Problem};
 
 /// The task: finds by which identifiers recipients know the subject, and begins telling them.
 pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result<Vec<Batch>, Stop> {
@@ -36,6 +46,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
             plan,
         ));
     }
+    let choices = choices(p, batch, &located)?;
     let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
     let next = &[TaskKind::SendOutreach, TaskKind::Close];
     let going_on = end_step(p, worker, "opt-out begun", next, move |tx| {
@@ -46,7 +57,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
             .into_iter()
             .filter(|stored| stored.request.state == RequestState::Verified)
             .collect();
-        let records = begun
+        let mut records: Vec<NewRecord> = begun
             .iter()
             .map(|stored| {
                 NewRecord::new(q.now(), Actor::System, Action::Approved)
@@ -54,6 +65,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
                     .with("by", "law: an opt-out needs no approval")
             })
             .collect();
+        records.extend(record_choices(&q, tx, &choices)?);
         plan::begin(
             &q,
             tx,
@@ -66,6 +78,64 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
         Ok(records)
     });
     Ok(going_on.await?)
+}
+
+/// Her choice under each of her identifiers, one batch for each privacy request: nobody knows yet which subject she is.
+fn choices(
+    p: &Privity,
+    batch: &[Work],
+    located: &[Located],
+) -> Result<Vec<(RequestId, NewConsents)>, Stop> {
+    let of_one = |(work, located): (&Work, &Located)| {
+        let request = &work.stored.request;
+        let values = located
+            .identifiers
+            .iter()
+            .flat_map(|(kind, values)| values.iter().map(move |value| (kind, value.clone())));
+        let events: Vec<_> = values
+            .map(|(kind, value)| {
+                let tag = p.pseudonym_tag(kind, &Sensitive::new(value));
+                choice(p, request, Party::Pseudonym(tag))
+            })
+            .collect();
+        let rows = NewConsents::new(&events, p.now()).map_err(Problem::from)?;
+        Ok((request.id, rows))
+    };
+    batch.iter().zip(located).map(of_one).collect()
+}
+
+/// Its id follows from privacy request and party, so that a step that runs twice records it once.
+fn choice(p: &Privity, request: &PrivacyRequest, party: Party) -> ConsentEvent {
+    let how = match request.channel {
+        IntakeChannel::PrivacyCenter => How::Told(Way::Web),
+        IntakeChannel::Api | IntakeChannel::CommandLine => How::Api,
+    };
+    let at = request.received_at.as_microsecond();
+    ConsentEvent {
+        id: p.consent_id("consent_request", &format!("{}\n{party:?}", request.id)),
+        party,
+        scope: Scope::every(Signal::Gpc.uses()),
+        act: Act::OptedOut { shown: None },
+        at: Timestamp::from_microsecond(at).unwrap_or(request.received_at),
+        by: By::Subject,
+        how,
+        place: "privacy_request".to_owned(),
+    }
+}
+
+fn record_choices(
+    p: &Privity,
+    tx: &mut Tx,
+    choices: &[(RequestId, NewConsents)],
+) -> Result<Vec<NewRecord>, Problem> {
+    let mut records = Vec::new();
+    for (request, rows) in choices.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let inserted = storage::consent::insert_many(tx, rows)?;
+        let acts = inserted.new.iter().map(|id| (*id, "opted_out")).collect();
+        let record = record_of(p.now(), &Actor::Subject, &inserted, &acts);
+        records.extend(record.map(|record| record.for_request(*request)));
+    }
+    Ok(records)
 }
 
 /// Identifiers as given and, where our systems answer, as found. An opt-out never waits for a system that is down.

@@ -7,7 +7,7 @@ use domain::consent::{By, GuardianProof, How, Party, Reason, Scope, Steps};
 use domain::id::SubjectId;
 use domain::purpose_of_use::UseKind;
 use futures_util::future::join_all;
-use governance::consent::{Asked, NewChoice, Recorded, Said, Yes};
+use governance::consent::{Asked, NewChoice, RecordForm, Recorded, Said, WantedRecord, Yes};
 use jiff::SignedDuration;
 use storage::consent::StoredConsent;
 use uuid::Uuid;
@@ -466,4 +466,90 @@ async fn neither_database_nor_log_holds_an_identifier() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_opt_out_by_the_form_is_a_choice_like_any_other_and_recorded_once() {
+    let house = house().await;
+    let p = &house.p;
+    let sql = "INSERT INTO customer (customer_id, email, name) VALUES (77, 'opting@out.example', 'Opting Out')";
+    crate::house::sql(&house.shop(), sql);
+    let received = house
+        .ask(
+            domain::privacy_request::RequestKind::OptOutSaleShare,
+            "Opting@out.example",
+        )
+        .await;
+    house.work().await;
+    let party = |kind: &str, value: &str| {
+        let kind = domain::data_map::IdentifierKind(kind.to_owned());
+        Party::Pseudonym(p.pseudonym_tag(&kind, &secret(value)))
+    };
+    for known in [
+        party("email", "opting@out.example"),
+        party("customer_number", "77"),
+    ] {
+        assert_eq!(reason(p, known, "sale").await, Reason::OptedOut);
+    }
+    let records = records(p, Action::ConsentRecorded).await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        records[0].request.map(|link| link.id),
+        Some(received.id),
+        "it is part of the evidence"
+    );
+    let told = count(p).await;
+    house.work().await;
+    assert_eq!(count(p).await, told);
+}
+
+#[tokio::test]
+async fn records_are_written_in_both_forms_and_every_export_is_recorded() {
+    let house = house().await;
+    let p = &house.p;
+    let id = keep(p, yes(device(), "newsletter")).await;
+    let out = keep(
+        p,
+        NewChoice {
+            scope: Scope::every([UseKind::Sale]),
+            ..no(device(), "sale")
+        },
+    )
+    .await;
+    let wanted = |form| WantedRecord {
+        form,
+        language: None,
+        purpose: None,
+        law: None,
+    };
+    let iso = p
+        .consent_record(id, &wanted(RecordForm::Iso27560), Actor::CommandLine)
+        .await
+        .unwrap();
+    assert_eq!(iso["dct:identifier"], id.to_string());
+    assert_eq!(iso["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
+    assert_eq!(
+        iso["dpv:hasLegalBasis"]["dpv:hasConsentStatus"],
+        "dpv:ConsentGiven"
+    );
+    let kantara = p
+        .consent_record(id, &wanted(RecordForm::Kantara), Actor::CommandLine)
+        .await
+        .unwrap();
+    assert_eq!(kantara["consentReceiptID"], id.to_string());
+    let no_receipt = p
+        .consent_record(out, &wanted(RecordForm::Kantara), Actor::CommandLine)
+        .await;
+    assert_eq!(no_receipt.unwrap_err().status, 409);
+    let all = p
+        .consent_records(&device(), &wanted(RecordForm::Iso27560), Actor::CommandLine)
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(records(p, Action::ConsentExported).await.len(), 3);
+    let nobody = domain::consent::ConsentId::from_uuid(Uuid::from_u128(1));
+    let missing = p
+        .consent_record(nobody, &wanted(RecordForm::Kantara), Actor::CommandLine)
+        .await;
+    assert_eq!(missing.unwrap_err().status, 404);
 }

@@ -1,9 +1,11 @@
-//! How old subjects are, as far as the business knows: the one place where consent asks their profiles.
+//! What is known of subjects: how old they are, and whose an identifier is. The one place where consent asks their profiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::consent::{Age, Party};
+use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
+use domain::sensitive::Sensitive;
 
 use crate::{Privity, Problem};
 
@@ -27,4 +29,13 @@ pub(super) async fn ages_of(
     _subjects: &BTreeSet<SubjectId>,
 ) -> Result<Ages, Problem> {
     Ok(Ages::default())
+}
+
+/// The subject whose identifier it is. Profiles don't say it yet, so that nobody is known by one.
+pub(super) async fn subject_of(
+    _p: &Privity,
+    _kind: &IdentifierKind,
+    _identifier: &Sensitive<String>,
+) -> Result<Option<SubjectId>, Problem> {
+    Ok(None)
 }
