@@ -19,7 +19,7 @@ pub struct Finding {
 
 /// Looks at everything: database, keys, packages folder, mail, each source system, each recipient's channel, stuck work, law.
 pub async fn check(p: &Privity) -> Vec<Finding> {
-    let mut findings = vec![database(p).await, folder(p), mail(p).await];
+    let mut findings = vec![database(p).await, keys(p).await, folder(p), mail(p).await];
     findings.extend(systems(p).await);
     findings.extend(recipients(p));
     findings.push(stuck(p).await);
@@ -67,6 +67,18 @@ async fn database(p: &Privity) -> Finding {
             "our database",
             error.to_string(),
             "put right what it says; nothing can be taken in until then",
+        ),
+    }
+}
+
+/// A program that runs goes on without its key service, so nobody would notice before it has to start again.
+async fn keys(p: &Privity) -> Finding {
+    match crate::key::look(p).await {
+        Ok(words) => good("keys", words),
+        Err(problem) => bad(
+            "keys",
+            problem.title,
+            "put right what it says; the keys in memory go on, but the program could not start again",
         ),
     }
 }

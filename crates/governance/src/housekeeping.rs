@@ -30,6 +30,9 @@ pub async fn clear(p: &Privity) -> Result<u64, Problem> {
         })
         .await?;
     let removed = remove_old(p).await?;
+    if let Err(problem) = crate::key::rotate_when_due(p).await {
+        tracing::warn!(cause = %problem, "the keys could not be changed; it is tried again in an hour");
+    }
     if removed > 0 || answers > 0 {
         p.database().scrub().await?;
     }

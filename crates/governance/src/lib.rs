@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod housekeeping;
 pub mod identity;
+pub mod key;
 pub mod law;
 pub mod legal_hold;
 pub mod letter;
@@ -40,7 +41,6 @@ use domain::law::LawBook;
 use domain::progress::Progress;
 use domain::rng::Rng;
 use domain::time::Clock;
-use enforcement::vault::KeyRing;
 use jiff::Timestamp;
 use storage::{Database, Tx};
 
@@ -60,7 +60,7 @@ pub struct Privity {
 struct Parts {
     settings: Settings,
     database: Database,
-    keys: KeyRing,
+    keys: key::Held,
     law: LawBook,
     /// What a profile may hold; without it there are none.
     schema: Option<Arc<domain::profile::Schema>>,
@@ -115,10 +115,6 @@ impl Privity {
         &self.parts.graph
     }
 
-    pub(crate) fn keys(&self) -> &KeyRing {
-        &self.parts.keys
-    }
-
     pub(crate) fn rng(&self) -> &dyn Rng {
         self.parts.rng.as_ref()
     }
@@ -157,6 +153,16 @@ impl Privity {
 
     /// [`Privity::write`] for changes that make no task due: thousands of them a second must not keep waking the worker.
     pub(crate) async fn write_silently<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,
+    ) -> Result<(T, Vec<Appended>), Problem> {
+        self.hold_keys().await?;
+        self.write_unheld(name, change).await
+    }
+
+    /// The same whatever keys this program holds: for saying which.
+    pub(crate) async fn write_unheld<T: Send + 'static>(
         &self,
         name: &'static str,
         change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,

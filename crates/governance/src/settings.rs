@@ -24,6 +24,12 @@ pub struct Settings {
     /// The file that holds our keys; made on the first start. Keep it apart from the database and its backups.
     #[serde(default = "default_key_file")]
     pub key_file: PathBuf,
+    /// What opens the key file; absent, it opens by itself.
+    #[serde(default)]
+    pub key_service: Option<KeyServiceSettings>,
+    /// After how many days the key that wraps all others is changed by itself, so that older backups forget; 0 is never.
+    #[serde(default = "default_key_rotation_days")]
+    pub key_rotation_days: u32,
     /// Where sealed access packages lie until their links end.
     #[serde(default = "default_packages_dir")]
     pub packages_dir: PathBuf,
@@ -55,6 +61,26 @@ pub struct Settings {
     /// Limits on what comes from outside.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What opens the key file.
+#[derive(Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum KeyServiceSettings {
+    /// A key in a file of its own, on a medium of its own or handed over by systemd.
+    LocalFile(LocalFile),
+    /// The transit engine of HashiCorp Vault or OpenBao.
+    VaultTransit(connectors::key_service::VaultTransitConfig),
+    /// AWS KMS.
+    AwsKms(connectors::key_service::AwsKmsConfig),
+}
+
+/// A key in a file of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalFile {
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// The business that runs this.
@@ -209,6 +235,9 @@ fn default_storage() -> Sensitive<String> {
 }
 fn default_key_file() -> PathBuf {
     "privity.key".into()
+}
+fn default_key_rotation_days() -> u32 {
+    30
 }
 fn default_packages_dir() -> PathBuf {
     "packages".into()

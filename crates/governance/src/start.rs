@@ -11,7 +11,7 @@ use enforcement::vault::KeyRing;
 use storage::Database;
 
 use crate::settings::Settings;
-use crate::{Parts, Privity, Problem, consent, data_map, deciding, law, profile};
+use crate::{Parts, Privity, Problem, consent, data_map, deciding, key, law, profile};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
@@ -51,9 +51,10 @@ pub async fn start_watched(
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
-    let keys = open_keys(&settings, rng.as_ref())?;
+    let source = key::Source::of(&settings, clock.clone(), rng.clone())?;
+    let keys = key::Held::open(source, rng.as_ref(), clock.now()).await?;
     let database = open_database(&settings, progress).await?;
-    check_keys(&database, &keys).await?;
+    check_keys(&database, &keys.ring()).await?;
     if let Some(schema) = &schema {
         profile::accept(&database, schema, &law).await?;
     }
@@ -98,15 +99,6 @@ async fn open_database(settings: &Settings, progress: &Progress) -> Result<Datab
     Database::open_watched(settings.storage.expose(), progress)
         .await
         .map_err(|error| setup(&error))
-}
-
-fn open_keys(settings: &Settings, rng: &dyn Rng) -> Result<KeyRing, Problem> {
-    let opened = if settings.key_file.exists() {
-        KeyRing::open(&settings.key_file)
-    } else {
-        KeyRing::create(&settings.key_file, rng)
-    };
-    opened.map_err(|error| setup(&error))
 }
 
 /// Another database's keys would seal what nobody can open again; better not to start.

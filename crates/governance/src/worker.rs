@@ -72,6 +72,9 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let mut busy: BTreeMap<TaskKind, u32> = BTreeMap::new();
     let mut cleared = Timestamp::MIN;
     while !*shutdown.borrow() {
+        if let Err(problem) = p.hold_keys().await {
+            tracing::warn!(cause = %problem, "which keys are in use here could not be said");
+        }
         if later(cleared, HOUSEKEEPING) <= p.now() {
             cleared = p.now();
             if let Err(problem) = crate::housekeeping::clear(p).await {
@@ -102,6 +105,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     }
     while running.join_next().await.is_some() {}
     release(p, &worker).await;
+    p.let_go_of_keys().await;
 }
 
 /// One batch on its way; a kind has one batch at a time, but for those that follow from another.

@@ -5,6 +5,7 @@ pub mod data_map;
 mod demo;
 mod doctor;
 mod evidence;
+mod key;
 pub mod law;
 mod operator;
 mod request;
@@ -101,6 +102,9 @@ enum Command {
     /// Add the people who work in the Console.
     #[command(subcommand)]
     Operator(operator::OperatorCommand),
+    /// Change the keys that everything is sealed under, without stopping.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print completions for a shell: `privity completions bash > /etc/bash_completion.d/privity`
     Completions {
         /// Which shell.
@@ -134,6 +138,7 @@ impl Cli {
             Command::Evidence(command) => command.run(&config).await,
             Command::Law(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Operator(command) => command.run(&config).await,
+            Command::Key(command) => command.run(&config).await,
             Command::Completions { shell } => {
                 clap_complete::generate(
                     shell,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 39] = [
+const KEYS: [(&str, Kind); 59] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -27,6 +27,25 @@ const KEYS: [(&str, Kind); 39] = [
     ("listen", Kind::Text),
     ("storage", Kind::Storage),
     ("key_file", Kind::Path),
+    ("key_rotation_days", Kind::Other),
+    ("key_service.kind", Kind::Text),
+    ("key_service.path", Kind::Path),
+    ("key_service.address", Kind::Text),
+    ("key_service.key", Kind::Text),
+    ("key_service.mount", Kind::Text),
+    ("key_service.namespace", Kind::Text),
+    ("key_service.derived", Kind::Other),
+    ("key_service.token", Kind::Text),
+    ("key_service.token_file", Kind::Path),
+    ("key_service.role_id", Kind::Text),
+    ("key_service.secret_id", Kind::Text),
+    ("key_service.secret_id_file", Kind::Path),
+    ("key_service.auth_mount", Kind::Text),
+    ("key_service.region", Kind::Text),
+    ("key_service.endpoint", Kind::Text),
+    ("key_service.trusted_ca", Kind::Text),
+    ("key_service.allow_insecure", Kind::Other),
+    ("key_service.timeout_seconds", Kind::Other),
     ("packages_dir", Kind::Path),
     ("data_map", Kind::Path),
     ("profile", Kind::Path),
@@ -50,6 +69,7 @@ const KEYS: [(&str, Kind); 39] = [
     ("limits.body_bytes", Kind::Other),
     // Sections, so that a lonely heading is known too.
     ("business", Kind::Section),
+    ("key_service", Kind::Section),
     ("mail", Kind::Section),
     ("verification", Kind::Section),
     ("limits", Kind::Section),
@@ -259,6 +279,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .map(|(key, _)| *key);
     let sections = [
         "business",
+        "key_service",
         "mail",
         "approval",
         "verification",
@@ -302,7 +323,13 @@ fn put_beside(values: &mut Map<String, Value>, folder: &Path) {
             .or_insert_with(|| Value::String(value.to_owned()));
     }
     for (key, kind) in KEYS {
-        let Some(Value::String(text)) = values.get_mut(key) else {
+        let value = match key.split_once('.') {
+            None => values.get_mut(key),
+            Some((section, name)) => values
+                .get_mut(section)
+                .and_then(|section| section.get_mut(name)),
+        };
+        let Some(Value::String(text)) = value else {
             continue;
         };
         match kind {
@@ -778,7 +805,8 @@ mod tests {
     fn every_setting_of_the_starter_file_is_known_and_every_known_one_explained() {
         for (key, kind) in KEYS.iter().filter(|(_, kind)| *kind != Kind::Section) {
             let name = key.rsplit('.').next().unwrap();
-            let optional = ["trusted_ca", "allow_insecure", "timeout_seconds"].contains(&name);
+            let optional = ["trusted_ca", "allow_insecure", "timeout_seconds"].contains(&name)
+                || (key.starts_with("key_service.") && !["kind", "path"].contains(&name));
             assert!(
                 optional || STARTER.contains(&format!("{name}:")),
                 "{key} is not in the starter file ({})",

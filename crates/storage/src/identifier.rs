@@ -118,6 +118,16 @@ pub fn count_with_key_version(tx: &mut Tx, version: u32) -> Result<u64, Error> {
     tx.query_one(sql, &[version.into()])?.count("tags")
 }
 
+/// How many tags each version of the index key made, the oldest first. Passes over all of them.
+pub fn count_by_key_version(tx: &mut Tx) -> Result<Vec<(u32, u64)>, Error> {
+    let sql = "-- count identifier by key version
+        SELECT key_version, COUNT(*) AS tags FROM identifier GROUP BY key_version ORDER BY key_version";
+    let rows = tx.query(sql, &[])?;
+    rows.iter()
+        .map(|row| Ok((row.count("key_version")?, row.count("tags")?)))
+        .collect()
+}
+
 /// Removes tags that a version of the index key made, from the next `limit` rows after a place. Answers how many went, and where to go
 /// on; `None` at the end.
 pub fn delete_with_key_version(

@@ -81,12 +81,21 @@ pub fn save(tx: &mut Tx, owner: Owner, keys: &[(WrappedRow, Vec<u8>)]) -> Result
     tx.execute_many(sql, &keys.iter().map(values).collect::<Vec<_>>())
 }
 
-/// How many keys an epoch wraps. Passes over all of them.
-pub fn count_in_epoch(tx: &mut Tx, epoch: u32) -> Result<u64, Error> {
-    let sql = "-- count wrapped keys in epoch
-        SELECT (SELECT COUNT(*) FROM privacy_request WHERE wrapped_key IS NOT NULL AND SUBSTR(wrapped_key, 2, 4) = ?1)
-            + (SELECT COUNT(*) FROM idempotency WHERE SUBSTR(wrapped_key, 2, 4) = ?1) AS keys";
-    tx.query_one(sql, &[epoch_bytes(epoch)])?.count("keys")
+/// How many keys each epoch wraps. Passes over all of them.
+pub fn count_by_epoch(tx: &mut Tx) -> Result<Vec<(u32, u64)>, Error> {
+    let sql = "-- count wrapped keys by epoch
+        SELECT epoch, COUNT(*) AS keys FROM (
+            SELECT SUBSTR(wrapped_key, 2, 4) AS epoch FROM privacy_request WHERE wrapped_key IS NOT NULL
+            UNION ALL SELECT SUBSTR(wrapped_key, 2, 4) FROM idempotency
+        ) AS every GROUP BY epoch ORDER BY epoch";
+    let rows = tx.query(sql, &[])?;
+    rows.iter()
+        .map(|row| {
+            // Whatever was cut short counts as the oldest, which then can't be destroyed unseen.
+            let epoch = row.bytes("epoch")?.try_into().map(u32::from_be_bytes);
+            Ok((epoch.unwrap_or(0), row.count("keys")?))
+        })
+        .collect()
 }
 
 fn epoch_bytes(epoch: u32) -> Value {

@@ -66,7 +66,7 @@ pub enum KeyFileError {
     },
     /// It opens only with its key service.
     #[error(
-        "the key file `{path}` is sealed under the key service `{service}`; set that service in the configuration"
+        "the key file `{path}` is sealed under the key service `{service}`; name that one in `key_service`"
     )]
     OtherService {
         /// Where it is.
@@ -74,6 +74,11 @@ pub enum KeyFileError {
         /// The service that it names.
         service: String,
     },
+    /// It lies open, although a key service is set.
+    #[error(
+        "the key file `{0}` is not sealed yet, although the settings name a key service; run `privity key protect`"
+    )]
+    Unprotected(PathBuf),
     /// The key service gave no key.
     #[error("the key file `{path}` could not be opened or sealed")]
     Service {
@@ -236,13 +241,13 @@ impl KeyRing {
 }
 
 #[derive(Deserialize)]
-struct Form {
-    privity_key_file: u32,
+pub(super) struct Form {
+    pub(super) privity_key_file: u32,
     #[serde(default)]
     key_service: Option<String>,
 }
 
-fn form_of(text: &str) -> Option<Form> {
+pub(super) fn form_of(text: &str) -> Option<Form> {
     serde_json::from_str(text).ok()
 }
 

@@ -15,7 +15,7 @@ use domain::sensitive::Sensitive;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::key_file::{KeyFileError, Lock, read_private, replace, write_new};
+use super::key_file::{KeyFileError, Lock, form_of, read_private, replace, write_new};
 use super::key_ring::{KeyRing, random_key};
 use super::open::decrypt;
 use super::rotation::KeyChange;
@@ -57,13 +57,17 @@ impl KeyRing {
     pub async fn open_with(path: &Path, service: &dyn KeyService) -> Result<Self, KeyFileError> {
         let damaged = || KeyFileError::Damaged(path.to_owned());
         let text = read_private(path)?;
-        let content: SealedContent = serde_json::from_str(&text).map_err(|_| damaged())?;
-        if content.privity_key_file != 3 {
-            return Err(KeyFileError::Form {
-                path: path.to_owned(),
-                form: content.privity_key_file,
-            });
+        match form_of(&text).ok_or_else(damaged)?.privity_key_file {
+            1 | 2 => return Err(KeyFileError::Unprotected(path.to_owned())),
+            3 => {}
+            form => {
+                return Err(KeyFileError::Form {
+                    path: path.to_owned(),
+                    form,
+                });
+            }
         }
+        let content: SealedContent = serde_json::from_str(&text).map_err(|_| damaged())?;
         if content.key_service != service.name() {
             return Err(KeyFileError::OtherService {
                 path: path.to_owned(),

@@ -12,6 +12,7 @@ mod engines;
 mod generated;
 mod generated_schema;
 mod house;
+mod key;
 mod know;
 mod legal_hold;
 mod overview;
