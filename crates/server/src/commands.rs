@@ -21,6 +21,7 @@ use governance::{Privity, Problem};
 
 use self::watch::Watch;
 use crate::config as settings;
+use crate::memory;
 
 /// Answers what people ask about their data: what you know, who has it, stop selling it, forget me. And proves it.
 #[derive(Parser)]
@@ -116,6 +117,9 @@ enum Command {
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
+    if let Err(words) = memory::keep_private() {
+        tracing::warn!("{words}");
+    }
     match cli.run().await {
         Ok(code) => code,
         Err(error) => {

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 35] = [
+const PAGES: [(&str, &str); 36] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -68,6 +68,10 @@ const PAGES: [(&str, &str); 35] = [
     (
         "key_missing",
         include_str!("../../../../docs/errors/key_missing.md"),
+    ),
+    (
+        "key_service_unavailable",
+        include_str!("../../../../docs/errors/key_service_unavailable.md"),
     ),
     (
         "key_wrong",
