@@ -79,7 +79,7 @@ impl Privity {
                 "a Kantara receipt is written for a consent only; take `form=iso27560`",
             )
         })?;
-        self.append("record export", vec![self.exported(&[id], wanted, by)])
+        self.append(vec![self.exported(&[id], wanted, by)])
             .await?;
         Ok(record)
     }
@@ -103,7 +103,7 @@ impl Privity {
             }
             ids.push(stored.event.id);
         }
-        self.append("record export", vec![self.exported(&ids, wanted, by)])
+        self.append(vec![self.exported(&ids, wanted, by)])
             .await?;
         Ok(records)
     }
