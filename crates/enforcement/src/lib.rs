@@ -305,5 +305,8 @@ pub mod vault;
 pub use decide::decide;
 pub use decide_profile::decide_profile;
 pub use permit::{Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
-pub use profile_release::{ReleasedProfile, release_profile};
+pub use profile_release::{
+    ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, release_profile,
+    release_sources,
+};
 pub use release::{Released, ReleasedRow, release};

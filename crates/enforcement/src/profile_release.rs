@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::ValueKind;
 use domain::disclosure::AttributeName;
-use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, MergedProfile, Schema};
+use domain::profile::{
+    AttributeKey, AttributeNumber, AttributeRule, Candidate, Merged, MergedProfile, Schema,
+};
 use domain::row::JsonValue;
 use domain::sensitive::Sensitive;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -42,6 +45,128 @@ pub fn release_profile(
         attributes.extend(released.map(|released| (rule.key.clone(), released)));
     }
     ReleasedProfile { attributes }
+}
+
+/// A profile with what each source says of each attribute, what counts first. Made by [`release_sources`] alone.
+pub struct ReleasedSources {
+    attributes: BTreeMap<AttributeKey, ReleasedAttribute>,
+}
+
+/// One attribute of it.
+pub enum ReleasedAttribute {
+    /// What counts, and what else is said.
+    Values(ReleasedValue, Vec<ReleasedValue>),
+    /// What is held, in words, instead of the value.
+    Description(String),
+}
+
+/// One value, and who says so.
+#[derive(Serialize)]
+pub struct ReleasedValue {
+    value: Released,
+    /// Key of the source.
+    pub source: String,
+    /// When it was seen there.
+    pub observed_at: Timestamp,
+    /// Whether it was proven.
+    pub verified: bool,
+    /// How sure the source is, in percent.
+    pub confidence: u8,
+    /// Whether it says something else than what counts.
+    pub conflicts: bool,
+}
+
+/// As [`release_profile`], with every source's value: for whoever has to see where they differ.
+pub fn release_sources(
+    permit: &RecordedPermit,
+    schema: &Schema,
+    merged: &MergedProfile<'_>,
+    described: &BTreeSet<AttributeNumber>,
+) -> ReleasedSources {
+    let mut attributes = BTreeMap::new();
+    for rule in schema.attributes() {
+        let name = AttributeName::Profile(rule.number, rule.key.clone());
+        let released = match permit.verdict(&name) {
+            Some(Verdict::Allowed) => merged
+                .get(&rule.number)
+                .and_then(|one| all_values(permit, schema, rule, one)),
+            Some(Verdict::Described { text, .. }) => described
+                .contains(&rule.number)
+                .then(|| ReleasedAttribute::Description(text.clone())),
+            None => None,
+        };
+        attributes.extend(released.map(|released| (rule.key.clone(), released)));
+    }
+    ReleasedSources { attributes }
+}
+
+fn all_values(
+    permit: &RecordedPermit,
+    schema: &Schema,
+    rule: &AttributeRule,
+    merged: &Merged<'_>,
+) -> Option<ReleasedAttribute> {
+    let chosen = &merged.chosen.value.value;
+    let value = |candidate: &Candidate<'_>| {
+        let value = candidate.value;
+        permit.covers(candidate.subject).then(|| ReleasedValue {
+            value: Released::Value(json(rule, &value.value)),
+            source: schema
+                .source(value.source)
+                .map(|source| source.key.to_string())
+                .unwrap_or_default(),
+            observed_at: value.observed_at,
+            verified: value.verified,
+            confidence: value.confidence.as_percent(),
+            conflicts: value.value != *chosen,
+        })
+    };
+    let first = value(&merged.chosen)?;
+    let others = merged.others.iter().filter_map(value);
+    Some(ReleasedAttribute::Values(first, others.collect()))
+}
+
+impl ReleasedSources {
+    /// Its attributes by key.
+    pub const fn attributes(&self) -> &BTreeMap<AttributeKey, ReleasedAttribute> {
+        &self.attributes
+    }
+}
+
+impl ReleasedValue {
+    /// The value as a text for people: texts as they are, others as JSON.
+    pub fn text(&self) -> String {
+        match &self.value {
+            Released::Description(text) => text.clone(),
+            Released::Value(value) => match &value.expose().0 {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            },
+        }
+    }
+}
+
+impl Serialize for ReleasedSources {
+    /// An object of attributes.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(&self.attributes)
+    }
+}
+
+impl Serialize for ReleasedAttribute {
+    /// The value that counts with its source, and `others`; or a `description`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Values<'a> {
+            #[serde(flatten)]
+            chosen: &'a ReleasedValue,
+            others: &'a [ReleasedValue],
+        }
+        match self {
+            Self::Values(chosen, others) => Values { chosen, others }.serialize(serializer),
+            Self::Description(text) => serializer.collect_map([("description", text)]),
+        }
+    }
 }
 
 /// The JSON value of a canonical text: numbers that JSON keeps exactly, booleans and documents as themselves, the rest as text.

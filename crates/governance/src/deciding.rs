@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
-    Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, RecipientFacts, RequestFacts,
+    Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, ProfileFacts, RecipientFacts,
+    RequestFacts,
 };
+use domain::id::SubjectId;
 use domain::law::LawBook;
 use domain::privacy_request::PrivacyRequest;
+use domain::profile::Schema;
 use domain::recipient::Recipient;
 
 /// The part of the facts that is the same for every decision, taken from law data once.
@@ -50,6 +53,26 @@ impl Vocabulary {
                 role: recipient.effective_role(),
                 known_by: recipient.known_by.iter().cloned().collect(),
             }),
+            known_categories: self.known_categories.clone(),
+            never_disclosed: self.never_disclosed.clone(),
+        }
+    }
+
+    /// The facts for one decision about a profile: her records, and who asks.
+    pub(crate) fn profile_facts(
+        &self,
+        schema: Arc<Schema>,
+        subject: SubjectId,
+        members: BTreeSet<SubjectId>,
+        subject_verified: bool,
+    ) -> ProfileFacts {
+        ProfileFacts {
+            subject,
+            members,
+            subject_verified,
+            // There is one role, and it works on privacy requests; what it sees is recorded attribute by attribute.
+            operator_sees_sensitive: true,
+            schema,
             known_categories: self.known_categories.clone(),
             never_disclosed: self.never_disclosed.clone(),
         }

@@ -4,12 +4,15 @@
 //! in a query and gets a recorded permit or a denial.
 
 use domain::audit::{Actor, Appended, NewRecord};
-use domain::disclosure::{Attribute, Disclosure, DisclosureRecipient, Purpose, Query};
+use domain::data_map::IdentifierKind;
+use domain::disclosure::{
+    Attribute, Disclosure, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
+};
 use domain::privacy_request::PrivacyRequest;
 use domain::recipient::Recipient;
 use domain::rng::new_id;
 use enforcement::vault::{RequestKey, WrappedKey};
-use enforcement::{Denial, Permit, RecordedPermit, decide};
+use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::{Privity, Problem};
@@ -76,6 +79,40 @@ impl Privity {
         };
         (decision, record)
     }
+}
+
+/// Decides a query about a profile and records it before anything opens. `found_by` is the kind of identifier by which she was found.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place for profiles: whatever the decision is, it is recorded before it is handed on"
+)]
+pub(crate) async fn open_profile(
+    p: &Privity,
+    query: &ProfileQuery,
+    facts: &ProfileFacts,
+    found_by: Option<&IdentifierKind>,
+    actor: Actor,
+) -> Result<RecordedPermit, Problem> {
+    let decision = decide_profile(query, facts);
+    let mut record = match &decision {
+        Ok(permit) => permit.new_record(p.now(), actor),
+        Err(denial) => denial.new_record(p.now(), actor),
+    };
+    if let Some(kind) = found_by {
+        record = record.with("found_by", kind.0.clone());
+    }
+    let mut appended = p.append(vec![record]).await?;
+    let permit = decision.map_err(|denial| {
+        Problem::new(
+            "disclosure_denied",
+            403,
+            format!("{denial}; ask for other attributes, or for another purpose"),
+        )
+    })?;
+    let proof = appended
+        .pop()
+        .ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
+    recorded(permit, proof)
 }
 
 /// A permit with the proof of its record.

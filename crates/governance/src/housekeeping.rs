@@ -20,7 +20,8 @@ pub async fn clear(p: &Privity) -> Result<u64, Problem> {
     let (answers, _) = p
         .write("clear sessions and counters", move |tx| {
             storage::session::remove_expired(tx, now)?;
-            let answers = storage::idempotency::remove_expired(tx, now)?;
+            let answers = storage::idempotency::remove_expired(tx, now)?
+                + storage::profile_call::remove_expired(tx, now)?;
             storage::rate_limit::remove_before(
                 tx,
                 now.saturating_sub(SignedDuration::from_hours(48))

@@ -3,6 +3,8 @@
 mod file;
 mod given;
 pub mod import;
+pub mod read;
+mod repeat;
 mod schema;
 mod seal;
 mod trace;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use domain::profile::Schema;
 
+pub use repeat::{Answer, RefusedRecord, write_once};
 pub use given::{GivenRecord, GivenValue, Refusal};
 pub(crate) use schema::accept;
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};

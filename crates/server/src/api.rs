@@ -8,6 +8,7 @@ mod legal_hold;
 mod operator;
 mod overview;
 mod privacy_request;
+mod profile;
 mod repeat;
 mod task;
 mod well_known;
@@ -34,6 +35,7 @@ use crate::App;
         (name = "privacy requests", description = "A right that a subject exercises: know, delete, opt out."),
         (name = "tasks", description = "Durable steps of work; some need a person."),
         (name = "legal holds", description = "Named reasons that keep named data from deletion for now."),
+        (name = "profiles", description = "Everything that is known about a subject in one place, sealed; every look is recorded."),
         (name = "evidence", description = "What proves that each step was done."),
     )
 )]
@@ -68,6 +70,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(task::complete))
         .routes(routes!(legal_hold::place, legal_hold::list))
         .routes(routes!(legal_hold::lift))
+        .routes(routes!(profile::create))
+        .routes(routes!(profile::find))
+        .routes(routes!(profile::show))
         .routes(routes!(overview::show))
 }
 

@@ -34,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A body over the limit is read and thrown away up to here, so that the browser shows our answer instead of a broken connection.
 const DRAINED: usize = 64 << 20;
 
+/// A thousand profiles in one call.
+const LARGEST_BATCH: usize = 8 << 20;
+
 /// Ties an answer to the lines of the log about it. Made by us: one from outside could carry a value into the log.
 #[derive(Clone, Default)]
 pub(crate) struct TraceId(pub(crate) String);
@@ -152,6 +155,8 @@ async fn limit_time(request: Request, next: Next) -> Response {
 async fn limit_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let limit = if takes_file(&request) {
         upload::LARGEST_BODY
+    } else if takes_profiles(&request) {
+        LARGEST_BATCH.max(app.privity.settings().limits.body_bytes)
     } else {
         app.privity.settings().limits.body_bytes
     };
@@ -187,6 +192,11 @@ fn takes_file(request: &Request) -> bool {
         path,
         "/outreach/{link}" | "/console/tasks/{id}/complete" | "/api/v1/tasks/{id}/complete"
     )
+}
+
+fn takes_profiles(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    path.is_some_and(|path| path.as_str() == "/api/v1/profiles")
 }
 
 /// The whole body, or `None` when it is longer than `limit`; then the rest is read and thrown away.

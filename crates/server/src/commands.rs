@@ -8,6 +8,7 @@ mod evidence;
 mod key;
 pub mod law;
 mod operator;
+mod profile;
 mod request;
 mod serve;
 mod show;
@@ -91,6 +92,9 @@ enum Command {
     /// Say where personal data lives and who gets it.
     #[command(subcommand)]
     DataMap(data_map::DataMapCommand),
+    /// Keep everything that is known about a subject in one place, sealed.
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// Take in, look at and decide privacy requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -138,6 +142,7 @@ impl Cli {
             Command::Config(command) => command.run(&config),
             Command::Doctor(command) => command.run(&config).await,
             Command::DataMap(command) => command.run().await,
+            Command::Profile(command) => command.run(&config).await,
             Command::Request(command) => command.run(&config).await,
             Command::Evidence(command) => command.run(&config).await,
             Command::Law(command) => command.run().map(|()| ExitCode::SUCCESS),

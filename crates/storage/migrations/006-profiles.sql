@@ -93,3 +93,13 @@ CREATE TABLE profile_import (
     updated_at BIGINT NOT NULL,
     UNIQUE (source, origin)
 );
+
+-- What calls that wrote profiles were answered: ids and counts, for a day. See 002-idempotency.sql.
+CREATE TABLE profile_call (
+    tag BYTEA NOT NULL PRIMARY KEY,
+    body_tag BYTEA NOT NULL,
+    answer TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX profile_call_expires ON profile_call (expires_at);

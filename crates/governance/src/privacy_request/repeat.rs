@@ -21,7 +21,7 @@ use crate::work::later;
 use crate::{Privity, Problem};
 
 /// How long an answer is remembered.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// Where it is kept.
 const RESPONSE: OwnColumn = OwnColumn {
     table: "idempotency",
@@ -88,11 +88,11 @@ pub async fn receive_once(
     again(p, call, before, body_tag).await
 }
 
-type Tag = [u8; 16];
+pub(crate) type Tag = [u8; 16];
 
 /// Keyed hashes, since a body names a subject and a key may: who reads the database can't try out which.
 #[expect(clippy::disallowed_methods, reason = "into keyed hashes")]
-fn tags(p: &Privity, call: &Call) -> (Tag, Tag) {
+pub(crate) fn tags(p: &Privity, call: &Call) -> (Tag, Tag) {
     let tag = |kind: &str, text: String| {
         p.keys()
             .blind_tag(&IdentifierKind(kind.to_owned()), &Sensitive::new(text))

@@ -18,6 +18,8 @@ mod legal_hold;
 mod overview;
 mod privacy_request;
 mod profile_house;
+mod profile_import;
+mod profile_read;
 mod profile_write;
 mod progress;
 mod real_data;

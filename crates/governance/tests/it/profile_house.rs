@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::audit::{Action, Actor, Record};
 use domain::profile::SourceNumber;
+use domain::progress::Progress;
 use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use domain::time::{Clock, FixedClock};
@@ -55,6 +56,19 @@ pub(crate) fn schema_file() -> std::path::PathBuf {
 
 /// Opens (again) what lies in a folder.
 pub(crate) async fn open(dir: &Path, storage: &str, clock: &Arc<FixedClock>) -> Privity {
+    let seed = SEED.fetch_add(1_000_003, Ordering::Relaxed);
+    let rng = Arc::new(SeededRng::new(seed));
+    open_with(dir, storage, clock, rng, &Progress::unwatched()).await
+}
+
+/// The same with other randomness, watched.
+pub(crate) async fn open_with(
+    dir: &Path,
+    storage: &str,
+    clock: &Arc<FixedClock>,
+    rng: Arc<dyn Rng>,
+    progress: &Progress,
+) -> Privity {
     let base = dir.display();
     let schema = schema_file();
     let yaml = format!(
@@ -62,9 +76,8 @@ pub(crate) async fn open(dir: &Path, storage: &str, clock: &Arc<FixedClock>) -> 
         schema.display()
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
-    let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(SEED.fetch_add(1_000_003, Ordering::Relaxed)));
     let clock: Arc<dyn Clock> = clock.clone();
-    governance::start(settings, clock, rng)
+    governance::start_watched(settings, clock, rng, progress)
         .await
         .unwrap_or_else(|problem| panic!("{problem}"))
 }

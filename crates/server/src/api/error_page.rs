@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 36] = [
+const PAGES: [(&str, &str); 38] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -40,6 +40,10 @@ const PAGES: [(&str, &str); 36] = [
     (
         "database_unavailable",
         include_str!("../../../../docs/errors/database_unavailable.md"),
+    ),
+    (
+        "disclosure_denied",
+        include_str!("../../../../docs/errors/disclosure_denied.md"),
     ),
     (
         "evidence_refused",
@@ -88,6 +92,10 @@ const PAGES: [(&str, &str); 36] = [
     (
         "method_not_allowed",
         include_str!("../../../../docs/errors/method_not_allowed.md"),
+    ),
+    (
+        "no_profile_schema",
+        include_str!("../../../../docs/errors/no_profile_schema.md"),
     ),
     (
         "not_found",

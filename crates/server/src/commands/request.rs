@@ -227,7 +227,8 @@ impl RequestCommand {
 }
 
 impl Key {
-    async fn operator(self, privity: &Privity) -> Result<OperatorId, Problem> {
+    /// The operator whose key it is.
+    pub(super) async fn operator(self, privity: &Privity) -> Result<OperatorId, Problem> {
         let Some(key) = self.key else {
             return Err(Problem::new(
                 "key_missing",

@@ -1,0 +1,282 @@
+//! Reads profiles: a subject is found by the tag of an identifier, the decision about her attributes is durable in the audit log, and
+//! only then her segments open; her records are seen as one, with what their sources say differently beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::audit::{Action, Actor, NewRecord};
+use domain::data_map::IdentifierKind;
+use domain::disclosure::{AttributeName, DisclosureRecipient, ProfileQuery, Purpose, Withheld};
+use domain::id::{OperatorId, SubjectId};
+use domain::identity::{IdentifierTag, normalise};
+use domain::profile::{
+    AttributeKey, AttributeNumber, Profile, Schema, Segment, Sensitivity, merge,
+};
+use domain::rng::new_id;
+use domain::sensitive::Sensitive;
+use enforcement::{RecordedPermit, ReleasedProfile, release_profile, release_sources};
+pub use enforcement::{ReleasedAttribute, ReleasedSources, ReleasedValue};
+use storage::profile_segment::{self, StoredSegment};
+use storage::subject::{self, StoredSubject};
+use storage::{Tx, identifier};
+
+use super::seal::{place_of, subject_key};
+use crate::disclosure::open_profile;
+use crate::{Privity, Problem};
+
+/// Whoever has an identifier, at most so many; what more of them share finds nobody.
+const MOST_FOUND: usize = 10;
+
+/// Who looks at a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// The subject herself, who has shown who she is.
+    Subject,
+    /// An operator.
+    Operator(OperatorId),
+}
+
+/// Which attributes are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedAttributes {
+    /// All but what is sensitive.
+    Plain,
+    /// All.
+    All,
+    /// These.
+    These(Vec<AttributeKey>),
+}
+
+/// A profile on its way to whoever may see it.
+pub struct Shown {
+    /// The canonical subject.
+    pub subject: SubjectId,
+    /// Her records, the canonical one among them.
+    pub records: BTreeSet<SubjectId>,
+    /// What counts of each attribute.
+    pub profile: ReleasedProfile,
+    /// What each source says.
+    pub sources: ReleasedSources,
+    /// What was withheld, and why.
+    pub withheld: Vec<Withheld>,
+}
+
+/// Finds subjects by an identifier and shows each, most often one. That nobody was found is recorded, too.
+///
+/// # Errors
+/// [`Problem`] when there is no such kind of identifier, or more than ten subjects have it.
+pub async fn find(
+    p: &Privity,
+    by: (&IdentifierKind, &Sensitive<String>),
+    wanted: &WantedAttributes,
+    viewer: Viewer,
+    actor: &Actor,
+) -> Result<Vec<Shown>, Problem> {
+    let schema = p.needed_schema()?;
+    let tags = tags_of(p, &schema, by)?;
+    let kind = by.0.clone();
+    let found = p
+        .read("find profile", move |tx| {
+            let found = identifier::find(tx, &kind, &tags)?;
+            held(tx, &found)
+        })
+        .await?;
+    if found.len() > MOST_FOUND {
+        return Err(Problem::conflict(
+            "too many subjects have this identifier; look for another one of hers",
+        ));
+    }
+    if found.is_empty() {
+        let record = NewRecord::new(p.now(), actor.clone(), Action::DisclosureDenied)
+            .with("reason", "nobody_found")
+            .with("found_by", by.0.0.clone());
+        p.append(vec![record]).await?;
+    }
+    let mut shown = Vec::with_capacity(found.len());
+    for held in found {
+        shown.push(show_held(p, &schema, held, wanted, viewer, Some(by.0), actor.clone()).await?);
+    }
+    Ok(shown)
+}
+
+/// Shows the profile of a subject, by the id of any of her records.
+///
+/// # Errors
+/// [`Problem`] when there is none, or nothing of it may be shown.
+pub async fn show(
+    p: &Privity,
+    subject: SubjectId,
+    wanted: &WantedAttributes,
+    viewer: Viewer,
+    actor: &Actor,
+) -> Result<Shown, Problem> {
+    let schema = p.needed_schema()?;
+    let found = p
+        .read("read profile", move |tx| held(tx, &[subject].into()))
+        .await?;
+    let held = found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Problem::not_found("profile"))?;
+    show_held(p, &schema, held, wanted, viewer, None, actor.clone()).await
+}
+
+/// A subject's records as they lie in our database.
+pub(crate) struct Held {
+    pub(crate) canonical: SubjectId,
+    pub(crate) records: Vec<StoredSubject>,
+    pub(crate) segments: Vec<StoredSegment>,
+}
+
+/// The subjects that these records belong to, with all of their records; those erased are left out.
+pub(crate) fn held(tx: &mut Tx, found: &BTreeSet<SubjectId>) -> Result<Vec<Held>, Problem> {
+    let canonical: BTreeSet<_> = subject::get_many(tx, found)?
+        .iter()
+        .map(StoredSubject::stands_for)
+        .collect();
+    if canonical.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all: BTreeMap<SubjectId, Held> = BTreeMap::new();
+    for record in subject::members(tx, &canonical)? {
+        if record.key.is_some() {
+            let canonical = record.stands_for();
+            let held = all.entry(canonical).or_insert_with(|| Held {
+                canonical,
+                records: Vec::new(),
+                segments: Vec::new(),
+            });
+            held.records.push(record);
+        }
+    }
+    for held in all.values_mut() {
+        let ids = held.records.iter().map(|record| record.id).collect();
+        held.segments = profile_segment::of_subjects(tx, &ids)?;
+    }
+    Ok(all.into_values().collect())
+}
+
+/// The tags of an identifier in every version of the index key.
+pub(crate) fn tags_of(
+    p: &Privity,
+    schema: &Schema,
+    (kind, value): (&IdentifierKind, &Sensitive<String>),
+) -> Result<Vec<IdentifierTag>, Problem> {
+    let rule = schema.identity().kinds.get(kind).ok_or_else(|| {
+        let known: Vec<_> = schema
+            .identity()
+            .kinds
+            .keys()
+            .map(|kind| kind.0.as_str())
+            .collect();
+        Problem::invalid(
+            "by",
+            format!(
+                "profiles are not found by `{}`; they are by {}",
+                kind.0,
+                known.join(", ")
+            ),
+        )
+    })?;
+    let normal = normalise(rule.rule, value, schema.identity().default_country)
+        .map_err(|error| Problem::invalid("value", error.to_string()))?;
+    let keys = p.keys().index_keys(schema);
+    Ok(keys.of_kind(kind).map(|key| key.tag(&normal)).collect())
+}
+
+async fn show_held(
+    p: &Privity,
+    schema: &std::sync::Arc<Schema>,
+    held: Held,
+    wanted: &WantedAttributes,
+    viewer: Viewer,
+    found_by: Option<&IdentifierKind>,
+    actor: Actor,
+) -> Result<Shown, Problem> {
+    let records: BTreeSet<_> = held.records.iter().map(|record| record.id).collect();
+    let query = query(p, schema, held.canonical, wanted, viewer);
+    let facts = p.parts.deciding.profile_facts(
+        std::sync::Arc::clone(schema),
+        held.canonical,
+        records.clone(),
+        viewer == Viewer::Subject,
+    );
+    let permit = open_profile(p, &query, &facts, found_by, actor).await?;
+    let opened = open(p, schema, &permit, &held)?;
+    let merged = merge(schema, &opened.profiles, p.now());
+    Ok(Shown {
+        subject: held.canonical,
+        records,
+        profile: release_profile(&permit, schema, &merged, &opened.described),
+        sources: release_sources(&permit, schema, &merged, &opened.described),
+        withheld: permit.permit().withheld().to_vec(),
+    })
+}
+
+fn query(
+    p: &Privity,
+    schema: &Schema,
+    subject: SubjectId,
+    wanted: &WantedAttributes,
+    viewer: Viewer,
+) -> ProfileQuery {
+    let all = || schema.attributes().map(|rule| rule.key.clone()).collect();
+    let plain = schema
+        .attributes()
+        .filter(|rule| rule.sensitivity != Sensitivity::Sensitive);
+    let attributes = match wanted {
+        WantedAttributes::These(keys) => keys.clone(),
+        WantedAttributes::All => all(),
+        WantedAttributes::Plain => plain.map(|rule| rule.key.clone()).collect(),
+    };
+    let (recipient, purpose) = match viewer {
+        Viewer::Subject => (DisclosureRecipient::Subject, Purpose::GiveAccess),
+        Viewer::Operator(id) => (DisclosureRecipient::Operator(id), Purpose::ShowOperator),
+    };
+    ProfileQuery {
+        id: new_id(p.rng(), p.now()),
+        subject,
+        recipient,
+        purpose,
+        attributes,
+    }
+}
+
+struct Opened {
+    profiles: Vec<Profile>,
+    described: BTreeSet<AttributeNumber>,
+}
+
+/// Opens those segments that hold something that the permit names; the others stay shut.
+fn open(
+    p: &Privity,
+    schema: &Schema,
+    permit: &RecordedPermit,
+    held: &Held,
+) -> Result<Opened, Problem> {
+    let named: BTreeSet<Segment> = permit
+        .permit()
+        .allowed()
+        .chain(permit.permit().described())
+        .filter_map(|name| match name {
+            AttributeName::Profile(number, _) => Some(schema.attribute(*number)?.segment),
+            AttributeName::Field(..) | AttributeName::Own(_) => None,
+        })
+        .collect();
+    let mut opened = Opened {
+        profiles: Vec::with_capacity(held.segments.len()),
+        described: BTreeSet::new(),
+    };
+    for record in &held.records {
+        let Some(stored) = &record.key else { continue };
+        let key = subject_key(p, record.id, stored)?;
+        let own = held.segments.iter().filter(|one| one.subject == record.id);
+        for one in own.filter(|one| named.contains(&one.segment)) {
+            let segment = key
+                .open_segment(permit, schema, &place_of(one), &one.sealed)
+                .map_err(|error| Problem::internal("opening a profile", &error))?;
+            opened.profiles.push(segment.profile);
+            opened.described.extend(segment.described);
+        }
+    }
+    Ok(opened)
+}
