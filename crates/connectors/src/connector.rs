@@ -1,12 +1,16 @@
 //! What every kind of source system can do for us: describe itself, locate, export, correct and erase a subject's rows, and
 //! show that they are gone.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use domain::data_map::{CollectionKey, FieldName, SystemKey, ValueKind};
+use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey, ValueKind};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search, WaySearch};
 use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue, Tuple};
 use domain::sensitive::Sensitive;
+
+use crate::scan::{Batch, Mark, Scan};
 
 /// Reaches one source system. All methods can be repeated: a second erase of the same rows finds nothing to do.
 #[async_trait]
@@ -32,6 +36,16 @@ pub trait Connector: Send + Sync {
         search: &Search,
         page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
     ) -> Result<(), ConnectorError>;
+
+    /// A batch of a collection's rows, from a watermark on or all of them; see [`Scan`]. Reads only.
+    async fn scan(&self, scan: &Scan) -> Result<Batch, ConnectorError>;
+
+    /// The greatest watermark that the collection has now; `None` where it has none or can't be asked, and each batch tells its own.
+    async fn newest(
+        &self,
+        collection: &Arc<Collection>,
+        watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError>;
 
     /// Overwrites fields of the rows that match any of the look-ups. Returns how many rows.
     async fn correct(

@@ -28,6 +28,11 @@
 //!         items: /data/items
 //!         pagination: link_header
 //!         scoped: true           # items don't repeat the customer's id
+//!     scan:                      # for `privity profile sync`: every item, or those that changed since
+//!       path: /tickets
+//!       query: { updated_since: "{since}" }
+//!       items: /data/items
+//!       pagination: link_header
 //!     get: /tickets/{id}
 //!     erase: { method: DELETE, path: "/tickets/{id}", ok: [200, 204, 404, 410] }
 //!     correct: { method: PATCH, path: "/tickets/{id}", body: { ticket: "{values}" } }
@@ -49,12 +54,15 @@ mod find;
 mod item;
 pub(crate) mod outbound;
 mod pages;
+mod scan;
 mod search;
 mod service;
 mod template;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use domain::data_map::{CollectionKey, FieldName, SystemKey};
+use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
 use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
@@ -66,6 +74,7 @@ pub use config::{
 };
 
 use crate::connector::{Connector, ConnectorError, Description, Remaining};
+use crate::scan::{Batch, Mark, Scan};
 use service::Service;
 use template::places;
 
@@ -127,6 +136,9 @@ fn check(collection: &CollectionConfig) -> Result<(), String> {
             return Err(format!("the list by `{unused}` doesn't use `{{{unused}}}`"));
         }
     }
+    if let Some(scan) = &collection.scan {
+        check_scan(scan)?;
+    }
     let id = ["id".to_owned()];
     let calls = [&collection.erase, &collection.correct]
         .into_iter()
@@ -142,6 +154,22 @@ fn check(collection: &CollectionConfig) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_scan(scan: &ListCall) -> Result<(), String> {
+    check_path(&scan.path)?;
+    check_pointer(&scan.items)?;
+    if !scan.by.is_empty() || scan.scoped {
+        return Err("the `scan` has `by` or `scoped`, which are for lists by a look-up".to_owned());
+    }
+    let body = scan.body.as_ref().map(ToString::to_string);
+    if body.is_some_and(|body| body.contains("{since}")) || !places(&scan.path)?.is_empty() {
+        return Err("the `scan` can take `{since}` in its `query` alone".to_owned());
+    }
+    let since = [scan::SINCE.to_owned()];
+    scan.query
+        .values()
+        .try_for_each(|text| check_places(text, &since))
 }
 
 fn check_path(path: &str) -> Result<(), String> {
@@ -196,6 +224,19 @@ impl Connector for HttpConnector {
         page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
     ) -> Result<(), ConnectorError> {
         self.export_items(search, page).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Batch, ConnectorError> {
+        self.scan_items(scan).await
+    }
+
+    /// A service can't be asked for it; each batch tells its own.
+    async fn newest(
+        &self,
+        _collection: &Arc<Collection>,
+        _watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError> {
+        Ok(None)
     }
 
     async fn correct(

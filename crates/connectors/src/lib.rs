@@ -12,6 +12,7 @@ pub mod manual;
 pub mod mysql;
 pub mod opendsr;
 pub mod postgres;
+pub mod scan;
 mod sql;
 pub mod sqlite;
 pub mod webhook;
@@ -23,3 +24,4 @@ pub use connector::{
     Connector, ConnectorError, DescribedCollection, DescribedField, DescribedReference,
     Description, Remaining,
 };
+pub use scan::{Batch, Mark, Position, Scan};

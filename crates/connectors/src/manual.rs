@@ -1,7 +1,9 @@
 //! A system that a named operator works by hand: no code reaches it, a task with a due date does.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use domain::data_map::{CollectionKey, FieldName, SystemKey};
+use domain::data_map::{Collection, CollectionKey, FieldName, SystemKey};
 use domain::plan::{EraseStep, Erased, Erasure, LocatedRow, Search};
 use domain::progress::Progress;
 use domain::row::{FoundRow, JsonValue};
@@ -9,6 +11,7 @@ use domain::sensitive::Sensitive;
 use serde::Deserialize;
 
 use crate::connector::{Connector, ConnectorError, Description, Remaining};
+use crate::scan::{Batch, Mark, Scan};
 
 /// Who works the system, by when, and how.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,6 +84,18 @@ impl Connector for ManualConnector {
         _page: &mut (dyn FnMut(Vec<FoundRow>) -> Result<(), ConnectorError> + Send),
     ) -> Result<(), ConnectorError> {
         Ok(())
+    }
+
+    async fn scan(&self, _scan: &Scan) -> Result<Batch, ConnectorError> {
+        Err(self.by_hand())
+    }
+
+    async fn newest(
+        &self,
+        _collection: &Arc<Collection>,
+        _watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError> {
+        Err(self.by_hand())
     }
 
     async fn correct(

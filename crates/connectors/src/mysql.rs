@@ -16,7 +16,7 @@ use domain::row::{FoundRow, JsonValue};
 use domain::sensitive::Sensitive;
 use futures_util::StreamExt as _;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Params, Pool, Row, Value};
+use mysql_async::{Conn, Params, Pool, Row, TxOpts, Value};
 
 use crate::connector::has_values;
 use crate::sql::cell::Cell;
@@ -26,8 +26,8 @@ use crate::sql::predicate::{Doomed, RowIds};
 use crate::sql::remaining::Remainder;
 use crate::sql::statement::{self, Layout, Scope, Write, places_of_search};
 use crate::sql::table::{Places, Table, Tables, place};
-use crate::sql::{Dialect, Statement};
-use crate::{Connector, ConnectorError, Description, Remaining};
+use crate::sql::{self, Dialect, Statement};
+use crate::{Batch, Connector, ConnectorError, Description, Mark, Remaining, Scan};
 
 /// Rows in a page.
 const PAGE: usize = 1_000;
@@ -211,6 +211,16 @@ impl MysqlConnector {
         }
     }
 
+    async fn one_table(
+        &self,
+        collection: &Collection,
+    ) -> Result<(Conn, Arc<Table>), ConnectorError> {
+        let mut connection = self.connection().await?;
+        let places = Places::from([(collection.key.clone(), place(collection))]);
+        let tables = self.tables(&mut connection, places).await?;
+        Ok((connection, tables.shared(&collection.key)?))
+    }
+
     async fn execute(
         &self,
         connection: &mut Conn,
@@ -340,6 +350,50 @@ impl Connector for MysqlConnector {
             page,
         )
         .await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Batch, ConnectorError> {
+        let (mut connection, table) = self.one_table(&scan.collection).await?;
+        let (statement, mut reader) = sql::scan::scan(&table, scan)?;
+        let failed = |error| self.error("reading", Some(&scan.collection.key), &error);
+        let mut options = TxOpts::default();
+        options.with_readonly(Some(true));
+        let mut reading = connection
+            .start_transaction(options)
+            .await
+            .map_err(failed)?;
+        let mut rows = reading
+            .exec_stream::<Row, _, _>(statement.text.as_str(), parameters(&statement))
+            .await
+            .map_err(failed)?;
+        while let Some(row) = rows.next().await {
+            let cells = live::cells(row.map_err(failed)?, reader.classes());
+            if !reader.take(cells) {
+                break;
+            }
+        }
+        drop(rows);
+        reading.commit().await.map_err(failed)?;
+        reader.finish()
+    }
+
+    async fn newest(
+        &self,
+        collection: &Arc<Collection>,
+        watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError> {
+        let (mut connection, table) = self.one_table(collection).await?;
+        let (statement, class) = sql::scan::newest(&table, watermark)?;
+        let rows = self
+            .rows(&mut connection, &collection.key, &statement)
+            .await?;
+        let cells = rows
+            .into_iter()
+            .next()
+            .map(|row| live::cells(row, std::iter::once(class)));
+        Ok(sql::scan::mark(
+            cells.and_then(|cells| cells.into_iter().next()).flatten(),
+        ))
     }
 
     async fn correct(

@@ -31,8 +31,8 @@ use crate::sql::predicate::{Doomed, RowIds};
 use crate::sql::remaining::Remainder;
 use crate::sql::statement::{self, Layout, Scope, Write, places_of_search};
 use crate::sql::table::{Places, Table, Tables, place};
-use crate::sql::{Dialect, Parameter, Statement};
-use crate::{Connector, ConnectorError, Description, Remaining};
+use crate::sql::{self, Dialect, Parameter, Statement};
+use crate::{Batch, Connector, ConnectorError, Description, Mark, Remaining, Scan};
 
 /// Rows in a page.
 const PAGE: usize = 1_000;
@@ -298,6 +298,41 @@ impl Connector for PostgresConnector {
         .await
     }
 
+    async fn scan(&self, scan: &Scan) -> Result<Batch, ConnectorError> {
+        let (connection, table) = self.one_table(&scan.collection).await?;
+        let (statement, mut reader) = sql::scan::scan(&table, scan)?;
+        let failed = |error| self.error("reading", Some(&scan.collection.key), &error);
+        let mut connection = connection;
+        let reading = connection.build_transaction().read_only(true);
+        let reading = reading.start().await.map_err(failed)?;
+        let prepared = reading.prepare_cached(&statement.text).await;
+        let rows = reading
+            .query_raw(&prepared.map_err(failed)?, parameters(&statement))
+            .await
+            .map_err(failed)?;
+        let mut rows = Box::pin(rows);
+        while let Some(row) = rows.next().await {
+            if !reader.take(cells(&row.map_err(failed)?)) {
+                break;
+            }
+        }
+        drop(rows);
+        reading.commit().await.map_err(failed)?;
+        reader.finish()
+    }
+
+    async fn newest(
+        &self,
+        collection: &Arc<Collection>,
+        watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError> {
+        let (connection, table) = self.one_table(collection).await?;
+        let (statement, _) = sql::scan::newest(&table, watermark)?;
+        let rows = self.rows(&connection, &collection.key, &statement).await?;
+        let cell = rows.first().and_then(|row| cells(row).into_iter().next());
+        Ok(sql::scan::mark(cell.flatten()))
+    }
+
     async fn correct(
         &self,
         search: &Search,
@@ -391,6 +426,16 @@ impl Connector for PostgresConnector {
 }
 
 impl PostgresConnector {
+    async fn one_table(
+        &self,
+        collection: &Collection,
+    ) -> Result<(Object, Arc<Table>), ConnectorError> {
+        let connection = self.connection().await?;
+        let places = Places::from([(collection.key.clone(), place(collection))]);
+        let tables = self.tables(&connection, places).await?;
+        Ok((connection, tables.shared(&collection.key)?))
+    }
+
     async fn rows(
         &self,
         connection: &Object,

@@ -11,6 +11,7 @@ pub(crate) mod moment;
 pub(crate) mod predicate;
 pub(crate) mod redaction;
 pub(crate) mod remaining;
+pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod statement;
 pub(crate) mod table;

@@ -25,9 +25,9 @@ use crate::sql::lookup::chunks;
 use crate::sql::predicate::{Doomed, RowIds};
 use crate::sql::remaining::Remainder;
 use crate::sql::statement::{self, Layout, Scope, Write, places_of_search};
-use crate::sql::table::{Places, Tables, place};
-use crate::sql::{Dialect, Parameter, Statement};
-use crate::{Connector, ConnectorError, Description, Remaining};
+use crate::sql::table::{Places, Table, Tables, place};
+use crate::sql::{self, Dialect, Parameter, Statement};
+use crate::{Batch, Connector, ConnectorError, Description, Mark, Remaining, Scan};
 
 /// Rows in a page.
 const PAGE: usize = 1_000;
@@ -365,6 +365,46 @@ impl Connector for SqliteConnector {
         .await
     }
 
+    async fn scan(&self, scan: &Scan) -> Result<Batch, ConnectorError> {
+        let scan = scan.clone();
+        self.on_thread(move |shared, connection| {
+            let table = shared.one_table(connection, &scan.collection)?;
+            let (statement, mut reader) = sql::scan::scan(&table, &scan)?;
+            let failed = |error| shared.error("reading", Some(&scan.collection.key), &error);
+            let mut prepared = connection.prepare_cached(&statement.text).map_err(failed)?;
+            let parameters = rusqlite::params_from_iter(statement.parameters.expose());
+            let mut rows = prepared.query(parameters).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                if !reader.take(live::cells(row, reader.width()).map_err(failed)?) {
+                    break;
+                }
+            }
+            reader.finish()
+        })
+        .await
+    }
+
+    async fn newest(
+        &self,
+        collection: &Arc<Collection>,
+        watermark: &FieldName,
+    ) -> Result<Option<Mark>, ConnectorError> {
+        let (collection, watermark) = (collection.clone(), watermark.clone());
+        self.on_thread(move |shared, connection| {
+            let table = shared.one_table(connection, &collection)?;
+            let (statement, _) = sql::scan::newest(&table, &watermark)?;
+            let failed = |error| shared.error("reading", Some(&collection.key), &error);
+            let mut prepared = connection.prepare_cached(&statement.text).map_err(failed)?;
+            let mut rows = prepared.query([]).map_err(failed)?;
+            let cells = match rows.next().map_err(failed)? {
+                Some(row) => live::cells(row, 1).map_err(failed)?,
+                None => Vec::new(),
+            };
+            Ok(sql::scan::mark(cells.into_iter().next().flatten()))
+        })
+        .await
+    }
+
     async fn correct(
         &self,
         search: &Search,
@@ -439,6 +479,15 @@ impl Connector for SqliteConnector {
 }
 
 impl Shared {
+    fn one_table(
+        &self,
+        connection: &Connection,
+        collection: &Collection,
+    ) -> Result<Arc<Table>, ConnectorError> {
+        let places = Places::from([(collection.key.clone(), place(collection))]);
+        self.tables(connection, places)?.shared(&collection.key)
+    }
+
     fn count_remaining(
         &self,
         connection: &Connection,

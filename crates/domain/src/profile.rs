@@ -7,6 +7,7 @@ pub mod body;
 mod check;
 mod file;
 mod key;
+mod overlap;
 mod schema;
 mod survivorship;
 mod value;
@@ -18,6 +19,7 @@ pub use file::{
     SourceText,
 };
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
+pub use overlap::{Overlap, seconds};
 pub use schema::{
     AttributeRetention, AttributeRule, IdentifierUse, PossibleMatchRule, Preference, Schema,
     Segment, Sensitivity, Source,

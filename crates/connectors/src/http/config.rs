@@ -101,6 +101,10 @@ pub struct CollectionConfig {
     /// Calls that list items: one or several, each for the look-up that it names in `by`.
     #[serde(default, deserialize_with = "one_or_several")]
     pub list: Vec<ListCall>,
+    /// The call that lists every item, or with `{since}` in its query those that changed since a watermark: how profiles are filled.
+    /// Where it is absent, the list without `by` serves.
+    #[serde(default)]
+    pub scan: Option<ListCall>,
     /// The path of one item, asked before it is called residue: an item that answers 404 or 410 is gone, even if the list is behind.
     #[serde(default)]
     pub get: Option<String>,

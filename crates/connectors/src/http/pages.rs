@@ -137,6 +137,45 @@ impl<'a> Pages<'a> {
         }))
     }
 
+    /// Which page comes next, as the kind of mark and its text; `None` after the last one.
+    pub(super) fn next_text(&self) -> Option<(&'static str, String)> {
+        match &self.next {
+            Next::Number(number) => Some(("number", number.to_string())),
+            Next::Skip(number) => Some(("skip", number.to_string())),
+            Next::Mark(Some(mark)) => Some(("mark", mark.clone())),
+            Next::Link(url) => Some(("link", url.to_string())),
+            Next::Mark(None) | Next::Nothing => None,
+        }
+    }
+
+    /// By what the page that was read last is recognised.
+    pub(super) const fn last_digest(&self) -> Option<[u8; 32]> {
+        self.last
+    }
+
+    /// Goes on where [`Pages::next_text`] said; a link that leads to another host is refused.
+    pub(super) fn set_next(
+        &mut self,
+        kind: &str,
+        text: &str,
+        last: Option<[u8; 32]>,
+    ) -> Result<(), ConnectorError> {
+        let number = text.parse().ok();
+        self.next = match (kind, number) {
+            ("number", Some(number)) => Next::Number(number),
+            ("skip", Some(number)) => Next::Skip(number),
+            ("mark", _) => Next::Mark(Some(text.to_owned())),
+            ("link", _) => Next::Link(self.service.follow(&self.first, text)?),
+            _ => {
+                let reason = "the place where it stopped can't be read";
+                return Err(self.service.failed("going on", reason));
+            }
+        };
+        self.asked = 1;
+        self.last = last;
+        Ok(())
+    }
+
     fn items(&self, call: &Call, answer: &Answered) -> Result<(u64, [u8; 32]), ConnectorError> {
         match answer.body.expose().0.pointer(&self.list.items) {
             Some(Value::Array(items)) => Ok((

@@ -70,6 +70,15 @@ impl Cell {
         }
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Integer(_) | Self::Unsigned(_) | Self::Float(_) => 8,
+        }
+    }
+
     /// A count or a flag of ours.
     pub(crate) fn number(&self) -> u64 {
         match self {

@@ -120,9 +120,13 @@ impl Layout {
     }
 }
 
-fn selected(column: &Column, dialect: Dialect, alias: &str) -> String {
-    let name = format!("{alias}.{}", column.name);
-    match (dialect, column.class) {
+pub(crate) fn selected(column: &Column, dialect: Dialect, alias: &str) -> String {
+    as_read(dialect, column.class, format!("{alias}.{}", column.name))
+}
+
+/// An expression of a column's class, written so that the driver brings it back as the class says.
+pub(crate) fn as_read(dialect: Dialect, class: Class, name: String) -> String {
+    match (dialect, class) {
         (Dialect::Postgres, Class::Bytes) => {
             format!("translate(encode({name}, 'base64'), E'\\n', '')")
         }
@@ -134,7 +138,8 @@ fn selected(column: &Column, dialect: Dialect, alias: &str) -> String {
     }
 }
 
-fn layout(
+/// The classes and kinds in which fields come back.
+pub(crate) fn layout(
     table: &Table,
     collection: &Collection,
     fields: &[FieldName],

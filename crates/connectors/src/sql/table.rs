@@ -135,6 +135,16 @@ impl Tables {
             .any(|known| known.table.eq_ignore_ascii_case(table))
     }
 
+    /// [`Tables::get`], to keep.
+    pub(crate) fn shared(&self, key: &CollectionKey) -> Result<Arc<Table>, ConnectorError> {
+        self.get(key)?;
+        let missing = || ConnectorError::Drift {
+            collection: key.clone(),
+            reason: "its table isn't known".to_owned(),
+        };
+        self.0.get(key).cloned().ok_or_else(missing)
+    }
+
     pub(crate) fn get(&self, key: &CollectionKey) -> Result<&Table, ConnectorError> {
         let missing = || ConnectorError::Drift {
             collection: key.clone(),

@@ -165,7 +165,10 @@ fn loosely(desk: &Desk, email: &str) -> Vec<Value> {
 }
 
 async fn tickets(State(desk): Shared, Query(query): Query<HashMap<String, String>>) -> Response {
-    let all = loosely(&desk, query.get("email").map_or("", String::as_str));
+    let mut all = loosely(&desk, query.get("email").map_or("", String::as_str));
+    if let Some(since) = query.get("updated_since") {
+        all.retain(|ticket| ticket["opened_at"].as_str().unwrap() >= since.as_str());
+    }
     // It never gives more than two a page, whatever is asked for.
     let page: usize = if *desk.repeats.lock().unwrap() {
         1

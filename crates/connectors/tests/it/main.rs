@@ -21,6 +21,7 @@ mod http_desk;
 mod http_server;
 mod key_service_kms;
 mod key_service_transit;
+mod scan;
 mod shop;
 mod sql;
 mod transit_fake;
