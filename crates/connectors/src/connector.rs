@@ -47,6 +47,9 @@ pub trait Connector: Send + Sync {
         watermark: &FieldName,
     ) -> Result<Option<Mark>, ConnectorError>;
 
+    /// How many rows a scan has before it; `None` where that can't be told, or they are too many to be counted.
+    async fn count(&self, scan: &Scan) -> Result<Option<u64>, ConnectorError>;
+
     /// Overwrites fields of the rows that match any of the look-ups. Returns how many rows.
     async fn correct(
         &self,

@@ -239,6 +239,10 @@ impl Connector for HttpConnector {
         Ok(None)
     }
 
+    async fn count(&self, _scan: &Scan) -> Result<Option<u64>, ConnectorError> {
+        Ok(None)
+    }
+
     async fn correct(
         &self,
         search: &Search,

@@ -3,6 +3,7 @@
 //! One file per kind. What travels through here are values that nobody else may see: they stay in [`domain::sensitive::Sensitive`]
 //! until the moment they become a parameter of a statement or the body of a message, and never enter an error or a log.
 
+mod bookmark;
 pub mod channel;
 pub mod connector;
 pub mod email;
@@ -17,6 +18,7 @@ mod sql;
 pub mod sqlite;
 pub mod webhook;
 
+pub use bookmark::{Bookmark, Course};
 pub use channel::{
     Channel, ChannelError, Channels, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
 };

@@ -98,6 +98,10 @@ impl Connector for ManualConnector {
         Err(self.by_hand())
     }
 
+    async fn count(&self, _scan: &Scan) -> Result<Option<u64>, ConnectorError> {
+        Err(self.by_hand())
+    }
+
     async fn correct(
         &self,
         _search: &Search,

@@ -396,6 +396,20 @@ impl Connector for MysqlConnector {
         ))
     }
 
+    async fn count(&self, scan: &Scan) -> Result<Option<u64>, ConnectorError> {
+        let (mut connection, table) = self.one_table(&scan.collection).await?;
+        let statement = sql::scan::count(&table, scan)?;
+        let key = &scan.collection.key;
+        let rows = self.rows(&mut connection, key, &statement).await?;
+        let cells = rows
+            .into_iter()
+            .next()
+            .map(|row| live::cells(row, std::iter::empty()));
+        Ok(sql::scan::counted(
+            cells.and_then(|cells| cells.into_iter().next()).flatten(),
+        ))
+    }
+
     async fn correct(
         &self,
         search: &Search,

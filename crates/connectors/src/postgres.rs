@@ -333,6 +333,15 @@ impl Connector for PostgresConnector {
         Ok(sql::scan::mark(cell.flatten()))
     }
 
+    async fn count(&self, scan: &Scan) -> Result<Option<u64>, ConnectorError> {
+        let (connection, table) = self.one_table(&scan.collection).await?;
+        let statement = sql::scan::count(&table, scan)?;
+        let key = &scan.collection.key;
+        let rows = self.rows(&connection, key, &statement).await?;
+        let cell = rows.first().and_then(|row| cells(row).into_iter().next());
+        Ok(sql::scan::counted(cell.flatten()))
+    }
+
     async fn correct(
         &self,
         search: &Search,

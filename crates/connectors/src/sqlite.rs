@@ -405,6 +405,24 @@ impl Connector for SqliteConnector {
         .await
     }
 
+    async fn count(&self, scan: &Scan) -> Result<Option<u64>, ConnectorError> {
+        let scan = scan.clone();
+        self.on_thread(move |shared, connection| {
+            let table = shared.one_table(connection, &scan.collection)?;
+            let statement = sql::scan::count(&table, &scan)?;
+            let failed = |error| shared.error("reading", Some(&scan.collection.key), &error);
+            let mut prepared = connection.prepare_cached(&statement.text).map_err(failed)?;
+            let parameters = rusqlite::params_from_iter(statement.parameters.expose());
+            let mut rows = prepared.query(parameters).map_err(failed)?;
+            let cells = match rows.next().map_err(failed)? {
+                Some(row) => live::cells(row, 1).map_err(failed)?,
+                None => Vec::new(),
+            };
+            Ok(sql::scan::counted(cells.into_iter().next().flatten()))
+        })
+        .await
+    }
+
     async fn correct(
         &self,
         search: &Search,

@@ -6,6 +6,7 @@
 pub mod body;
 mod check;
 mod file;
+mod from_source;
 mod key;
 mod overlap;
 mod schema;
@@ -18,6 +19,7 @@ pub use file::{
     AttributeText, IdentifierText, IdentityText, PossibleMatchText, RetentionText, SchemaFile,
     SourceText,
 };
+pub use from_source::{Every, SyncText, moment_of, text_of};
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 pub use overlap::{Overlap, seconds};
 pub use schema::{

@@ -4,6 +4,7 @@
 //! wrapped it have been rotated away. Decision: docs/decisions/004-vault.md.
 
 mod blind_index;
+mod bookmark;
 mod key_file;
 mod key_ring;
 mod key_service;

@@ -10,7 +10,7 @@ mod file;
 mod finding;
 mod live;
 mod load;
-mod nearest;
+pub(crate) mod nearest;
 mod read;
 mod schema;
 mod tree;

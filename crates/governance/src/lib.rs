@@ -64,6 +64,8 @@ struct Parts {
     law: LawBook,
     /// What a profile may hold; without it there are none.
     schema: Option<Arc<domain::profile::Schema>>,
+    /// From which collections profiles are filled.
+    mappings: Vec<profile::Mapping>,
     loaded: data_map::LoadedMap,
     graph: Arc<SearchGraph>,
     connectors: BTreeMap<SystemKey, Arc<dyn Connector>>,

@@ -3,10 +3,12 @@
 mod file;
 mod given;
 pub mod import;
+mod mapping;
 pub mod read;
 mod repeat;
 mod schema;
 mod seal;
+mod sync;
 mod trace;
 mod write;
 
@@ -16,9 +18,13 @@ use domain::profile::Schema;
 
 pub use repeat::{Answer, RefusedRecord, write_once};
 pub use given::{GivenRecord, GivenValue, Refusal};
+pub use mapping::Mapping;
+pub(crate) use mapping::mappings;
 pub(crate) use schema::accept;
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
 pub(crate) use seal::{Seed, place_of, subject_key};
+pub use sync::{Counts, Synced, sync};
+pub(crate) use sync::{follow_due, is_time};
 pub use trace::{row_hash, row_text};
 pub use write::{Written, write};
 
@@ -28,6 +34,11 @@ impl Privity {
     /// What a profile may hold; `None` when the settings name no schema, and then there are no profiles.
     pub fn schema(&self) -> Option<&Arc<Schema>> {
         self.parts.schema.as_ref()
+    }
+
+    /// From which collections profiles are filled.
+    pub fn mappings(&self) -> &[Mapping] {
+        &self.parts.mappings
     }
 
     /// The schema, for work that is nothing without it.

@@ -48,6 +48,10 @@ pub async fn start_watched(
         Some(folder) => consent::load(folder, &loaded.map, &law).map_err(|error| setup(&error))?,
         None => consent::ConsentBook::default(),
     };
+    let mappings = (schema.as_ref())
+        .map(|schema| profile::mappings(schema, &loaded.map))
+        .transpose()
+        .map_err(|error| setup(&error))?;
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
@@ -67,6 +71,7 @@ pub async fn start_watched(
         keys,
         law,
         schema: schema.map(|loaded| Arc::new(loaded.schema)),
+        mappings: mappings.unwrap_or_default(),
         loaded,
         graph: Arc::new(graph),
         connectors,

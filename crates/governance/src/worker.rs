@@ -71,6 +71,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let mut busy: BTreeMap<TaskKind, u32> = BTreeMap::new();
     let mut cleared = Timestamp::MIN;
+    let (mut looked, mut following) = (Timestamp::MIN, None);
     while !*shutdown.borrow() {
         if let Err(problem) = p.hold_keys().await {
             tracing::warn!(cause = %problem, "which keys are in use here could not be said");
@@ -80,6 +81,10 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
             if let Err(problem) = crate::housekeeping::clear(p).await {
                 tracing::warn!(cause = %problem, "what has had its time could not be removed; it is tried again in an hour");
             }
+        }
+        if crate::profile::is_time(looked, p.now()) && is_free(&following) {
+            looked = p.now();
+            following = follow_sources(p, &shutdown);
         }
         let due = claim_due(p, &worker, |kind| !busy.contains_key(&kind)).await;
         for batch in due.unwrap_or_default() {
@@ -104,8 +109,29 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
         }
     }
     while running.join_next().await.is_some() {}
+    if let Some(following) = following {
+        drop(following.await);
+    }
     release(p, &worker).await;
     p.let_go_of_keys().await;
+}
+
+fn is_free(following: &Option<tokio::task::JoinHandle<()>>) -> bool {
+    following.as_ref().is_none_or(|following| following.is_finished())
+}
+
+/// Follows source systems whose time has come, beside the tasks; `None` where none is ever due.
+fn follow_sources(
+    p: &Privity,
+    shutdown: &watch::Receiver<bool>,
+) -> Option<tokio::task::JoinHandle<()>> {
+    if p.mappings().iter().all(|mapping| mapping.every.is_none()) {
+        return None;
+    }
+    let (p, shutdown) = (p.clone(), shutdown.clone());
+    Some(tokio::spawn(async move {
+        crate::profile::follow_due(&p, &shutdown).await;
+    }))
 }
 
 /// One batch on its way; a kind has one batch at a time, but for those that follow from another.

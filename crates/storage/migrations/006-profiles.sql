@@ -91,6 +91,8 @@ CREATE TABLE profile_import (
     state TEXT NOT NULL,
     started_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    held_by TEXT,
+    held_until BIGINT,
     UNIQUE (source, origin)
 );
 

@@ -89,6 +89,50 @@ pub fn save(tx: &mut Tx, import: &StoredImport, before: u64) -> Result<(), Error
     })
 }
 
+/// Takes an import for `holder` until a moment, or keeps it so much longer. `false` while another one holds it.
+pub fn hold(
+    tx: &mut Tx,
+    id: ImportId,
+    holder: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Error> {
+    let sql = "-- hold profile_import
+        UPDATE profile_import SET held_by = ?2, held_until = ?3
+        WHERE id = ?1 AND (held_by IS NULL OR held_by = ?2 OR held_until <= ?4)";
+    let values = [id.into(), holder.into(), until.into(), now.into()];
+    Ok(tx.execute(sql, &values)? == 1)
+}
+
+/// Who holds an import, and until when.
+pub fn holder(tx: &mut Tx, id: ImportId) -> Result<Option<(String, Timestamp)>, Error> {
+    let sql = "-- holder of profile_import
+        SELECT held_by, held_until FROM profile_import WHERE id = ?1 AND held_by IS NOT NULL";
+    let Some(row) = tx.query_optional(sql, &[id.into()])? else {
+        return Ok(None);
+    };
+    Ok(Some((row.text("held_by")?.to_owned(), row.time("held_until")?)))
+}
+
+/// Lets go of an import that `holder` holds.
+pub fn let_go(tx: &mut Tx, id: ImportId, holder: &str) -> Result<(), Error> {
+    let sql = "-- let go of profile_import
+        UPDATE profile_import SET held_by = NULL, held_until = NULL WHERE id = ?1 AND held_by = ?2";
+    tx.execute(sql, &[id.into(), holder.into()])?;
+    Ok(())
+}
+
+/// The import of a source and an origin, if there is one.
+pub fn of_origin(
+    tx: &mut Tx,
+    source: SourceNumber,
+    origin: &str,
+) -> Result<Option<StoredImport>, Error> {
+    let sql = "-- get profile_import of origin\nSELECT * FROM profile_import WHERE source = ?1 AND origin = ?2";
+    let row = tx.query_optional(sql, &[u32::from(source.0).into(), origin.into()])?;
+    row.as_ref().map(stored).transpose()
+}
+
 /// The latest imports, the newest first.
 pub fn latest(tx: &mut Tx, limit: u32) -> Result<Vec<StoredImport>, Error> {
     let sql = "-- list profile_import\nSELECT * FROM profile_import ORDER BY id DESC LIMIT ?1";

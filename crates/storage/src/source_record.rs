@@ -81,6 +81,14 @@ pub fn remove_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<u64, E
     tx.execute_many(sql, &records.iter().map(values).collect::<Vec<_>>())
 }
 
+/// How many subjects have a record of a source. Passes over all of its records.
+pub fn count_of_source(tx: &mut Tx, source: SourceNumber) -> Result<u64, Error> {
+    let sql = "-- count source_record of source
+        SELECT COUNT(DISTINCT subject_id) AS subjects FROM source_record WHERE source = ?1";
+    tx.query_one(sql, &[u32::from(source.0).into()])?
+        .count("subjects")
+}
+
 /// How many tags a version of the index key made. Passes over all of them.
 pub fn count_with_key_version(tx: &mut Tx, version: u32) -> Result<u64, Error> {
     let sql = "-- count source_record with key version\nSELECT COUNT(*) AS tags FROM source_record WHERE key_version = ?1";

@@ -54,6 +54,31 @@ pub(crate) fn newest(
     Ok((sql.finish(), column.class))
 }
 
+/// Rows up to this many are counted.
+const COUNTED: u64 = 10_000_000;
+
+/// Counts the rows that a scan has before it.
+pub(crate) fn count(table: &Table, scan: &Scan) -> Result<Statement, ConnectorError> {
+    let reader = BatchReader::new(table, scan)?;
+    let order = reader.order().map(|field| table.column(field));
+    let order = order.collect::<Result<Vec<_>, _>>()?;
+    let mut sql = Sql::new(table.dialect);
+    sql.push(match table.dialect {
+        Dialect::Postgres => "SELECT count(*)::text FROM (SELECT 1 AS one FROM ",
+        _ => "SELECT count(*) FROM (SELECT 1 AS one FROM ",
+    });
+    sql.push(&format!("{} AS t", table.name));
+    write_where(&mut sql, scan, watermark(table, scan)?, &order)?;
+    sql.push(&format!(" LIMIT {}) AS counted", COUNTED + 1));
+    Ok(sql.finish())
+}
+
+/// What was counted; `None` where there were too many.
+pub(crate) fn counted(cell: Option<Cell>) -> Option<u64> {
+    cell.map(|cell| cell.number())
+        .filter(|rows| *rows <= COUNTED)
+}
+
 /// A watermark as it came back.
 pub(crate) fn mark(cell: Option<Cell>) -> Option<Mark> {
     cell.map(|cell| Mark::new(key(cell)))

@@ -133,6 +133,7 @@ async fn rows_with_equal_watermarks_lose_nothing_at_the_border_of_two_batches() 
                 (10..25).collect::<Vec<_>>(),
                 "{limit} on {name}"
             );
+            assert_eq!(connector.count(&since).await.unwrap(), Some(15), "{name}");
             since.until = Some(newest.earlier(Overlap::Time(1)));
             assert_eq!(
                 sorted(read(&*connector, since).await),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::from_source::SyncText;
 use super::schema::{Preference, Segment, Sensitivity};
 use crate::data_map::ValueKind;
 use crate::identity::IdentifierRule;
@@ -19,6 +20,9 @@ pub struct SchemaFile {
     pub sources: Vec<SourceText>,
     /// What a profile may hold.
     pub attributes: Vec<AttributeText>,
+    /// From which collections of source systems profiles are filled.
+    #[serde(default)]
+    pub sync: Vec<SyncText>,
     /// Numbers of attributes that were removed; never given again.
     #[serde(default)]
     pub retired_attributes: Vec<u16>,

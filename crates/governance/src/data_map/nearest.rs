@@ -1,7 +1,7 @@
 //! The nearest known word to a mistyped one, for `did you mean`.
 
 /// The known word with the fewest edits to `wrong`, if it is near enough to be meant.
-pub(super) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let allowed = (wrong.chars().count() / 3).clamp(1, 4);
     known

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::law::{Category, Fault, LawBook};
-use domain::profile::{Schema, SchemaFile};
+use domain::profile::{Schema, SchemaFile, SyncText};
 use storage::Database;
 
 use crate::Problem;
@@ -33,6 +33,8 @@ pub enum SchemaError {
 pub struct LoadedSchema {
     /// The schema.
     pub schema: Schema,
+    /// From which collections profiles are filled, as written.
+    pub(crate) sync: Vec<SyncText>,
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -48,7 +50,13 @@ pub fn load_schema(path: &Path, law: &LawBook) -> Result<LoadedSchema, SchemaErr
     })?;
     let name = path.display().to_string();
     let schema = parse_schema(&name, &text, law)?;
-    Ok(LoadedSchema { schema, name, text })
+    let sync = read(&name, &text)?.sync;
+    Ok(LoadedSchema {
+        schema,
+        sync,
+        name,
+        text,
+    })
 }
 
 /// Reads a schema from a text; `name` is what faults call it.
@@ -56,7 +64,18 @@ pub fn load_schema(path: &Path, law: &LawBook) -> Result<LoadedSchema, SchemaErr
 /// # Errors
 /// As [`load_schema`].
 pub fn parse_schema(name: &str, text: &str, law: &LawBook) -> Result<Schema, SchemaError> {
-    let file: SchemaFile = serde_saphyr::from_str(text).map_err(|error| {
+    let file = read(name, text)?;
+    let categories: BTreeMap<String, Category> = law
+        .categories()
+        .map(|category| (category.category.clone(), category.clone()))
+        .collect();
+    Schema::check(name, &file, &categories).map_err(|faults| {
+        SchemaError::Wrong(faults.0.iter().map(|fault| in_line(fault, text)).collect())
+    })
+}
+
+fn read(name: &str, text: &str) -> Result<SchemaFile, SchemaError> {
+    serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location().map_or_else(
             || "1:1".to_owned(),
             |at| format!("{}:{}", at.line(), at.column()),
@@ -65,13 +84,6 @@ pub fn parse_schema(name: &str, text: &str, law: &LawBook) -> Result<Schema, Sch
         let words = words.lines().next().unwrap_or_default();
         let words = words.split(" at line ").next().unwrap_or_default();
         SchemaError::Wrong(vec![format!("{name}:{at}: {words}")])
-    })?;
-    let categories: BTreeMap<String, Category> = law
-        .categories()
-        .map(|category| (category.category.clone(), category.clone()))
-        .collect();
-    Schema::check(name, &file, &categories).map_err(|faults| {
-        SchemaError::Wrong(faults.0.iter().map(|fault| in_line(fault, text)).collect())
     })
 }
 
@@ -172,6 +184,7 @@ mod tests {
         let law = crate::law::load(None).unwrap();
         LoadedSchema {
             schema: parse_schema("profile.yaml", text, &law).unwrap(),
+            sync: Vec::new(),
             name: "profile.yaml".to_owned(),
             text: text.to_owned(),
         }
