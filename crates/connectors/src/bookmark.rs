@@ -23,6 +23,8 @@ pub struct Course {
     pub whole: bool,
     /// Where it began.
     pub from: Option<Mark>,
+    /// Whether it began behind that.
+    pub beyond: bool,
     /// Where it ends.
     pub until: Option<Mark>,
     /// The greatest watermark that was there when it began, or that it has met.
@@ -42,6 +44,7 @@ struct Written {
 struct WrittenCourse {
     whole: bool,
     from: Option<Key>,
+    beyond: bool,
     until: Option<Key>,
     newest: Option<Key>,
     after: Option<Vec<Key>>,
@@ -54,6 +57,7 @@ impl Bookmark {
         let course = self.course.as_ref().map(|course| WrittenCourse {
             whole: course.whole,
             from: key(&course.from),
+            beyond: course.beyond,
             until: key(&course.until),
             newest: key(&course.newest),
             after: course.after.as_ref().map(|after| after.0.expose().clone()),
@@ -73,6 +77,7 @@ impl Bookmark {
         let course = written.course.map(|course| Course {
             whole: course.whole,
             from: mark(course.from),
+            beyond: course.beyond,
             until: mark(course.until),
             newest: mark(course.newest),
             after: course.after.map(|keys| Position(Sensitive::new(keys))),

@@ -30,6 +30,8 @@ pub struct Scan {
     pub watermark: Option<FieldName>,
     /// Rows whose watermark is at least this, in its order; every row, in the order of the primary key, where nothing is said.
     pub from: Option<Mark>,
+    /// Whether rows with exactly the watermark `from` are left out, since all of them were seen. A service may bring them nevertheless.
+    pub beyond: bool,
     /// Rows whose watermark is at most this; looked at only together with `from`.
     pub until: Option<Mark>,
     /// Where the batch before ended.
@@ -131,6 +133,22 @@ impl Mark {
         })
     }
 
+    /// Whether nothing can be committed any more with a watermark up to this one: it is a moment, and twice the overlap went by since. A
+    /// time without zone may be that of any zone, a day lasts until its end. A counter never is.
+    pub fn is_settled(&self, overlap: Overlap, now: Timestamp) -> bool {
+        let Overlap::Time(seconds) = overlap else {
+            return false;
+        };
+        let wait = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(2);
+        let Some((moment, doubt)) = moment(self.0.expose()) else {
+            return false;
+        };
+        let wait = SignedDuration::from_secs(wait.saturating_add(1)).saturating_add(doubt);
+        moment
+            .saturating_add(wait)
+            .is_ok_and(|settled| settled <= now)
+    }
+
     /// The later of two marks of one field: numbers as numbers, moments as moments, other texts letter by letter.
     #[must_use]
     pub fn later(self, other: Self) -> Self {
@@ -163,6 +181,36 @@ impl Mark {
             Key::Unsigned(number) => number.to_string(),
             Key::Float(number) => number.to_string(),
         }
+    }
+}
+
+/// The moment that a mark means, and how much later it may have been.
+fn moment(key: &Key) -> Option<(Timestamp, SignedDuration)> {
+    const ANY_ZONE: SignedDuration = SignedDuration::from_hours(14);
+    const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+    let of_number = |number: i64| match number {
+        100_000_000_000_000.. => Timestamp::from_microsecond(number).ok(),
+        100_000_000_000.. => Timestamp::from_millisecond(number).ok(),
+        1_000_000_000.. => Timestamp::from_second(number).ok(),
+        _ => None,
+    };
+    match key {
+        Key::Integer(number) => of_number(*number).map(|moment| (moment, SignedDuration::ZERO)),
+        Key::Unsigned(number) => {
+            of_number(i64::try_from(*number).ok()?).map(|moment| (moment, SignedDuration::ZERO))
+        }
+        Key::Text(text) => match text.parse::<Timestamp>() {
+            Ok(moment) => Some((moment, SignedDuration::ZERO)),
+            Err(_) => crate::sql::moment::read(text).map(|(moment, whole_day)| {
+                let day = if whole_day {
+                    A_DAY
+                } else {
+                    SignedDuration::ZERO
+                };
+                (moment, ANY_ZONE.saturating_add(day))
+            }),
+        },
+        Key::Float(_) | Key::Bytes(_) => None,
     }
 }
 
@@ -283,6 +331,21 @@ mod tests {
         assert_eq!(of(50_000, Overlap::Time(300)), "49000");
         assert_eq!(of(50_000, Overlap::Number(7)), "49993");
         assert_eq!(of(50_000, Overlap::Time(0)), "50000");
+    }
+
+    #[test]
+    fn a_mark_is_settled_when_nothing_can_be_committed_before_it_any_more() {
+        let five_minutes = Overlap::Time(300);
+        let now: Timestamp = "2024-05-05T12:00:00Z".parse().unwrap();
+        let settled =
+            |text: &str| Mark::new(Key::Text(text.to_owned())).is_settled(five_minutes, now);
+        assert!(settled("2024-05-05 11:49:00+00") && !settled("2024-05-05 11:51:00+00"));
+        assert!(settled("2024-05-04 21:00:00") && !settled("2024-05-05 00:00:00"));
+        assert!(settled("2024-05-03") && !settled("2024-05-04") && !settled("v7"));
+        let number = |number| Mark::new(Key::Integer(number));
+        assert!(number(1_600_000_000).is_settled(five_minutes, now));
+        assert!(!number(50_000).is_settled(five_minutes, now));
+        assert!(!number(1_600_000_000).is_settled(Overlap::Number(5), now));
     }
 
     #[test]

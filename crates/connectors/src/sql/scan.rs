@@ -132,7 +132,8 @@ fn write_where(
         word = " AND ";
     } else if let Some((column, from)) = watermark.zip(scan.from.as_ref()) {
         sql.push(word);
-        write_comparison(sql, column, ">=", from.0.expose());
+        let operator = if scan.beyond { ">" } else { ">=" };
+        write_comparison(sql, column, operator, from.0.expose());
         word = " AND ";
     }
     if let Some((column, until)) = watermark.zip(scan.until.as_ref()) {

@@ -63,6 +63,7 @@ fn scan(collection: &Arc<Collection>, limit: usize) -> Scan {
         fields: vec!["number".into(), "name".into(), "total".into()],
         watermark: Some("changed at".into()),
         from: None,
+        beyond: false,
         until: None,
         after: None,
         limit,
@@ -134,6 +135,13 @@ async fn rows_with_equal_watermarks_lose_nothing_at_the_border_of_two_batches() 
                 "{limit} on {name}"
             );
             assert_eq!(connector.count(&since).await.unwrap(), Some(15), "{name}");
+            let mut beyond = since.clone();
+            beyond.beyond = true;
+            assert_eq!(
+                sorted(read(&*connector, beyond).await),
+                (20..25).collect::<Vec<_>>(),
+                "{name}"
+            );
             since.until = Some(newest.earlier(Overlap::Time(1)));
             assert_eq!(
                 sorted(read(&*connector, since).await),

@@ -71,8 +71,7 @@ impl Check<'_> {
         let number = self.source(schema, &text.source);
         let collection = self.collection(text);
         let (number, collection) = number.zip(collection)?;
-        let watermark = (text.watermark.as_deref())
-            .and_then(|name| self.field(&collection, name));
+        let watermark = (text.watermark.as_deref()).and_then(|name| self.field(&collection, name));
         let mut fields = Vec::new();
         for (attribute, field) in &text.fields {
             let rule = self.attribute(schema, number, attribute);
@@ -147,7 +146,10 @@ impl Check<'_> {
         let nearest = meant(nearest(name, known));
         self.fault(
             name,
-            &format!("is no field of `{}` in the data map{nearest}", collection.key),
+            &format!(
+                "is no field of `{}` in the data map{nearest}",
+                collection.key
+            ),
         );
         None
     }
@@ -177,12 +179,15 @@ impl Check<'_> {
     fn fault(&mut self, word: &str, problem: &str) {
         let line = line_of(&self.loaded.text, self.entry, word);
         let name = &self.loaded.name;
-        self.faults.push(format!("{name}:{line}: `{word}` {problem}"));
+        self.faults
+            .push(format!("{name}:{line}: `{word}` {problem}"));
     }
 }
 
 fn meant(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+    nearest.map_or_else(String::new, |nearest| {
+        format!("; did you mean `{nearest}`?")
+    })
 }
 
 /// The line of a word in one entry under `sync`; the entry's first where it isn't found.
@@ -191,7 +196,9 @@ fn line_of(text: &str, entry: usize, word: &str) -> usize {
     let lines = || text.lines().enumerate();
     let start = lines().find(|(_, line)| line.starts_with("sync:"));
     let start = start.map_or(0, |(number, _)| number);
-    let inside = lines().skip(start + 1).take_while(|(_, line)| !is_top(line));
+    let inside = lines()
+        .skip(start + 1)
+        .take_while(|(_, line)| !is_top(line));
     let first = inside
         .clone()
         .filter(|(_, line)| line.trim_start().starts_with("- "))
@@ -201,7 +208,10 @@ fn line_of(text: &str, entry: usize, word: &str) -> usize {
     let is_word = |letter: char| letter.is_alphanumeric() || "_.".contains(letter);
     let mut found = inside.skip_while(|(number, _)| *number < first);
     found
-        .find(|(_, line)| line.split(|letter| !is_word(letter)).any(|part| part == word))
+        .find(|(_, line)| {
+            line.split(|letter| !is_word(letter))
+                .any(|part| part == word)
+        })
         .map_or(first, |(number, _)| number)
         + 1
 }
@@ -249,15 +259,30 @@ attributes:
         let wrong = checked("  - source: shop\n    collection: shop.customer\n    watermark: customer_sinse\n    fields:\n      emial: email\n      city: email\n  - source: shopp\n    collection: shop.custommer\n    fields: { email: email }\n").err().unwrap();
         let lines: Vec<&str> = wrong.lines().collect();
         for (line, words) in [
-            (11, "`customer_sinse` is no field of `shop.customer` in the data map; did you mean `customer_since`?"),
-            (13, "`emial` is no attribute of this schema; did you mean `email`?"),
+            (
+                11,
+                "`customer_sinse` is no field of `shop.customer` in the data map; did you mean `customer_since`?",
+            ),
+            (
+                13,
+                "`emial` is no attribute of this schema; did you mean `email`?",
+            ),
             (14, "`city` does not come from this source"),
             (12, "`fields` leaves out `email`"),
-            (15, "`shopp` is no source of this schema; did you mean `shop`?"),
-            (16, "`shop.custommer` is no collection of the data map; did you mean `shop.customer`?"),
+            (
+                15,
+                "`shopp` is no source of this schema; did you mean `shop`?",
+            ),
+            (
+                16,
+                "`shop.custommer` is no collection of the data map; did you mean `shop.customer`?",
+            ),
         ] {
             let said = format!("profile.yaml:{line}: {words}");
-            assert!(lines.iter().any(|found| found.starts_with(&said)), "{said}\n{wrong}");
+            assert!(
+                lines.iter().any(|found| found.starts_with(&said)),
+                "{said}\n{wrong}"
+            );
         }
         assert_eq!(lines.len(), 6, "{wrong}");
     }
@@ -265,6 +290,9 @@ attributes:
     #[test]
     fn a_source_without_a_record_and_another_system_are_refused() {
         let wrong = checked("  - { source: crm, system: desk, collection: shop.customer, fields: { email: email } }\n").err().unwrap();
-        assert!(wrong.contains("set `record` of that source") && wrong.contains("`desk` is not where"), "{wrong}");
+        assert!(
+            wrong.contains("set `record` of that source") && wrong.contains("`desk` is not where"),
+            "{wrong}"
+        );
     }
 }

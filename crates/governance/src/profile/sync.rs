@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use storage::profile_import::{self, StoredImport};
 use storage::source_record;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::given::{GivenRecord, GivenValue};
 use super::mapping::Mapping;
@@ -203,7 +204,8 @@ impl From<Stop> for Problem {
             Stop::Problem(problem) => problem,
             Stop::Position(error) | Stop::Source(error) => {
                 let status = if error.is_transient() { 503 } else { 502 };
-                let words = format!("{error}; what was read is kept, and the next time goes on there");
+                let words =
+                    format!("{error}; what was read is kept, and the next time goes on there");
                 Self::new("source_unavailable", status, words)
             }
         }
@@ -271,7 +273,7 @@ impl Reading {
     }
 
     async fn run(&mut self, whole: bool, stop: &impl Fn() -> bool) -> Result<Synced, Problem> {
-        let (course, finished) = loop {
+        let (whole, finished) = loop {
             let (course, goes_on) = self.choose(whole).await?;
             let was_whole = course.whole;
             match self.read(course, stop).await {
@@ -284,9 +286,9 @@ impl Reading {
         Ok(Synced {
             source: self.mapping.source.clone(),
             collection: self.mapping.collection.key.clone(),
-            whole: course,
+            whole,
             finished,
-            unseen: self.unseen(course && finished).await?,
+            unseen: self.unseen(whole && finished).await?,
             counts: std::mem::take(&mut self.counts),
             refused_at: std::mem::take(&mut self.refused_at),
         })
@@ -309,12 +311,18 @@ impl Reading {
             }
             None => None,
         };
-        let from = (self.bookmark.mark.as_ref())
-            .filter(|_| !whole && mapping.watermark.is_some())
-            .map(|mark| mark.earlier(mapping.overlap));
+        let mark = self.bookmark.mark.as_ref();
+        let mark = mark.filter(|_| !whole && mapping.watermark.is_some());
+        // A table that was filled at one moment would be read again and again for the sake of changes that can't come any more.
+        let beyond = mark.is_some_and(|mark| mark.is_settled(mapping.overlap, self.p.now()));
+        let from = match mark {
+            Some(mark) if beyond => Some(mark.clone()),
+            other => other.map(|mark| mark.earlier(mapping.overlap)),
+        };
         self.counts = Counts::default();
         let course = Course {
             whole: from.is_none(),
+            beyond,
             until: newest.clone().filter(|_| from.is_some()),
             from,
             newest,
@@ -341,7 +349,9 @@ impl Reading {
             let finished = piece.next.is_none();
             course.after.clone_from(&piece.next);
             course.newest = latest(course.newest, piece.newest);
-            self.store(piece.ready, piece.rows, &course, finished).await?;
+            let ready = piece.ready.await;
+            let ready = ready.map_err(|error| Problem::internal("sealing profiles", &error))??;
+            self.store(ready, piece.rows, &course, finished).await?;
             let read = self.counts.read;
             self.p.progress().tell("rows read", read, total.max(read));
             if finished || stop() {
@@ -359,6 +369,7 @@ impl Reading {
             fields: fields.chain(mapping.watermark.clone()).collect(),
             watermark: mapping.watermark.clone(),
             from: course.from.clone(),
+            beyond: course.beyond,
             until: course.until.clone(),
             after: course.after.clone(),
             limit: if course.whole { BATCH } else { BATCH_SINCE },
@@ -483,7 +494,9 @@ impl Saving {
     fn save(&self, tx: &mut storage::Tx, written: &Written) -> Result<(), Problem> {
         let import = self.saved(written);
         let overtaken = || {
-            Problem::conflict("another process took over this collection, since this one was too slow; nothing was written twice")
+            Problem::conflict(
+                "another process took over this collection, since this one was too slow; nothing was written twice",
+            )
         };
         match profile_import::save(tx, &import, self.before) {
             Err(storage::Error::Changed { .. }) => return Err(overtaken()),
@@ -498,9 +511,9 @@ impl Saving {
     }
 }
 
-/// A batch that was read and sealed.
+/// A batch that was read and is being sealed.
 struct Piece {
-    ready: Ready,
+    ready: JoinHandle<Result<Ready, Problem>>,
     rows: u64,
     next: Option<Position>,
     newest: Option<Mark>,
@@ -546,7 +559,8 @@ async fn piece(
     let rows = batch.rows.len() as u64;
     let now = p.now();
     let records = batch.rows.into_iter().map(|row| record(mapping, &row, now));
-    let ready = write::prepare(p, mapping.number, records.collect()).await?;
+    let (inside, source, records) = (p.clone(), mapping.number, records.collect());
+    let ready = tokio::spawn(async move { write::prepare(&inside, source, records).await });
     Ok(Piece {
         ready,
         rows,
@@ -593,7 +607,10 @@ fn latest(one: Option<Mark>, other: Option<Mark>) -> Option<Mark> {
 
 fn rival(mapping: &Mapping, until: Option<Timestamp>) -> Problem {
     let until = until.map_or_else(String::new, |until| {
-        format!("; if that one was killed, this is possible again at {}", until.strftime("%H:%M:%S UTC"))
+        format!(
+            "; if that one was killed, this is possible again at {}",
+            until.strftime("%H:%M:%S UTC")
+        )
     });
     Problem::conflict(format!(
         "another process fills `{}` from `{}` now{until}",

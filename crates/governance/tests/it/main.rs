@@ -20,6 +20,7 @@ mod privacy_request;
 mod profile_house;
 mod profile_import;
 mod profile_read;
+mod profile_sync;
 mod profile_write;
 mod progress;
 mod real_data;

@@ -205,7 +205,7 @@ impl ProfileHouse {
     }
 }
 
-fn url(dir: &Path, store: Option<&Store>) -> String {
+pub(crate) fn url(dir: &Path, store: Option<&Store>) -> String {
     store.map_or_else(
         || format!("sqlite:{}/privity.db", dir.display()),
         |store| format!("{}?sslmode=disable", store.url()),
