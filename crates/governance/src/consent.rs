@@ -26,8 +26,8 @@ use jiff::tz::TimeZone;
 
 pub use export::{RecordForm, WantedRecord};
 pub use load::{ConsentFilesError, load};
-pub(crate) use record::{record_of, unknown_subject};
 pub use record::{MOST_CHOICES, NewChoice, Recorded, Said, ShownNotice, Yes};
+pub(crate) use record::{record_of, unknown_subject};
 pub use standing::{Asked, History, PurposeStanding, RecipientStanding};
 pub use storage::consent::StoredConsent;
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod callback;
+mod consent;
 mod error_page;
 mod evidence;
 mod legal_hold;
@@ -25,6 +26,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use consent::LARGEST_BULK;
+
 use crate::App;
 
 #[derive(OpenApi)]
@@ -34,6 +37,7 @@ use crate::App;
     tags(
         (name = "privacy requests", description = "A right that a subject exercises: know, delete, opt out."),
         (name = "tasks", description = "Durable steps of work; some need a person."),
+        (name = "consents", description = "Choices about purposes of use, how they stand, and opt-out preference signals."),
         (name = "legal holds", description = "Named reasons that keep named data from deletion for now."),
         (name = "profiles", description = "Everything that is known about a subject in one place, sealed; every look is recorded."),
         (name = "evidence", description = "What proves that each step was done."),
@@ -74,6 +78,12 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(profile::find))
         .routes(routes!(profile::show))
         .routes(routes!(overview::show))
+        .routes(routes!(consent::create, consent::show))
+        .routes(routes!(consent::create_many))
+        .routes(routes!(consent::find))
+        .routes(routes!(consent::record))
+        .routes(routes!(consent::signal))
+        .routes(routes!(consent::link))
 }
 
 /// The API's description.
@@ -93,5 +103,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/callbacks/{recipient}", post(callback::receive))
         .route("/healthz", get(well_known::health))
         .route("/.well-known/security.txt", get(well_known::security))
+        .route(domain::signal::GPC_PATH, get(crate::signal::gpc_file))
         .route("/docs/errors/{code}", get(error_page::show))
 }

@@ -26,8 +26,7 @@ use tracing::Instrument;
 
 use crate::App;
 use crate::failure::{self, Failure};
-use crate::flood;
-use crate::upload;
+use crate::{api, flood, signal, upload};
 
 /// How long a page may take; a package's download is not counted, only its start.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -48,6 +47,7 @@ pub(crate) fn guard(routes: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>
         .method_not_allowed_fallback(async || {
             Failure(failure::refused(StatusCode::METHOD_NOT_ALLOWED))
         })
+        .layer(middleware::from_fn_with_state(app.clone(), signal::honour))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_forged))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), limit_body))
@@ -157,6 +157,8 @@ async fn limit_body(State(app): State<Arc<App>>, request: Request, next: Next) -
         upload::LARGEST_BODY
     } else if takes_profiles(&request) {
         LARGEST_BATCH.max(app.privity.settings().limits.body_bytes)
+    } else if takes_many(&request) {
+        api::LARGEST_BULK
     } else {
         app.privity.settings().limits.body_bytes
     };
@@ -197,6 +199,11 @@ fn takes_file(request: &Request) -> bool {
 fn takes_profiles(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>();
     path.is_some_and(|path| path.as_str() == "/api/v1/profiles")
+}
+
+fn takes_many(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    path.is_some_and(|path| path.as_str() == "/api/v1/consents/bulk")
 }
 
 /// The whole body, or `None` when it is longer than `limit`; then the rest is read and thrown away.

@@ -1,6 +1,7 @@
 //! The command line: what a newcomer types first, what an operator types daily, what a script reads.
 
 mod config;
+mod consent;
 pub mod data_map;
 mod demo;
 mod doctor;
@@ -95,6 +96,9 @@ enum Command {
     /// Keep everything that is known about a subject in one place, sealed.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
+    /// Check purposes and notices, and export what people chose.
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
     /// Take in, look at and decide privacy requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -143,6 +147,7 @@ impl Cli {
             Command::Doctor(command) => command.run(&config).await,
             Command::DataMap(command) => command.run().await,
             Command::Profile(command) => command.run(&config).await,
+            Command::Consent(command) => command.run(&config).await,
             Command::Request(command) => command.run(&config).await,
             Command::Evidence(command) => command.run(&config).await,
             Command::Law(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -11,6 +11,7 @@ mod fields;
 mod flood;
 mod memory;
 mod secret;
+mod signal;
 mod ui;
 mod upload;
 

@@ -34,6 +34,10 @@ const PAGES: [(&str, &str); 38] = [
         include_str!("../../../../docs/errors/code_wrong.md"),
     ),
     (
+        "consent_would_not_count",
+        include_str!("../../../../docs/errors/consent_would_not_count.md"),
+    ),
+    (
         "cross_site",
         include_str!("../../../../docs/errors/cross_site.md"),
     ),
@@ -131,6 +135,10 @@ const PAGES: [(&str, &str); 38] = [
         include_str!("../../../../docs/errors/signature_refused.md"),
     ),
     (
+        "too_many_choices",
+        include_str!("../../../../docs/errors/too_many_choices.md"),
+    ),
+    (
         "too_many_requests",
         include_str!("../../../../docs/errors/too_many_requests.md"),
     ),
@@ -141,6 +149,10 @@ const PAGES: [(&str, &str); 38] = [
     (
         "took_too_long",
         include_str!("../../../../docs/errors/took_too_long.md"),
+    ),
+    (
+        "unknown_subject",
+        include_str!("../../../../docs/errors/unknown_subject.md"),
     ),
     (
         "unreadable",

@@ -10,6 +10,7 @@
 mod api;
 mod attachment;
 mod bad_input;
+mod consent;
 mod deletion;
 mod know;
 mod office;

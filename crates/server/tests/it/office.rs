@@ -76,12 +76,22 @@ recipients:
 
 impl Office {
     pub(crate) async fn open() -> Self {
+        Self::with(&[], "").await
+    }
+
+    /// An office with more files in its folder and more settings.
+    pub(crate) async fn with(files: &[(&str, &str)], more: &str) -> Self {
         watch_log();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("map.yaml"), MAP).unwrap();
+        for (name, text) in files.iter().chain(&[("map.yaml", MAP)]) {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         let mails = Arc::new(Mutex::new(Vec::new()));
         let smtp = mailbox(mails.clone()).await;
-        std::fs::write(folder.path().join("privity.yaml"), settings(&smtp)).unwrap();
+        let settings = format!("{}{more}", settings(&smtp));
+        std::fs::write(folder.path().join("privity.yaml"), settings).unwrap();
         let clock = Arc::new(FixedClock::at("2026-11-21T20:00:00Z".parse().unwrap()));
         let privity = start(&folder, &clock, 7).await;
         Self {
