@@ -154,14 +154,12 @@
   // ---- the link, and the sign that a signal was honoured (11 CCR 7015, 7025(c)(6)) ----
 
   const link = () => {
-    if (!document.body) return;
-    let links = document.querySelectorAll("a[data-privity-choices]");
-    if (!links.length && answer) {
-      const line = document.body.appendChild(make("p"));
+    if (document.readyState === "loading") return;
+    if (answer && !document.querySelector("a[data-privity-choices]")) {
+      const line = document.body.appendChild(make("nav", "", { ariaLabel: answer.link.text }));
       line.innerHTML = "<a data-privity-choices></a>";
-      links = line.children;
     }
-    for (const one of links) {
+    for (const one of document.querySelectorAll("a[data-privity-choices]")) {
       if (answer && !one.privity) {
         one.privity = true;
         one.href = answer.link.href;
@@ -187,14 +185,14 @@
   // ---- the choices: no page's style reaches into them, and yes and no differ in nothing but their word (11 CCR 7004(a)) ----
 
   const STYLE = `
-:host { all: initial }
+:host { all: initial !important }
 * { box-sizing: border-box; font: inherit; color: inherit; margin: 0 }
-dialog { font: medium/1.5 var(--privity-font, system-ui, sans-serif); color: #222; background: #fff; border: 1px solid #767676; border-radius: .75em; padding: 1em; overflow: auto; overflow-wrap: break-word; width: min(44em, 100vw - 1em); max-height: calc(100vh - 1em) }
-.banner { position: fixed; inset: auto 0 .5em; margin: auto; max-height: 75vh; z-index: 2147483647; box-shadow: 0 0 2em #0006 }
+dialog { font: medium/1.5 var(--privity-font, system-ui, sans-serif); color: #222; background: #fff; border: 1px solid #767676; border-radius: .75em; padding: 1em; margin: auto; overflow: auto; overflow-wrap: break-word; width: min(44em, 100vw - 1em); max-height: calc(100vh - 1em) }
+.banner { position: fixed; inset: auto 0 .5em; max-height: 75vh; z-index: 2147483647; box-shadow: 0 0 2em #0006 }
 dialog::backdrop { background: #0008 }
 .top, .acts { display: flex; gap: .5em; justify-content: space-between }
 h2 { font-size: 1.25em }
-h2, h3, [role=status] { font-weight: 600 }
+h2, h3, .bold, [role=status] { font-weight: 600 }
 p, .acts { margin-top: .5em }
 [role=group] { border-top: 1px solid #767676; padding-top: .75em; margin-top: .75em }
 .soft { color: #555 }
@@ -235,7 +233,7 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
   };
 
   const open = (modal) => {
-    if (!answer || !document.body) return;
+    if (!answer || document.readyState === "loading") return;
     if (!view) build();
     const { dialog, root, status } = view;
     if (dialog.open) dialog.close();
@@ -300,7 +298,7 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
     box.setAttribute("role", "group");
     box.setAttribute("aria-labelledby", "t-" + key);
     box.append(make("h3", title, { id: "t-" + key }), make("p", text));
-    if (notice) box.append(make("p", notice));
+    if (notice) box.append(make("p", notice.title, { className: "bold" }), make("p", notice.body));
     if (who) box.append(make("p", who, { className: "soft" }));
     const unsure = view.asking !== key;
     box.append(make("p", unsure ? says : words.sure, unsure ? { className: "soft" } : {}));
@@ -428,7 +426,7 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
     },
   });
 
-  if (document.body) ready();
+  if (document.readyState !== "loading") ready();
   else document.addEventListener("DOMContentLoaded", ready);
   addEventListener("online", ask);
   ask();

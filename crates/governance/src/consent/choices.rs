@@ -58,7 +58,7 @@ pub struct Choices<'b> {
     pub signal: bool,
     /// Whether the business sells or shares at all; if not, a signal asks for nothing (11 CCR 7013(g)).
     pub sells: bool,
-    /// Every purpose, by key.
+    /// Every purpose: first what is sold, then what is sensitive, last what leaves no choice.
     pub purposes: Vec<OfferedPurpose<'b>>,
     /// What is told to tags on a page of the business.
     pub gpp: Gpp,
@@ -109,7 +109,8 @@ pub(super) fn offer<'b>(books: Books<'b>, visit: &Visit<'_>) -> Result<Choices<'
         today: visit.now.to_zoned(zone).date(),
     };
     let all = books.purposes.iter();
-    let purposes: Vec<_> = all.map(|purpose| desk.offered(purpose)).collect();
+    let mut purposes: Vec<_> = all.map(|purpose| desk.offered(purpose)).collect();
+    purposes.sort_by_key(OfferedPurpose::place);
     let signal = visit.signal != SignalOf::Nobody;
     Ok(Choices {
         signal,
@@ -246,6 +247,15 @@ impl<'b> Desk<'_, 'b> {
 }
 
 impl OfferedPurpose<'_> {
+    /// What matters most to her comes first.
+    fn place(&self) -> (bool, bool, bool) {
+        (
+            !self.no,
+            !self.purpose.is_sale_like(),
+            !self.purpose.is_sensitive(),
+        )
+    }
+
     /// What she last said, if she said anything that still stands.
     pub const fn said(&self) -> Option<bool> {
         said(&self.standing)

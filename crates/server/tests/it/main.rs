@@ -10,6 +10,7 @@
 mod api;
 mod attachment;
 mod bad_input;
+mod choices;
 mod consent;
 mod deletion;
 mod know;

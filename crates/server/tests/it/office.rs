@@ -110,6 +110,25 @@ impl Office {
         self.router = server::router(self.privity.clone());
     }
 
+    /// As if a reverse proxy stood before it, which names every caller's address.
+    pub(crate) fn stand_behind_proxy(&mut self) {
+        let options = server::Options {
+            behind_proxy: true,
+            ..server::Options::default()
+        };
+        self.router = server::router_with(self.privity.clone(), &options).unwrap();
+    }
+
+    /// Every byte of its files.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        paths
+            .filter(|path| path.is_file())
+            .flat_map(|path| std::fs::read(path).unwrap())
+            .collect()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -173,10 +173,12 @@ fn purpose<'c>(choices: &'c Choices<'static>, key: &str) -> &'c OfferedPurpose<'
         .unwrap()
 }
 
+/// The purposes that she is asked about, by key.
 fn asked(choices: &Choices<'_>) -> Vec<String> {
     let asked = choices.purposes.iter().filter(|offered| offered.ask);
-    asked
-        .map(|offered| offered.purpose.key.as_ref().to_owned())
+    let keys = asked.map(|offered| offered.purpose.key.as_ref().to_owned());
+    keys.collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
         .collect()
 }
 
@@ -306,6 +308,18 @@ fn a_reader_sees_the_notice_in_her_language_and_consents_to_that_text() {
         ("Boletín", "es")
     );
     assert_eq!(text_for(notice, "fi").unwrap().1.language, "en");
+}
+
+#[test]
+fn what_is_sold_comes_first_and_what_leaves_no_choice_last() {
+    let choices = guest(&[], "ccpa").choices();
+    let keys: Vec<&str> = choices
+        .purposes
+        .iter()
+        .map(|offered| offered.purpose.key.as_ref())
+        .collect();
+    assert_eq!(keys.first(), Some(&"sell_places"));
+    assert_eq!(keys.last(), Some(&"fulfil_orders"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use domain::consent::Steps;
 use domain::gpp::{Gpp, Section};
-use domain::notice::Shown;
+use domain::notice::{Shown, Text};
 use domain::sensitive::Sensitive;
 use governance::consent::choices::{
     Choices, Chosen, OfferedPurpose, SignalOf, Visitor, said, text_for,
@@ -89,7 +89,7 @@ struct ToldPurpose {
     title: String,
     text: String,
     who: String,
-    notice: String,
+    notice: Option<Text>,
     shown: Option<Shown>,
     says: &'static str,
     allowed: bool,
@@ -302,10 +302,7 @@ impl ToldPurpose {
             } else {
                 format!("{} {}", words.who, titles.join(", "))
             },
-            notice: notice
-                .as_ref()
-                .map(|(text, _)| text.body.clone())
-                .unwrap_or_default(),
+            notice: notice.as_ref().map(|(text, _)| (*text).clone()),
             shown: notice.map(|(_, shown)| shown),
             says: words.standing(&offered.standing),
             allowed: offered.standing.allowed,
