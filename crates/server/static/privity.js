@@ -268,15 +268,11 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
     cross.setAttribute("aria-label", words.close);
     top.append(make("h2", words.title, { id: "title" }), cross);
     const parts = [top, make("p", words.lead)];
+    if (modal) parts.push(status);
     if (answer.gpc && answer.sells) parts.push(make("p", words.signal));
     const stoppable = purposes.filter((purpose) => purpose.no);
     if (stoppable.length > 1) parts.push(acts(button("no", words.no_to_all, () => send(...stoppable.map((purpose) => [purpose, false])))));
     parts.push(...purposes.map(row));
-    if (modal) {
-      if (unsaved.length && retry > 1) status.textContent = words.kept;
-      else if (purposes.some(({ key }) => ran.has(key) && !isPermitted(key))) status.textContent = words.reload;
-      parts.push(status);
-    }
     parts.push(make("a", words.more, { href: answer.link.href }));
     dialog.replaceChildren(...parts);
     const again = focused && root.getElementById(focused);
@@ -301,9 +297,11 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
     if (notice) box.append(make("p", notice.title, { className: "bold" }), make("p", notice.body));
     if (who) box.append(make("p", who, { className: "soft" }));
     const unsure = view.asking !== key;
-    box.append(make("p", unsure ? says : words.sure, unsure ? { className: "soft" } : {}));
     const choice = waiting(key);
     const chosen = choice ? choice.yes : purpose.chosen;
+    const stands = choice ? (retry > 1 ? words.kept : "…") : says;
+    box.append(make("p", unsure ? stands : words.sure, { className: unsure ? "soft" : "bold" }));
+    if (ran.has(key) && !isPermitted(key)) box.append(make("p", words.reload));
     const first = () => {
       view.asking = key;
       draw();

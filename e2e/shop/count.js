@@ -1,0 +1,3 @@
+// Says which tags have run.
+window.tags = [];
+window.ran = (name) => window.tags.push(name);
