@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 38] = [
+const PAGES: [(&str, &str); 41] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
