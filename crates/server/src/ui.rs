@@ -75,7 +75,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// Every built-in template by name.
-const TEMPLATES: [(&str, &str); 17] = [
+const TEMPLATES: [(&str, &str); 18] = [
     ("parts.html", include_str!("../templates/parts.html")),
     ("base.html", include_str!("../templates/base.html")),
     ("home.html", include_str!("../templates/home.html")),
@@ -108,6 +108,10 @@ const TEMPLATES: [(&str, &str); 17] = [
     (
         "console_list.html",
         include_str!("../templates/console_list.html"),
+    ),
+    (
+        "console_consents.html",
+        include_str!("../templates/console_consents.html"),
     ),
     (
         "console_holds.html",

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 41] = [
+const PAGES: [(&str, &str); 42] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -129,6 +129,10 @@ const PAGES: [(&str, &str); 41] = [
     (
         "sign_in_refused",
         include_str!("../../../../docs/errors/sign_in_refused.md"),
+    ),
+    (
+        "signal_says_no",
+        include_str!("../../../../docs/errors/signal_says_no.md"),
     ),
     (
         "signature_refused",

@@ -20,7 +20,6 @@ use axum::routing::get;
 use domain::consent::{Conflict, Standing, Steps};
 use domain::purpose_of_use::PurposeOfUse;
 use domain::sensitive::Sensitive;
-use domain::signal::{GPC_HEADER, is_gpc_on};
 use governance::consent::choices::{
     Choices, Chosen, OfferedPurpose, OfferedRecipient, SignalOf, Visitor, is_device, said, text_for,
 };
@@ -28,12 +27,13 @@ use governance::consent::{Recorded, ShownNotice};
 use governance::{Privity, Problem};
 use serde::{Deserialize, Serialize};
 
-use self::words::Words;
+pub(super) use self::words::Words;
 use super::{FormError, Frame, for_form, see, words as page_words};
 use crate::border::ClientAddress;
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::secret::{self, DEVICE};
+use crate::signal::SignalSeen;
 use crate::{App, Shared};
 
 /// The key of this place in records.
@@ -46,15 +46,14 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/privity.js", get(script::script))
 }
 
-/// Whether the request carries `Sec-GPC: 1`.
+/// Whether the request came with a signal.
 pub(super) struct Signalled(pub(super) bool);
 
 impl<S: Send + Sync> FromRequestParts<S> for Signalled {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let lines = parts.headers.get_all(GPC_HEADER).iter();
-        Ok(Self(is_gpc_on(lines.map(HeaderValue::as_bytes))))
+        Ok(Self(parts.extensions.get::<SignalSeen>().is_some()))
     }
 }
 
@@ -379,11 +378,7 @@ impl Line {
 
 impl Now {
     fn of(standing: &Standing) -> Self {
-        let (words, tone) = if standing.allowed {
-            ("used", "warn")
-        } else {
-            ("not used", "good")
-        };
+        let (words, tone) = page_words::used(standing.allowed);
         Self {
             words,
             tone,

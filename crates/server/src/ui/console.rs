@@ -1,5 +1,6 @@
 //! The Console: sign in with a key, see what is due first, and open any number into the privacy requests behind it.
 
+mod consent;
 mod hold;
 mod request;
 
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/sign-in", get(sign_in).post(send_key))
         .route("/console/sign-out", post(sign_out))
         .route("/console/requests", get(list))
+        .merge(consent::routes())
         .merge(hold::routes())
         .merge(request::routes())
 }
@@ -495,6 +497,10 @@ pub(super) mod samples {
         };
         let next = found.last().map(|last| last.id);
         ListPage::of(Show::Open, &found, next)
+    }
+
+    pub(crate) fn consents(is_found: bool) -> impl Serialize {
+        consent::sample(is_found)
     }
 
     pub(crate) fn holds(is_empty: bool) -> impl Serialize {

@@ -687,6 +687,22 @@ fn all() -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "console_consents",
+            text(
+                "console_consents.html",
+                &console,
+                value(console::samples::consents(true)),
+            ),
+        ),
+        (
+            "console_consents_error",
+            text(
+                "console_consents.html",
+                &console,
+                value(console::samples::consents(false)),
+            ),
+        ),
+        (
             "console_holds",
             text(
                 "console_holds.html",

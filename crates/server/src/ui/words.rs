@@ -2,6 +2,7 @@
 //!
 //! Law: 11 CCR 7003 (plain language), 7004 (no confusing elements).
 
+use domain::consent::Act;
 use domain::outreach::{Answer, OutreachAction};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState, Waiting};
 use domain::recipient::{ChannelKind, RecipientRole, VerificationLevel};
@@ -53,6 +54,26 @@ pub(crate) const fn waiting(waiting: Option<Waiting>) -> &'static str {
         Some(Waiting::ManualWork) => "work by hand",
         Some(Waiting::Recipients) => "recipients’ answers",
         Some(Waiting::Operator) => "an operator: a task is stuck",
+    }
+}
+
+/// Whether data are used for a purpose, and the colour of that.
+pub(crate) const fn used(allowed: bool) -> (&'static str, &'static str) {
+    if allowed {
+        ("used", "warn")
+    } else {
+        ("not used", "good")
+    }
+}
+
+/// What was chosen, and the colour of that.
+pub(crate) const fn act(act: &Act) -> (&'static str, &'static str) {
+    match act {
+        Act::Given(_) => ("yes", "warn"),
+        Act::OptedInAgain(_) => ("yes, after a no", "warn"),
+        Act::Refused { .. } => ("no", "good"),
+        Act::Withdrawn { .. } => ("yes taken back", "good"),
+        Act::OptedOut { .. } => ("opted out", "good"),
     }
 }
 

@@ -52,7 +52,11 @@ async fn shop() -> Office {
         ("consent/purposes.yaml", PURPOSES),
         ("consent/notices.yaml", NOTICES),
     ];
-    Office::with(&files, "consent: consent\nsites: ['https://shop.example']\n").await
+    Office::with(
+        &files,
+        "consent: consent\nsites: ['https://shop.example']\n",
+    )
+    .await
 }
 
 impl Office {
@@ -463,4 +467,54 @@ async fn a_guardians_no_counts_without_proof_and_her_yes_is_not_taken() {
     assert!(matches!(recorded[0].event.by, By::Guardian { proof: None }));
     let yes = office.post("/choices", &cookie, &answer("yes")).await;
     assert_eq!(yes.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn an_operator_finds_what_a_browser_chose_and_takes_its_records_away() {
+    let office = shop().await;
+    let told = offered(&office).await;
+    let no = choice(&told, "a", "sell_addresses", false, 1);
+    let yes = choice(&told, "b", "recommendations", true, 1);
+    office
+        .tell(json!({"site": "shop", "device": DEVICE, "choices": [no, yes]}))
+        .await;
+    let session = office.session().await;
+    let sought = [("kind", "device"), ("value", DEVICE)];
+    let found = office.post("/console/consents", &session, &sought).await;
+    assert!(!found.location.contains(DEVICE), "an address holds no id");
+    let page = office.get_as(&found.location, &session).await.text;
+    assert!(page.contains("opted out") && page.contains("Sale of addresses"));
+    assert!(page.contains("because you said yes") && page.contains("advice, version 1, en"));
+    let links = page
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap());
+    let exports: Vec<String> = links
+        .filter(|link| link.contains("/record"))
+        .map(|link| link.replace("&amp;", "&"))
+        .collect();
+    assert_eq!(
+        exports.len(),
+        5,
+        "two records, one receipt, and all of each form"
+    );
+    for export in &exports {
+        let file = office.get_as(export, &session).await;
+        assert_eq!(file.status, StatusCode::OK, "{export}: {}", file.text);
+        assert!(
+            file.headers["content-disposition"]
+                .to_str()
+                .unwrap()
+                .starts_with("attachment")
+        );
+        let _: Value = serde_json::from_str(&file.text).unwrap();
+    }
+    let nobody = office
+        .get_as("/console/consents?of=device:x", &session)
+        .await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    let wrong = [("kind", "subject"), ("value", "Maria")];
+    let wrong = office.post("/console/consents", &session, &wrong).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!wrong.text.contains("Maria"));
 }
