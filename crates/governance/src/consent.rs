@@ -14,7 +14,7 @@ mod standing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::consent::{Facts, Party, Tag, Terms};
+use domain::consent::{Facts, Tag, Terms};
 use domain::data_map::IdentifierKind;
 use domain::law::{DueError, LawBook};
 use domain::notice::{NoticeBook, NoticeKind};
@@ -117,20 +117,6 @@ impl Privity {
     /// The keyed hash under which the choices of somebody who isn't known as a subject are kept, by an identifier of hers.
     pub fn pseudonym_tag(&self, kind: &IdentifierKind, identifier: &Sensitive<String>) -> Tag {
         Tag(self.keys().blind_tag(kind, identifier))
-    }
-
-    /// For whom a choice holds that comes with an identifier: the subject whose it is, else its pseudonym.
-    ///
-    /// # Errors
-    /// Our database doesn't answer.
-    pub async fn party_of(
-        &self,
-        kind: &IdentifierKind,
-        identifier: &Sensitive<String>,
-    ) -> Result<Party, Problem> {
-        let tag = self.pseudonym_tag(kind, identifier);
-        let subject = known::subject_of(self, kind, identifier).await?;
-        Ok(subject.map_or(Party::Pseudonym(tag), Party::Subject))
     }
 
     /// Whether anything is sold or shared, by the purposes or by the data map. Without it a signal asks for nothing (11 CCR 7025(c)(1)).

@@ -194,6 +194,19 @@ fn read(tx: &mut Tx, sql: &str, sets: &[Vec<Value>]) -> Result<Vec<StoredConsent
     Ok(read)
 }
 
+/// Those of these parties for whom anything was ever chosen.
+pub fn with_choices(tx: &mut Tx, parties: &BTreeSet<Party>) -> Result<BTreeSet<Party>, Error> {
+    let sql = "-- look for consent_event of party
+        SELECT column1 AS party FROM (VALUES (?1 /* BYTEA */)) AS given
+        WHERE EXISTS (SELECT 1 FROM consent_event e WHERE e.party = column1)";
+    let sets: Vec<_> = parties
+        .iter()
+        .map(|party| vec![party_bytes(party).into()])
+        .collect();
+    let rows = tx.query_given(sql, &sets)?;
+    rows.iter().map(|row| party_of(row, "party")).collect()
+}
+
 /// How many choices there are.
 pub fn count(tx: &mut Tx) -> Result<u64, Error> {
     tx.query_one(

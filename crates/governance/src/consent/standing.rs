@@ -17,7 +17,7 @@ use storage::Tx;
 use storage::consent::StoredConsent;
 
 use super::Ground;
-use super::known::ages_of;
+use super::known::{ages_of, records_of};
 use crate::{Privity, Problem};
 
 /// Of whom something is asked.
@@ -72,7 +72,7 @@ pub struct RecipientStanding {
 /// Everything chosen by a party and by those linked to it.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The party's own choices, oldest first.
+    /// The party's own choices, those of records that were merged with hers included, oldest first.
     pub own: Vec<StoredConsent>,
     /// The choices of each party that is linked to it.
     pub linked: BTreeMap<Party, Vec<StoredConsent>>,
@@ -223,18 +223,22 @@ pub(crate) fn read_history(
     party: &Party,
     device: Option<&Party>,
 ) -> Result<History, Problem> {
-    let mut linked = linked_to(tx, party)?;
+    let own = records_of(tx, party)?;
+    let mut linked = linked_to(tx, &own, party)?;
     linked.extend(device.cloned());
-    linked.remove(party);
-    let mut all: Vec<Party> = linked.iter().cloned().collect();
-    all.push(party.clone());
+    let mut whose: BTreeMap<Party, Party> = BTreeMap::new();
+    for one in linked.difference(&own) {
+        let records = records_of(tx, one)?.into_iter();
+        whose.extend(records.map(|record| (record, one.clone())));
+    }
+    let all: Vec<Party> = own.iter().chain(whose.keys()).cloned().collect();
     let mut history = History::default();
     for stored in storage::consent::of_parties(tx, &all)? {
-        if stored.event.party == *party {
-            history.own.push(stored);
-        } else {
-            let of = history.linked.entry(stored.event.party.clone());
-            of.or_default().push(stored);
+        match whose.get(&stored.event.party) {
+            Some(one) if !own.contains(&stored.event.party) => {
+                history.linked.entry(one.clone()).or_default().push(stored);
+            }
+            _ => history.own.push(stored),
         }
     }
     Ok(history)
@@ -242,8 +246,12 @@ pub(crate) fn read_history(
 
 /// Everybody linked to a party: devices, pseudonyms and subjects; over a pseudonym also what lies behind it. Not from a subject over a shared device to
 /// another subject: her own choices are not the other's.
-fn linked_to(tx: &mut Tx, party: &Party) -> Result<BTreeSet<Party>, Problem> {
-    let near = storage::party_link::of_parties(tx, &BTreeSet::from([party.clone()]))?;
+fn linked_to(
+    tx: &mut Tx,
+    own: &BTreeSet<Party>,
+    party: &Party,
+) -> Result<BTreeSet<Party>, Problem> {
+    let near = storage::party_link::of_parties(tx, own)?;
     let mut linked: BTreeSet<Party> = near.into_iter().map(|(_, linked)| linked).collect();
     let between = linked
         .iter()

@@ -173,7 +173,7 @@ pub(super) async fn create(
     body: Body<NewConsent>,
 ) -> Result<Response, Failure> {
     let key = repeat::key(&headers)?;
-    let choice = body.value.choice(&app.privity).await?;
+    let choice = body.value.look_up(&app.privity).await?;
     let party = PartyView::of(&choice.party);
     let by = Actor::Operator(operator.0.id);
     let recorded = app.privity.record_consents(vec![choice], by, key.as_ref());

@@ -9,6 +9,7 @@
 
 mod crash;
 mod history;
+mod profiles;
 mod recording;
 mod signals;
 

@@ -69,35 +69,49 @@ pub(super) struct PartyView {
 /// The longest id of a device or a pseudonym, and the longest identifier.
 const LONGEST: usize = 320;
 
+/// A party by its opaque id, or an identifier by which it has to be looked up.
+pub(super) enum Named {
+    Party(Party),
+    Identifier(IdentifierKind, Sensitive<String>),
+}
+
 impl PartyId {
+    /// What it names.
+    ///
+    /// # Errors
+    /// Nothing is named, or several things; an id isn't one; nobody is found by this kind of identifier.
+    pub(super) fn named(&self, p: &Privity) -> Result<Named, Problem> {
+        let mut named = Vec::new();
+        if let Some(id) = self.subject.as_deref() {
+            named.push(Named::Party(subject(id)?));
+        }
+        for (kind, value) in self.identifier.iter().flatten() {
+            named.push(Named::Identifier(kind_of(p, kind)?, checked(value)?));
+        }
+        if let Some(pseudonym) = &self.pseudonym {
+            named.push(Named::Party(Party::Pseudonym(pseudonym_tag(p, pseudonym)?)));
+        }
+        if let Some(device) = &self.device {
+            named.push(Named::Party(Party::Device(p.device_tag(&checked(device)?))));
+        }
+        if let Some(text) = self.pseudonym_tag.as_deref() {
+            named.push(Named::Party(Party::Pseudonym(tag(text)?)));
+        }
+        if let Some(text) = self.device_tag.as_deref() {
+            named.push(Named::Party(Party::Device(tag(text)?)));
+        }
+        one(named)
+    }
+
     /// The party that it names.
     ///
     /// # Errors
-    /// None or several are named; an id isn't one; nobody is found by this kind of identifier.
+    /// As [`PartyId::named`]; our database doesn't answer.
     pub(super) async fn party(&self, p: &Privity) -> Result<Party, Problem> {
-        let mut named = Vec::new();
-        named.extend(self.subject.as_deref().map(subject).transpose()?);
-        for (kind, value) in self.identifier.iter().flatten() {
-            named.push(p.party_of(&kind_of(p, kind)?, &checked(value)?).await?);
+        match self.named(p)? {
+            Named::Party(party) => Ok(party),
+            Named::Identifier(kind, value) => p.party_of(&kind, &value).await,
         }
-        if let Some(pseudonym) = &self.pseudonym {
-            named.push(Party::Pseudonym(pseudonym_tag(p, pseudonym)?));
-        }
-        if let Some(device) = &self.device {
-            named.push(Party::Device(p.device_tag(&checked(device)?)));
-        }
-        let tags = [
-            self.pseudonym_tag
-                .as_deref()
-                .map(|text| tag(text).map(Party::Pseudonym)),
-            self.device_tag
-                .as_deref()
-                .map(|text| tag(text).map(Party::Device)),
-        ];
-        for tag in tags.into_iter().flatten() {
-            named.push(tag?);
-        }
-        one(named)
     }
 }
 
@@ -161,7 +175,7 @@ pub(super) fn opaque(query: &StateQuery) -> Result<Party, Problem> {
     one(named.into_iter().flatten().collect::<Result<_, _>>()?)
 }
 
-fn one(mut named: Vec<Party>) -> Result<Party, Problem> {
+fn one<T>(mut named: Vec<T>) -> Result<T, Problem> {
     match (named.pop(), named.is_empty()) {
         (Some(party), true) => Ok(party),
         _ => Err(Problem::invalid(
@@ -193,7 +207,7 @@ fn pseudonym_tag(p: &Privity, pseudonym: &Sensitive<String>) -> Result<Tag, Prob
 
 fn kind_of(p: &Privity, kind: &str) -> Result<IdentifierKind, Problem> {
     let kind = IdentifierKind(kind.to_owned());
-    let known = p.identifier_kinds();
+    let known = p.party_kinds();
     if known.contains(&kind) {
         return Ok(kind);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::audit::Hash;
-use domain::consent::{AttributeKey, By, GuardianProof, How, Matter, Scope, Steps};
+use domain::consent::{AttributeKey, By, GuardianProof, How, Matter, Party, Scope, Steps};
 use domain::data_map::RecipientKey;
 use domain::notice::{NoticeKey, Way};
 use domain::purpose_of_use::UseKind;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::party::PartyId;
+use super::party::{Named, PartyId};
 
 /// A choice to be recorded.
 #[derive(Deserialize, ToSchema)]
@@ -131,7 +131,7 @@ const fn one() -> Steps {
 /// Reads many choices. What can't be read is refused by its position; the rest goes on.
 ///
 /// # Errors
-/// There are too many.
+/// There are too many; our database doesn't answer.
 pub(super) async fn read_many(
     p: &Privity,
     items: &[Box<RawValue>],
@@ -143,17 +143,17 @@ pub(super) async fn read_many(
             format!("at most {MOST_CHOICES} choices fit in one call; send the others in another"),
         ));
     }
-    let (mut choices, mut refused) = (Vec::with_capacity(items.len()), Vec::new());
+    let (mut read, mut refused) = (Vec::with_capacity(items.len()), Vec::new());
     for (position, item) in items.iter().enumerate() {
-        let choice = match serde_json::from_str::<NewConsent>(item.get()) {
-            Ok(read) => read.choice(p).await,
-            Err(_) => Err(Problem::new(
-                "unreadable",
-                400,
-                "this choice has a field that is unknown, missing or of another type; compare it with /openapi.json",
-            )),
-        };
-        match choice {
+        match read_one(p, item) {
+            Ok((consent, named)) => read.push((position, consent, named)),
+            Err(problem) => refused.push((position, Recorded::Refused(problem))),
+        }
+    }
+    let parties = look_up(p, &read).await?;
+    let mut choices = Vec::with_capacity(read.len());
+    for ((position, consent, _), party) in read.into_iter().zip(parties) {
+        match consent.choice(p, party) {
             Ok(choice) => choices.push((position, choice)),
             Err(problem) => refused.push((position, Recorded::Refused(problem))),
         }
@@ -161,13 +161,44 @@ pub(super) async fn read_many(
     Ok((choices, refused))
 }
 
+fn read_one(p: &Privity, item: &RawValue) -> Result<(NewConsent, Named), Problem> {
+    let read: NewConsent = serde_json::from_str(item.get()).map_err(|_| {
+        Problem::new(
+            "unreadable",
+            400,
+            "this choice has a field that is unknown, missing or of another type; compare it with /openapi.json",
+        )
+    })?;
+    let named = read.party.named(p)?;
+    Ok((read, named))
+}
+
+/// All parties at once: those that are named by identifiers are looked up together.
+async fn look_up(p: &Privity, read: &[(usize, NewConsent, Named)]) -> Result<Vec<Party>, Problem> {
+    let identifiers = read.iter().filter_map(|(_, _, named)| match named {
+        Named::Identifier(kind, value) => Some((kind.clone(), value.clone())),
+        Named::Party(_) => None,
+    });
+    let identifiers: Vec<_> = identifiers.collect();
+    let mut found = p.parties_of(&identifiers).await?.into_iter();
+    let party = |(_, _, named): &(usize, NewConsent, Named)| match named {
+        Named::Party(party) => Some(party.clone()),
+        Named::Identifier(..) => found.next(),
+    };
+    Ok(read.iter().filter_map(party).collect())
+}
+
 impl NewConsent {
     /// The choice that it says.
     ///
     /// # Errors
-    /// Something in it contradicts something else, or is missing.
-    pub(super) async fn choice(self, p: &Privity) -> Result<NewChoice, Problem> {
+    /// Something in it contradicts something else, or is missing; our database doesn't answer.
+    pub(super) async fn look_up(self, p: &Privity) -> Result<NewChoice, Problem> {
         let party = self.party.party(p).await?;
+        self.choice(p, party)
+    }
+
+    fn choice(self, p: &Privity, party: Party) -> Result<NewChoice, Problem> {
         Ok(NewChoice {
             scope: self.scope()?,
             said: self.said(p)?,
