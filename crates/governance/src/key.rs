@@ -5,6 +5,7 @@
 
 mod held;
 mod history;
+mod reindex;
 mod rewrap;
 mod source;
 
@@ -230,7 +231,7 @@ pub async fn promote(p: &Privity, kind: KeyKind, patience: Duration) -> Result<u
 pub async fn rewrap(p: &Privity, kind: KeyKind) -> Result<Rewrapped, Problem> {
     match kind {
         KeyKind::Epoch => rewrap::all(p).await,
-        KeyKind::Index => Ok(Rewrapped::default()),
+        KeyKind::Index => reindex::all(p).await,
     }
 }
 

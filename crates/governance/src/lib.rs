@@ -19,6 +19,7 @@ pub mod operator;
 pub mod privacy_request;
 mod problem;
 pub mod profile;
+pub mod reconcile;
 mod recorder;
 mod requester;
 mod search;

@@ -22,7 +22,7 @@ pub use mapping::Mapping;
 pub(crate) use mapping::mappings;
 pub(crate) use schema::accept;
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
-pub(crate) use seal::{Seed, place_of, subject_key};
+pub(crate) use seal::{Seed, identifier_rows, place_of, subject_key};
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
 pub use trace::{row_hash, row_text};

@@ -90,6 +90,29 @@ pub fn of_subjects(
     tx.query_given(sql, &sets)?.iter().map(stored).collect()
 }
 
+/// Segments in the order of their subjects, after one of them: for work that passes over all.
+pub fn walk(
+    tx: &mut Tx,
+    after: Option<(SubjectId, Segment)>,
+    limit: u32,
+) -> Result<Vec<StoredSegment>, Error> {
+    let sql = "-- walk profile_segment
+        SELECT subject_id, segment, row_version, schema_version, sealed, updated_at FROM profile_segment
+        WHERE (subject_id, segment) > (?1, ?2) ORDER BY subject_id, segment LIMIT ?3";
+    let (subject, segment) = after.map_or_else(
+        || (Value::Bytes(Vec::new()), ""),
+        |(subject, segment)| (Value::id(subject), segment.text()),
+    );
+    let rows = tx.query(sql, &[subject, segment.into(), limit.into()])?;
+    rows.iter().map(stored).collect()
+}
+
+/// How many there are.
+pub fn count(tx: &mut Tx) -> Result<u64, Error> {
+    let sql = "-- count profile_segment\nSELECT COUNT(*) AS segments FROM profile_segment";
+    tx.query_one(sql, &[])?.count("segments")
+}
+
 /// Removes all segments of these subjects and answers how many there were.
 pub fn remove(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<u64, Error> {
     let sql = "-- remove profile_segment\nDELETE FROM profile_segment WHERE subject_id = ?1";

@@ -73,7 +73,7 @@ for root, _, files in os.walk(folder):
             if at >= 0: print(os.path.relpath(path, folder), how, lower[max(0, at - 90):at + 50].decode('utf-8', 'replace').replace('\n', ' '), sep=' | ')
 ";
 
-fn search(folder: &Path, words: &[String]) -> String {
+pub(crate) fn search(folder: &Path, words: &[String]) -> String {
     let output = Command::new("python3")
         .args(["-c", SEARCH])
         .arg(folder)

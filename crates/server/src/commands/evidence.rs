@@ -37,6 +37,12 @@ pub(super) enum EvidenceCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Compare every sealed row of the profiles with what the audit log says was last written there. Exit code 1 if one differs.
+    Reconcile {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the public key that verifies evidence of this installation.
     Key {
         /// Print JSON.
@@ -50,6 +56,7 @@ impl EvidenceCommand {
         match self {
             Self::Export { request, out } => export(config, request, out.as_deref()).await,
             Self::Verify { file, key, json } => verify(&file, key, json).await,
+            Self::Reconcile { json } => reconcile(config, json).await,
             Self::Key { json } => {
                 let key = evidence::public_key(&open(config, &Watch::new(json)).await?)?;
                 if json {
@@ -61,6 +68,35 @@ impl EvidenceCommand {
             }
         }
     }
+}
+
+async fn reconcile(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let watch = Watch::new(json);
+    let privity = open(config, &watch).await?;
+    let comparing = governance::reconcile::reconcile(&privity);
+    let done = watch
+        .over("comparing rows with the audit log", comparing)
+        .await?;
+    if json {
+        show::json(&done)?;
+    } else {
+        let rows = done.findings.iter().map(|finding| {
+            vec![
+                finding.subject.to_string(),
+                finding.segment.clone(),
+                finding.fault.words().to_owned(),
+            ]
+        });
+        let none = format!(
+            "{} rows are as they were last written, by {} records of the audit log.",
+            done.rows, done.records
+        );
+        show::table(&["subject", "part", "finding"], rows.collect(), &none)?;
+    }
+    Ok(match done.findings.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(1),
+    })
 }
 
 async fn export(config: &Path, request: RequestId, out: Option<&Path>) -> anyhow::Result<ExitCode> {
