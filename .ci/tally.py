@@ -15,7 +15,7 @@ import xml.etree.ElementTree as xml
 from collections import Counter
 from pathlib import Path
 
-RUNNERS = ("tests", "doctests", "browser")
+RUNNERS = ("tests", "doctests", "browser", "fuzz")
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NEXTEST = re.compile(r"^\s*Summary \[.*\] .*tests? run:.*$", re.M)
 LIBTEST = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored;.*$", re.M)
@@ -52,7 +52,7 @@ def read_runner(folder, name):
     exit_code = int(read(folder / f"{name}.exit") or 1)
     report = folder / f"{name}.junit"
     not_run = reasons_in_report(report) if report.exists() else reasons_in_output(log)
-    if name == "browser":
+    if name in ("browser", "fuzz"):
         counts, summary = read_ours(log)
     elif NEXTEST.search(log):
         counts, summary = read_nextest(log)

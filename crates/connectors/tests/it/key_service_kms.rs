@@ -83,6 +83,7 @@ impl Moto {
             key: String::new(),
             other: String::new(),
         };
+        moto.tell("reset", String::new()).await;
         moto.rights_are_checked_after(1_000_000).await;
         moto.login = moto.new_login().await;
         moto.key = moto.new_key().await;
@@ -92,9 +93,13 @@ impl Moto {
     }
 
     async fn rights_are_checked_after(&self, calls: u32) {
-        let url = format!("{}/moto-api/reset-auth", self.endpoint);
+        self.tell("reset-auth", calls.to_string()).await;
+    }
+
+    async fn tell(&self, what: &str, body: String) {
+        let url = format!("{}/moto-api/{what}", self.endpoint);
         let request = self.client.post(url).header("Content-Type", "text/plain");
-        let answer = request.body(calls.to_string()).send().await.unwrap();
+        let answer = request.body(body).send().await.unwrap();
         assert!(answer.status().is_success());
     }
 
@@ -112,7 +117,6 @@ impl Moto {
     async fn new_login(&self) -> Environment {
         let name = format!("privity-{}", std::process::id());
         let version = ("Version", "2010-05-08");
-        // A second run against the same server finds the name taken, which is as good.
         let rights = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": "*"}]}).to_string();
         self.iam(&[("Action", "CreateUser"), ("UserName", &name), version])
             .await;
