@@ -4,7 +4,7 @@
 
 /// Forbids core dumps and looks from outside, for this process and its children; says what could not be forbidden.
 #[cfg(target_os = "linux")]
-pub fn keep_private() -> Result<(), String> {
+pub(crate) fn keep_private() -> Result<(), String> {
     use rustix::process::{
         DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
     };
@@ -20,7 +20,7 @@ pub fn keep_private() -> Result<(), String> {
 
 /// Elsewhere nothing is known how.
 #[cfg(not(target_os = "linux"))]
-pub fn keep_private() -> Result<(), String> {
+pub(crate) fn keep_private() -> Result<(), String> {
     Ok(())
 }
 
