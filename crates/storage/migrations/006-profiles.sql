@@ -56,6 +56,8 @@ CREATE TABLE identity_event (
 
 CREATE INDEX identity_event_merge ON identity_event (merge_id);
 
+CREATE INDEX identity_event_reason ON identity_event (reason) WHERE kind = 'merged';
+
 CREATE INDEX identity_event_one ON identity_event (one);
 
 CREATE INDEX identity_event_other ON identity_event (other);

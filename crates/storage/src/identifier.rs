@@ -92,23 +92,49 @@ pub fn shared(
         .collect()
 }
 
-/// The subjects that have a tag, at most `limit` of them for each.
-pub fn holders(
+/// The subjects that have each of these tags, the oldest `limit` of them.
+pub fn holders_of_each(
     tx: &mut Tx,
     tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
     limit: usize,
-) -> Result<BTreeSet<SubjectId>, Error> {
-    let sql = "-- list holder of identifier\nSELECT DISTINCT subject_id FROM identifier WHERE kind = ?1 AND tag = ?2 ORDER BY subject_id LIMIT ?3";
+) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
+    of_each(
+        tx,
+        "-- list holder of each identifier\nSELECT DISTINCT subject_id FROM identifier WHERE kind = ?1 AND tag = ?2 ORDER BY subject_id LIMIT ?3",
+        tags,
+        limit,
+    )
+}
+
+/// The same, as the subjects that stand for them.
+pub fn subjects_of_each(
+    tx: &mut Tx,
+    tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
+    limit: usize,
+) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
+    of_each(tx, "-- list subject of each identifier
+        SELECT DISTINCT COALESCE(s.canonical, s.id) AS subject_id FROM identifier i JOIN subject s ON s.id = i.subject_id
+        WHERE i.kind = ?1 AND i.tag = ?2 ORDER BY 1 LIMIT ?3", tags, limit)
+}
+
+fn of_each(
+    tx: &mut Tx,
+    sql: &str,
+    tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
+    limit: usize,
+) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sets: Vec<_> = tags
         .iter()
         .map(|(kind, tag)| vec![kind.0.as_str().into(), tag.0.into(), limit.into()])
         .collect();
     let answers = tx.query_many(sql, &sets)?;
-    answers
-        .iter()
-        .flatten()
-        .map(|row| row.id("subject_id"))
+    let found = tags.iter().zip(&answers);
+    found
+        .map(|(key, rows)| {
+            let ids = rows.iter().map(|row| row.id("subject_id"));
+            Ok((key.clone(), ids.collect::<Result<_, _>>()?))
+        })
         .collect()
 }
 

@@ -66,6 +66,18 @@ pub fn events_of(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<Vec<Stor
     Ok(events)
 }
 
+/// Merges that an identifier made, for any of these reasons; whether they stand or not.
+pub fn merges_because_of(tx: &mut Tx, reasons: &[MergeReason]) -> Result<Vec<StoredEvent>, Error> {
+    let sql = "-- list identity_event of reason
+        SELECT id, kind, merge_id, one, other, reason, at FROM identity_event WHERE kind = 'merged' AND reason = ?1";
+    let sets = reasons
+        .iter()
+        .map(|reason| Ok(vec![json(reason)?.into()]))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let answers = tx.query_many(sql, &sets)?;
+    answers.iter().flatten().map(event).collect()
+}
+
 /// The merge with this id, and whether it stands.
 pub fn merge(tx: &mut Tx, id: MergeId) -> Result<Option<(Merge, bool)>, Error> {
     let sql = "-- get merge\nSELECT id, kind, merge_id, one, other, reason, at FROM identity_event WHERE merge_id = ?1";
@@ -80,11 +92,12 @@ pub fn merge(tx: &mut Tx, id: MergeId) -> Result<Option<(Merge, bool)>, Error> {
     Ok(found.map(|merge| (merge, stands)))
 }
 
-/// Adds questions; one that was asked before stays as it is, answered or not. Answers how many were new.
+/// Adds questions. One that was asked before stays as an operator answered it; one that had answered itself is open again. Answers how
+/// many were new or are open again.
 pub fn insert_reviews(tx: &mut Tx, reviews: &[Review]) -> Result<u64, Error> {
     let sql = "-- insert identity_review
         INSERT INTO identity_review (id, kind, one, other, identifier_kind, state, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT (kind, one, other, identifier_kind) DO NOTHING";
+        ON CONFLICT (kind, one, other, identifier_kind) DO UPDATE SET state = excluded.state WHERE identity_review.state = 'settled'";
     let values = |review: &Review| -> Vec<Value> {
         vec![
             review.id.into(),
@@ -141,6 +154,16 @@ pub fn open_reviews_between(
         .collect::<Result<Vec<_>, _>>()?;
     let of_two = |review: &Review| review.other.is_some_and(|other| subjects.contains(&other));
     Ok(reviews.into_iter().filter(of_two).collect())
+}
+
+/// Open questions about any of these subjects.
+pub fn open_reviews_of(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<Vec<Review>, Error> {
+    let sql = "-- list open identity_review of either
+        SELECT * FROM identity_review WHERE one = ?1 AND state = 'open'
+        UNION SELECT * FROM identity_review WHERE other = ?1 AND state = 'open'";
+    let sets: Vec<_> = subjects.iter().map(|id| vec![Value::id(*id)]).collect();
+    let answers = tx.query_many(sql, &sets)?;
+    answers.iter().flatten().map(review).collect()
 }
 
 /// Answers open questions; `decided` is who did, if it was a person. Answers how many were open.

@@ -102,6 +102,8 @@ pub enum Action {
     MergeSplit,
     /// An operator said that two subjects are two.
     KeptApart,
+    /// An operator looked at a question about who is who, and left it as it is.
+    IdentityReviewed,
     /// A subject's choice was recorded, with the notice that was shown.
     ConsentRecorded,
     /// An opt-out preference signal was honoured.
@@ -127,7 +129,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -175,6 +177,7 @@ impl Action {
         Self::SubjectsMerged,
         Self::MergeSplit,
         Self::KeptApart,
+        Self::IdentityReviewed,
         Self::ConsentRecorded,
         Self::SignalHonoured,
         Self::ConsentExported,
@@ -234,6 +237,7 @@ impl Action {
             Self::SubjectsMerged => "subjects_merged",
             Self::MergeSplit => "merge_split",
             Self::KeptApart => "kept_apart",
+            Self::IdentityReviewed => "identity_reviewed",
             Self::ConsentRecorded => "consent_recorded",
             Self::SignalHonoured => "signal_honoured",
             Self::ConsentExported => "consent_exported",

@@ -62,7 +62,7 @@ pub enum ReviewState {
     KeptApart,
     /// An operator saw it and leaves it as it is.
     Seen,
-    /// It answered itself: the two became one by rule.
+    /// It answered itself: the two became one by rule, or what was asked about is not so any more.
     Settled,
 }
 

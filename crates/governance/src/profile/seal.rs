@@ -19,6 +19,7 @@ use storage::source_record::StoredSourceRecord;
 use storage::subject::{NewSubject, StoredKey, StoredSubject};
 
 use super::given::CheckedRecord;
+use crate::identity::Moved;
 use crate::{Privity, Problem};
 
 /// What is said again is seen again, but is written again only when the moment that is kept is older than this: a source that sends
@@ -70,30 +71,31 @@ pub(super) struct Changed {
 pub(crate) type Seed = (IdentifierKind, IdentifierTag, SubjectId);
 
 impl Changes {
-    /// Tags that are new among those kept: where who is who may change.
-    pub(super) fn seeds(&self, kept: &BTreeSet<SubjectId>) -> Vec<Seed> {
-        let mut seeds = Vec::new();
+    /// What is new or gone of the tags of those kept: where who is who may change.
+    pub(super) fn moved(&self, kept: &BTreeSet<SubjectId>) -> Moved {
+        let mut moved = Moved::default();
         let mut add = |subject: SubjectId,
                        stored: &[StoredIdentifier],
                        older: &[(IdentifierKind, IdentifierTag)]| {
-            seeds.extend(
-                stored
-                    .iter()
-                    .map(|one| (one.kind.clone(), one.tag, subject)),
-            );
-            seeds.extend(
-                older
-                    .iter()
-                    .map(|(kind, tag)| (kind.clone(), *tag, subject)),
-            );
+            let stored = stored.iter().map(|one| (one.kind.clone(), one.tag));
+            let older = older.iter().cloned();
+            let tags = stored.chain(older);
+            moved
+                .seeds
+                .extend(tags.map(|(kind, tag)| (kind, tag, subject)));
         };
         for new in self.new.iter().filter(|new| kept.contains(&new.subject.id)) {
             add(new.subject.id, &new.identifiers, &new.older);
         }
-        for one in self.changed.iter().filter(|one| !one.come.is_empty()) {
+        let changed = self.changed.iter();
+        for one in changed.filter(|one| !(one.come.is_empty() && one.gone.is_empty())) {
             add(one.subject, &one.come, &one.older);
+            add(one.subject, &one.gone, &[]);
         }
-        seeds
+        let changed = self.changed.iter();
+        let changed = changed.filter(|one| !(one.come.is_empty() && one.gone.is_empty()));
+        moved.subjects = changed.map(|one| one.subject).collect();
+        moved
     }
 
     /// All segments that are stored.

@@ -174,7 +174,7 @@ impl Round {
             tx,
             &self.batch.schema,
             &self.batch.keys,
-            self.changes.seeds(&kept),
+            self.changes.moved(&kept),
         )?;
         if again.is_empty() {
             also(tx, &written)?;

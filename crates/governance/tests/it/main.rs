@@ -14,6 +14,8 @@ mod generated_schema;
 mod house;
 mod key;
 mod key_index;
+mod identity;
+mod identity_property;
 mod know;
 mod legal_hold;
 mod overview;

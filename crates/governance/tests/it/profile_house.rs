@@ -32,6 +32,7 @@ use crate::server::{Engine, Store, engine};
 pub(crate) const SHOP: SourceNumber = SourceNumber(1);
 pub(crate) const CRM: SourceNumber = SourceNumber(2);
 pub(crate) const HELP_DESK: SourceNumber = SourceNumber(3);
+pub(crate) const SUBJECT: SourceNumber = SourceNumber(4);
 
 pub(crate) struct ProfileHouse {
     pub(crate) p: Privity,
@@ -70,7 +71,9 @@ pub(crate) async fn open_with(
     progress: &Progress,
 ) -> Privity {
     let base = dir.display();
-    let schema = schema_file();
+    // A test may bring a schema of its own.
+    let own = dir.join("profile.yaml");
+    let schema = if own.exists() { own } else { schema_file() };
     let yaml = format!(
         "business: {{name: Hearth & Crumb}}\nbase_url: https://privacy.hearth.example\nstorage: \"{storage}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nprofile: {}\nmail: {{url: \"smtp://127.0.0.1:9\", tls: none, from: \"privacy@hearth.example\"}}\n",
         schema.display()
@@ -84,7 +87,15 @@ pub(crate) async fn open_with(
 
 impl ProfileHouse {
     pub(crate) async fn new(store: Option<Store>) -> Self {
+        Self::with_schema(store, None).await
+    }
+
+    /// A house with a schema of its own.
+    pub(crate) async fn with_schema(store: Option<Store>, schema: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        if let Some(schema) = schema {
+            std::fs::write(dir.path().join("profile.yaml"), schema).unwrap();
+        }
         std::fs::write(dir.path().join("map.yaml"), MAP).unwrap();
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));
         let p = open(dir.path(), &url(dir.path(), store.as_ref()), &clock).await;

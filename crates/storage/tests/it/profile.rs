@@ -255,8 +255,14 @@ async fn identifiers_find_whoever_has_them_and_tell_what_is_shared() {
         );
         let both = BTreeSet::from([(kind("email"), tag(1)), (kind("phone"), tag(3))]);
         assert_eq!(
-            run(database, move |tx| identifier::holders(tx, &both, 1)).await,
-            ids(&[1])
+            run(database, move |tx| identifier::holders_of_each(
+                tx, &both, 1
+            ))
+            .await,
+            [
+                ((kind("email"), tag(1)), ids(&[1])),
+                ((kind("phone"), tag(3)), ids(&[1]))
+            ]
         );
         assert_eq!(
             run(database, |tx| identifier::remove_many(
@@ -418,6 +424,17 @@ async fn the_history_reads_back_as_it_was_written_and_is_forgotten_with_a_subjec
         let found = run(database, |tx| identity::events_of(tx, &ids(&[1, 2, 3, 4]))).await;
         assert_eq!(found, events);
         assert!(History::of(found.into_iter().map(|stored| stored.event)).is_ok());
+        let reasons = [
+            MergeReason::Identifier(kind("email"), tag(1)),
+            MergeReason::Identifier(kind("email"), tag(2)),
+        ];
+        assert_eq!(
+            run(database, move |tx| identity::merges_because_of(
+                tx, &reasons
+            ))
+            .await,
+            events[..1]
+        );
         let first = MergeId::from_uuid(Uuid::from_u128(1));
         assert!(
             !run(database, move |tx| identity::merge(tx, first))
@@ -515,6 +532,36 @@ async fn a_question_is_asked_once_and_answered_once() {
             (ReviewState::KeptApart, decided)
         );
         assert_eq!(run(database, identity::count_open_reviews).await, 1);
+        let again = review(4, ReviewKind::PossibleMatch, Some(2));
+        assert_eq!(
+            run(database, move |tx| identity::insert_reviews(
+                tx,
+                &[again.clone()]
+            ))
+            .await,
+            0,
+            "what an operator answered stays answered"
+        );
+        // What answered itself is asked again when it comes up again.
+        let second = asked[1].id;
+        run(database, move |tx| {
+            identity::close_reviews(tx, &[second], ReviewState::Settled, None)
+        })
+        .await;
+        let again = review(5, ReviewKind::Everybodys, None);
+        run(database, move |tx| {
+            identity::insert_reviews(tx, &[again.clone()])
+        })
+        .await;
+        assert_eq!(
+            run(database, |tx| identity::open_reviews_of(tx, &ids(&[1]))).await,
+            asked[1..]
+        );
+        assert!(
+            run(database, |tx| identity::open_reviews_of(tx, &ids(&[2])))
+                .await
+                .is_empty()
+        );
         run(database, |tx| identity::forget(tx, &ids(&[1]))).await;
         assert_eq!(run(database, identity::count_open_reviews).await, 0);
     })
