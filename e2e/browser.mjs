@@ -1,6 +1,8 @@
-// Runs all browser checks and counts them: the sample pages first, then the way through the demo as a subject, a recipient and an operator.
+// Runs all browser checks and counts them: the sample pages first, then the page script on a shop's pages, then the way through the demo as a
+// subject, a recipient and an operator.
 import { chromium } from "playwright-core";
 import { readFileSync } from "node:fs";
+import { choose } from "./choices.mjs";
 import { lookAtSamples } from "./look.mjs";
 import { walk } from "./walk.mjs";
 
@@ -32,6 +34,7 @@ async function links(log) {
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
 try {
   await lookAtSamples(browser, process.env.SAMPLES, process.env.SHOTS, check);
+  await choose(browser, process.env.PROGRAM, process.env.SHOP, process.env.SHOTS, check);
   await walk(browser, await links(process.env.DEMO_LOG), process.env.SHOTS, check);
 } catch (error) {
   check("the browser checks run to their end", [String(error.stack ?? error).split("\n").slice(0, 4).join(" ")]);

@@ -246,8 +246,9 @@ class Walk {
     this.says("a no counts though nobody took it", !(await page.evaluate(() => privity.standing("sale_to_brokers").allowed)), "it is allowed");
     this.says("and the string is not relied on", (await ping(page)).signalStatus === "not ready", await ping(page));
     await this.picture(page, "unreachable");
+    const asked = page.waitForEvent("requestfailed", isAsking);
     await page.reload();
-    await page.waitForTimeout(1500);
+    await asked;
     this.says("nothing runs while nobody can be asked", (await tags(page)).length === 0, await tags(page));
     await this.shop.privity.start();
     await page.waitForFunction(() => privity.standing("sale_to_brokers").reason === "opted_out", null, { timeout: 30000 });
@@ -283,8 +284,9 @@ class Walk {
     const context = await this.browser.newContext();
     this.contexts.push(context);
     const page = await context.newPage();
+    const asked = page.waitForEvent("requestfailed", isAsking);
     await page.goto(this.shop.stranger);
-    await page.waitForTimeout(1500);
+    await asked;
     this.says("on a page of somebody else nothing is answered and nothing runs", (await tags(page)).length === 0 && (await ping(page)).cmpStatus === "loading", await tags(page));
   }
 
@@ -327,6 +329,7 @@ class Walk {
   }
 }
 
+const isAsking = (request) => request.url().includes("/choices.json");
 const banner = (page) => page.locator("dialog.banner[open]").waitFor();
 const tags = (page) => page.evaluate(() => window.tags);
 const ran = (page, name) => page.waitForFunction((tag) => window.tags.includes(tag), name);

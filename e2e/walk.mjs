@@ -31,7 +31,7 @@ function lookingAt(page, face, shots, check) {
 
 async function asSubject(page, links, look, check, face) {
   const home = links["Privacy Center"];
-  for (const [name, path] of [["home", ""], ["recipients", "recipients"], ["opt-out", "opt-out"], ["ask to know", "ask/know"], ["ask to be forgotten", "ask/delete"]]) {
+  for (const [name, path] of [["home", ""], ["recipients", "recipients"], ["opt-out", "opt-out"], ["choices", "choices"], ["ask to know", "ask/know"], ["ask to be forgotten", "ask/delete"]]) {
     await page.goto(home + path);
     await look(name);
   }
@@ -95,10 +95,22 @@ async function asOperator(page, links, look, check) {
     check("a note is read on demand", (await page.locator("#opened").count()) === 1 ? [] : ["it is not shown"]);
     await look("console note");
   }
+  await findConsents(page, links, look, check);
   await holdAndLift(page, links, look, check);
   await page.goto(links["Console"]);
   await page.click("text=/Sign out/");
   check("signing out ends the session", page.url().endsWith("/console/sign-in") ? [] : [page.url()]);
+}
+
+/** An operator looks for what somebody chose. */
+async function findConsents(page, links, look, check) {
+  await page.goto(`${links["Console"]}/consents`);
+  await page.selectOption("#kind", "email");
+  await page.fill("#value", "nobody-at-all@example.com");
+  await page.click("main button[type=submit]");
+  check("what is sought for stands in no address", page.url().includes("nobody") ? [page.url()] : []);
+  check("of whoever never chose it is said what holds for everybody", (await page.textContent("main")).includes("Nothing was chosen") ? [] : ["it is not"]);
+  await look("console consents");
 }
 
 /** An operator places a legal hold, forgetting something at first, sees it on the privacy request that it concerns, and lifts it. */

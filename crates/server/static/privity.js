@@ -427,5 +427,8 @@ button { background: #222; border-color: var(--privity-accent-dark, #8ad3bf) }
   if (document.readyState !== "loading") ready();
   else document.addEventListener("DOMContentLoaded", ready);
   addEventListener("online", ask);
+  // Said in another tab, or while this page lay in the browser's memory.
+  addEventListener("storage", ({ key }) => key === "privity_unsaved" && ask());
+  addEventListener("pageshow", ({ persisted }) => persisted && ask());
   ask();
 })();
