@@ -10,8 +10,8 @@ mod shop;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Parser;
 use bench::figure::Figures;
+use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

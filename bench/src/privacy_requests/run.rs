@@ -9,11 +9,11 @@ use anyhow::ensure;
 use domain::privacy_request::RequestKind;
 use governance::privacy_request::intake::Received;
 
-use bench::figure::{Against, Figures, Peer};
 use crate::house::House;
 use crate::mailbox::Mailbox;
-use bench::meter::{Cost, Meter};
 use crate::shop::{ROWS_EACH, Shop};
+use bench::figure::{Against, Figures, Peer};
+use bench::meter::{Cost, Meter};
 
 /// Where it runs.
 pub(crate) struct Place<'a> {

@@ -58,13 +58,28 @@ pub(crate) async fn one_by_one(p: &Privity, parties: Vec<Party>) -> anyhow::Resu
 pub(crate) async fn in_bulk(p: &Privity, subjects: &[SubjectId], by: Actor) -> anyhow::Result<()> {
     for part in subjects.chunks(CALL) {
         let choices = part.iter().map(|id| choice(Party::Subject(*id))).collect();
-        check(&p.record_consents(choices, by.clone(), None).await.map_err(failed)?)?;
+        check(
+            &p.record_consents(choices, by.clone(), None)
+                .await
+                .map_err(failed)?,
+        )?;
     }
     Ok(())
 }
 
 fn check(answers: &[Recorded]) -> anyhow::Result<()> {
-    let kept = |answer: &Recorded| matches!(answer, Recorded::Kept { repeated: false, .. });
-    ensure!(answers.iter().all(kept), "a choice was not kept: {answers:?}");
+    let kept = |answer: &Recorded| {
+        matches!(
+            answer,
+            Recorded::Kept {
+                repeated: false,
+                ..
+            }
+        )
+    };
+    ensure!(
+        answers.iter().all(kept),
+        "a choice was not kept: {answers:?}"
+    );
     Ok(())
 }

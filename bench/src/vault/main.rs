@@ -53,7 +53,9 @@ async fn main() -> anyhow::Result<()> {
     people::write_csv(&file, arguments.profiles)?;
     for engine in ["SQLite", "PostgreSQL"] {
         let wanted = arguments.engine.as_deref();
-        if wanted.is_some_and(|wanted| !engine.eq_ignore_ascii_case(wanted) && !engine.to_ascii_lowercase().starts_with(wanted)) {
+        if wanted.is_some_and(|wanted| {
+            !engine.eq_ignore_ascii_case(wanted) && !engine.to_ascii_lowercase().starts_with(wanted)
+        }) {
             continue;
         }
         let place = run::Place {
@@ -67,7 +69,9 @@ async fn main() -> anyhow::Result<()> {
             profiles: arguments.profiles,
             series: &arguments.series,
         };
-        run::run(&place, &mut figures).await.with_context(|| format!("on {engine}"))?;
+        run::run(&place, &mut figures)
+            .await
+            .with_context(|| format!("on {engine}"))?;
     }
     figures.print()?;
     match &arguments.out {

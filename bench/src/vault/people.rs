@@ -78,7 +78,11 @@ pub(crate) fn value(number: u64, column: u64) -> String {
     // A value begins and ends with a letter, so that nothing trims it.
     let letters = (0..length).map(|place| {
         let letter = (next() % 32) as usize;
-        let letter = if place == 0 || place == length - 1 { letter % 26 } else { letter };
+        let letter = if place == 0 || place == length - 1 {
+            letter % 26
+        } else {
+            letter
+        };
         LETTERS.get(letter).copied().map_or('x', char::from)
     });
     letters.collect()

@@ -75,7 +75,8 @@ impl Privity {
         let Some(schema) = self.schema() else {
             return Ok(pseudonyms);
         };
-        let mut index = Index::new(schema, self.keys());
+        let keys = self.keys();
+        let mut index = Index::new(schema, &keys);
         let tags: Vec<_> = identifiers
             .iter()
             .map(|(kind, value)| index.tags(kind, value))
