@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod cost;
 mod crash;
 mod history;
 mod profiles;
