@@ -415,13 +415,9 @@ async fn look_up(
 ) -> anyhow::Result<(SubjectId, String)> {
     let kind = IdentifierKind("email".to_owned());
     let email = Sensitive::new(people::email(number));
-    let found = find(
-        &p,
-        (&kind, &email),
-        &WantedAttributes::All,
-        Viewer::Operator(operator),
-        &Actor::Operator(operator),
-    );
+    let by = Actor::Operator(operator);
+    let viewer = Viewer::Operator(operator);
+    let found = find(&p, (&kind, &email), &WantedAttributes::All, viewer, &by);
     let found = found.await.map_err(failed)?;
     let [one] = found.as_slice() else {
         anyhow::bail!("{} subjects have one address", found.len());

@@ -133,6 +133,18 @@ impl Mark {
         })
     }
 
+    /// This mark, or the present moment where it lies in the future: one row with a wrong date must not hide all later changes.
+    #[must_use]
+    pub fn no_later_than(&self, now: Timestamp) -> Self {
+        match moment(self.0.expose()) {
+            Some((moment, _)) if moment > now => {
+                let ahead = moment.duration_since(now).as_secs().unsigned_abs();
+                self.earlier(Overlap::Time(ahead.saturating_add(1)))
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// Whether nothing can be committed any more with a watermark up to this one: it is a moment, and twice the overlap went by since. A
     /// time without zone may be that of any zone, a day lasts until its end. A counter never is.
     pub fn is_settled(&self, overlap: Overlap, now: Timestamp) -> bool {
@@ -346,6 +358,24 @@ mod tests {
         assert!(number(1_600_000_000).is_settled(five_minutes, now));
         assert!(!number(50_000).is_settled(five_minutes, now));
         assert!(!number(1_600_000_000).is_settled(Overlap::Number(5), now));
+    }
+
+    #[test]
+    fn a_mark_in_the_future_is_brought_back_to_the_present() {
+        let now: Timestamp = "2024-05-05T12:00:00Z".parse().unwrap();
+        let brought = |text: &str| {
+            let mark = Mark::new(Key::Text(text.to_owned()));
+            mark.no_later_than(now).url_text()
+        };
+        assert_eq!(
+            brought("2099-01-01T00:00:00.5+00"),
+            "2024-05-05T11:59:59.5+00"
+        );
+        assert_eq!(brought("2099-01-01 00:00:00"), "2024-05-05 11:59:59");
+        assert_eq!(brought("2099-01-01"), "2024-05-05");
+        assert_eq!(brought("2024-05-05T11:00:00Z"), "2024-05-05T11:00:00Z");
+        let counter = Mark::new(Key::Integer(70));
+        assert_eq!(counter.no_later_than(now).url_text(), "70");
     }
 
     #[test]

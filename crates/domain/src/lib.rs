@@ -23,6 +23,7 @@ pub mod receipt;
 pub mod recipient;
 pub mod rng;
 pub mod row;
+pub mod scim;
 pub mod sensitive;
 pub mod signal;
 pub mod task;

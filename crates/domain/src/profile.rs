@@ -19,7 +19,7 @@ pub use file::{
     AttributeText, IdentifierText, IdentityText, PossibleMatchText, RetentionText, SchemaFile,
     SourceText,
 };
-pub use from_source::{Every, SyncText, moment_of, text_of};
+pub use from_source::{Every, SyncText, loosely, moment_of, text_of};
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 pub use overlap::{Overlap, seconds};
 pub use schema::{

@@ -67,6 +67,8 @@ struct Parts {
     schema: Option<Arc<domain::profile::Schema>>,
     /// From which collections profiles are filled.
     mappings: Vec<profile::Mapping>,
+    /// How SCIM clients fill profiles.
+    scim: Option<profile::ScimMapping>,
     loaded: data_map::LoadedMap,
     graph: Arc<SearchGraph>,
     connectors: BTreeMap<SystemKey, Arc<dyn Connector>>,

@@ -5,8 +5,10 @@ mod given;
 pub mod import;
 mod mapping;
 pub mod read;
+pub mod record;
 mod repeat;
 mod schema;
+mod scim;
 mod seal;
 mod sync;
 mod trace;
@@ -22,6 +24,8 @@ pub use mapping::Mapping;
 pub(crate) use mapping::mappings;
 pub(crate) use schema::accept;
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
+pub use scim::ScimMapping;
+pub(crate) use scim::scim_mapping;
 pub(crate) use seal::{Seed, identifier_rows, place_of, subject_key};
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
@@ -39,6 +43,11 @@ impl Privity {
     /// From which collections profiles are filled.
     pub fn mappings(&self) -> &[Mapping] {
         &self.parts.mappings
+    }
+
+    /// How SCIM clients fill profiles; `None` where nothing is said of it.
+    pub fn scim(&self) -> Option<&ScimMapping> {
+        self.parts.scim.as_ref()
     }
 
     /// The schema, for work that is nothing without it.

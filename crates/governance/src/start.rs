@@ -52,6 +52,10 @@ pub async fn start_watched(
         .map(|schema| profile::mappings(schema, &loaded.map))
         .transpose()
         .map_err(|error| setup(&error))?;
+    let scim = (schema.as_ref())
+        .map(profile::scim_mapping)
+        .transpose()
+        .map_err(|error| setup(&error))?;
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
     let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
@@ -72,6 +76,7 @@ pub async fn start_watched(
         law,
         schema: schema.map(|loaded| Arc::new(loaded.schema)),
         mappings: mappings.unwrap_or_default(),
+        scim: scim.flatten(),
         loaded,
         graph: Arc::new(graph),
         connectors,

@@ -11,6 +11,7 @@ mod overview;
 mod privacy_request;
 mod profile;
 mod repeat;
+mod scim;
 mod task;
 mod well_known;
 mod words;
@@ -86,6 +87,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consent::link))
 }
 
+/// An error as SCIM tells it.
+pub(crate) fn scim_error(status: axum::http::StatusCode, detail: &str) -> axum::response::Response {
+    scim::error(status, detail)
+}
+
 /// The API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     described().split_for_parts().1
@@ -96,6 +102,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     let (api, description) = described().split_for_parts();
     Router::new()
         .merge(api)
+        .merge(scim::routes())
         .route(
             "/openapi.json",
             get(async move || Json(description.clone())),

@@ -10,6 +10,7 @@ mod key;
 pub mod law;
 mod operator;
 mod profile;
+mod profile_sync;
 mod request;
 mod serve;
 mod show;

@@ -73,7 +73,7 @@ struct Back {
     words: &'static str,
 }
 
-/// Gives every failed answer its form: JSON under `/api` and `/callbacks`, a page elsewhere.
+/// Gives every failed answer its form: SCIM's own under `/scim`, JSON under `/api` and `/callbacks`, a page elsewhere.
 pub(crate) async fn show(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let trace = request
@@ -85,6 +85,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>, request: Request, next: Ne
     let Some(problem) = problem_of(&response) else {
         return response;
     };
+    if path.starts_with("/scim/") {
+        return crate::api::scim_error(status_of(&problem), &problem.title);
+    }
     if is_for_machines(&path) {
         return as_json(&app, &problem, &trace);
     }

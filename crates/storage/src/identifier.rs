@@ -74,6 +74,22 @@ pub fn find(
     rows.iter().map(|row| row.id("subject_id")).collect()
 }
 
+/// As [`find`], among the records of one source.
+pub fn find_of_source(
+    tx: &mut Tx,
+    source: SourceNumber,
+    kind: &IdentifierKind,
+    tags: &[IdentifierTag],
+) -> Result<BTreeSet<SubjectId>, Error> {
+    let sql = "-- find identifier of source
+        SELECT i.subject_id FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BIGINT */)) AS given
+        JOIN identifier i ON i.kind = column1 AND i.tag = column2 AND i.source = column3";
+    let number = u32::from(source.0);
+    let values = |tag: &IdentifierTag| vec![kind.0.as_str().into(), tag.0.into(), number.into()];
+    let rows = tx.query_given(sql, &tags.iter().map(values).collect::<Vec<_>>())?;
+    rows.iter().map(|row| row.id("subject_id")).collect()
+}
+
 /// Of these tags, each with whose it is, those that another subject has as well. None of them twice.
 pub fn shared(
     tx: &mut Tx,

@@ -81,6 +81,20 @@ pub fn remove_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<u64, E
     tx.execute_many(sql, &records.iter().map(values).collect::<Vec<_>>())
 }
 
+/// The subjects that have a record of a source, `limit` of them after the first `skipped`, in the order of their ids.
+pub fn page_of_source(
+    tx: &mut Tx,
+    source: SourceNumber,
+    skipped: u64,
+    limit: u32,
+) -> Result<Vec<SubjectId>, Error> {
+    let sql = "-- page source_record of source
+        SELECT DISTINCT subject_id FROM source_record WHERE source = ?1 ORDER BY subject_id LIMIT ?2 OFFSET ?3";
+    let values = [u32::from(source.0).into(), limit.into(), skipped.into()];
+    let rows = tx.query(sql, &values)?;
+    rows.iter().map(|row| row.id("subject_id")).collect()
+}
+
 /// How many subjects have a record of a source. Passes over all of its records.
 pub fn count_of_source(tx: &mut Tx, source: SourceNumber) -> Result<u64, Error> {
     let sql = "-- count source_record of source

@@ -6,6 +6,7 @@ use super::from_source::SyncText;
 use super::schema::{Preference, Segment, Sensitivity};
 use crate::data_map::ValueKind;
 use crate::identity::IdentifierRule;
+use crate::scim::ScimText;
 
 /// The file `profile.yaml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +24,9 @@ pub struct SchemaFile {
     /// From which collections of source systems profiles are filled.
     #[serde(default)]
     pub sync: Vec<SyncText>,
+    /// How SCIM clients fill profiles; not at all where nothing is said.
+    #[serde(default)]
+    pub scim: Option<ScimText>,
     /// Numbers of attributes that were removed; never given again.
     #[serde(default)]
     pub retired_attributes: Vec<u16>,

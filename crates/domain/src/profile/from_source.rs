@@ -70,6 +70,11 @@ pub fn text_of(kind: ValueKind, value: &Sensitive<JsonValue>) -> Option<Sensitiv
     Some(Sensitive::new(text))
 }
 
+/// A text as an attribute of this kind takes it: `False` is a truth, `42.00` a whole number.
+pub fn loosely(kind: ValueKind, text: &Sensitive<String>) -> Sensitive<String> {
+    Sensitive::new(text_of_kind(kind, text.expose()))
+}
+
 /// The moment that a value of a source system says, if it says one.
 pub fn moment_of(value: &Sensitive<JsonValue>) -> Option<jiff::Timestamp> {
     match &value.expose().0 {

@@ -177,24 +177,24 @@ impl Check<'_> {
     }
 
     fn fault(&mut self, word: &str, problem: &str) {
-        let line = line_of(&self.loaded.text, self.entry, word);
+        let line = line_of(&self.loaded.text, "sync:", self.entry, word);
         let name = &self.loaded.name;
         self.faults
             .push(format!("{name}:{line}: `{word}` {problem}"));
     }
 }
 
-fn meant(nearest: Option<&str>) -> String {
+pub(super) fn meant(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| {
         format!("; did you mean `{nearest}`?")
     })
 }
 
-/// The line of a word in one entry under `sync`; the entry's first where it isn't found.
-fn line_of(text: &str, entry: usize, word: &str) -> usize {
+/// The line of a word in one entry of a section; the entry's first where it isn't found.
+pub(super) fn line_of(text: &str, section: &str, entry: usize, word: &str) -> usize {
     let is_top = |line: &str| line.starts_with(|first: char| first.is_ascii_alphabetic());
     let lines = || text.lines().enumerate();
-    let start = lines().find(|(_, line)| line.starts_with("sync:"));
+    let start = lines().find(|(_, line)| line.starts_with(section));
     let start = start.map_or(0, |(number, _)| number);
     let inside = lines()
         .skip(start + 1)
@@ -238,6 +238,7 @@ attributes:
         let loaded = LoadedSchema {
             schema: parse_schema("profile.yaml", &text, &law).unwrap(),
             sync: file.sync,
+            scim: None,
             name: "profile.yaml".to_owned(),
             text,
         };

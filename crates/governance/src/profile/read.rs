@@ -183,7 +183,7 @@ pub(crate) fn tags_of(
     Ok(keys.of_kind(kind).map(|key| key.tag(&normal)).collect())
 }
 
-async fn show_held(
+pub(super) async fn show_held(
     p: &Privity,
     schema: &std::sync::Arc<Schema>,
     held: Held,

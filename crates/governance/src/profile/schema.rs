@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use domain::law::{Category, Fault, LawBook};
 use domain::profile::{Schema, SchemaFile, SyncText};
+use domain::scim::ScimText;
 use storage::Database;
 
 use crate::Problem;
@@ -35,6 +36,8 @@ pub struct LoadedSchema {
     pub schema: Schema,
     /// From which collections profiles are filled, as written.
     pub(crate) sync: Vec<SyncText>,
+    /// How SCIM clients fill profiles, as written.
+    pub(crate) scim: Option<ScimText>,
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -50,10 +53,11 @@ pub fn load_schema(path: &Path, law: &LawBook) -> Result<LoadedSchema, SchemaErr
     })?;
     let name = path.display().to_string();
     let schema = parse_schema(&name, &text, law)?;
-    let sync = read(&name, &text)?.sync;
+    let SchemaFile { sync, scim, .. } = read(&name, &text)?;
     Ok(LoadedSchema {
         schema,
         sync,
+        scim,
         name,
         text,
     })
@@ -185,6 +189,7 @@ mod tests {
         LoadedSchema {
             schema: parse_schema("profile.yaml", text, &law).unwrap(),
             sync: Vec::new(),
+            scim: None,
             name: "profile.yaml".to_owned(),
             text: text.to_owned(),
         }

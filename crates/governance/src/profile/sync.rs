@@ -313,10 +313,13 @@ impl Reading {
         };
         let mark = self.bookmark.mark.as_ref();
         let mark = mark.filter(|_| !whole && mapping.watermark.is_some());
+        let mark = mark.map(|mark| mark.no_later_than(self.p.now()));
         // A table that was filled at one moment would be read again and again for the sake of changes that can't come any more.
-        let beyond = mark.is_some_and(|mark| mark.is_settled(mapping.overlap, self.p.now()));
+        let beyond = mark
+            .as_ref()
+            .is_some_and(|mark| mark.is_settled(mapping.overlap, self.p.now()));
         let from = match mark {
-            Some(mark) if beyond => Some(mark.clone()),
+            Some(mark) if beyond => Some(mark),
             other => other.map(|mark| mark.earlier(mapping.overlap)),
         };
         self.counts = Counts::default();

@@ -20,6 +20,7 @@ mod know;
 mod legal_hold;
 mod overview;
 mod privacy_request;
+mod profile_guide;
 mod profile_house;
 mod profile_import;
 mod profile_read;

@@ -230,6 +230,11 @@ async fn only_what_changed_is_read_again() {
         assert_eq!((fourth.counts.new, fourth.counts.changed), (1, 0));
         assert_eq!(fourth.counts.read, fourth.counts.unchanged + 1);
         assert_eq!(house.count("subject").await, 2_502);
+        // One wrong date must not hide what changes from now on.
+        house.members(9_002..9_003, "2099-01-01T00:00:00Z");
+        assert_eq!(house.sync(false).await.counts.new, 1);
+        house.members(9_003..9_004, "2026-11-02T17:59:50Z");
+        assert_eq!(house.sync(false).await.counts.new, 1);
     })
     .await;
 }

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 42] = [
+const PAGES: [(&str, &str); 43] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -137,6 +137,10 @@ const PAGES: [(&str, &str); 42] = [
     (
         "signature_refused",
         include_str!("../../../../docs/errors/signature_refused.md"),
+    ),
+    (
+        "source_unavailable",
+        include_str!("../../../../docs/errors/source_unavailable.md"),
     ),
     (
         "too_many_choices",

@@ -19,6 +19,7 @@ use governance::profile::read::{
 use governance::{Privity, Problem, law};
 use serde_json::json;
 
+use super::profile_sync::Sync;
 use super::request::Key;
 use super::watch::Watch;
 use super::{open, show};
@@ -33,6 +34,11 @@ pub(super) enum ProfileCommand {
     ///
     /// Example: privity profile import customers.csv --source shop --map "E-mail=email"
     Import(ImportFile),
+    /// Fill profiles from source systems, by `sync` in the schema's file: what changed since the last time. Stopped at any moment, the same
+    /// command goes on where it was.
+    ///
+    /// Example: privity profile sync shop
+    Sync(Sync),
     /// Show one profile: what counts of each attribute, where it is from, and what other sources say. The look is recorded with your name.
     ///
     /// Example: echo maria@example.com | privity profile show --by email
@@ -115,6 +121,7 @@ impl ProfileCommand {
         match self {
             Self::Schema(schema) => schema.run(config)?,
             Self::Import(file) => return file.run(config).await,
+            Self::Sync(sync) => return sync.run(config).await,
             Self::Show(look) => look.run(config).await?,
         }
         Ok(ExitCode::SUCCESS)

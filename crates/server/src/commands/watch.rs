@@ -2,17 +2,18 @@
 //!
 //! It goes to standard error, and nowhere when that is no terminal or the answer is JSON for a program.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
 use domain::progress::Progress;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanFloatCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Whoever waits less sees nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_millis(120);
 
-const COUNTED: &str = "{spinner} {msg}: {bar:28} {human_pos} of {human_len} {prefix}";
+const COUNTED: &str = "{spinner} {msg}: {bar:28} {human_pos} of {human_len} {prefix}{rate}";
 const UNCOUNTED: &str = "{spinner} {msg}";
 
 /// One line of progress for all that a command does.
@@ -78,7 +79,18 @@ impl Watch {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("rate", rate)
+}
+
+/// How many a second, where that is worth a word.
+fn rate(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let rate = state.per_sec();
+    if rate >= 100.0 {
+        // What can't be drawn is not drawn.
+        let _drawn = write!(text, ", {} a second", HumanFloatCount(rate.round()));
+    }
 }
 
 #[cfg(test)]

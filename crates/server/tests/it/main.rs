@@ -17,4 +17,5 @@ mod know;
 mod office;
 mod repeat;
 mod scenarios;
+mod scim;
 mod who_may;

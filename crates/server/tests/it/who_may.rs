@@ -124,7 +124,9 @@ impl Door {
     }
 
     async fn knock(&self, method: &str, route: &str) -> Answer {
-        let is_api = route.starts_with("/api/") || route.starts_with("/callbacks/");
+        let is_api = ["/api/", "/callbacks/", "/scim/"]
+            .iter()
+            .any(|start| route.starts_with(start));
         let site = if self.caller == Caller::Forged {
             "cross-site"
         } else {
