@@ -84,6 +84,8 @@ async function asOperator(page, links, look, check) {
   await look("console overview");
   await page.goto(`${links["Console"]}/requests?show=all`);
   await look("console list");
+  await page.goto(`${links["Console"]}/identity`);
+  await look("console who is who");
   await page.goto(links["the operator's view of it"]);
   await look("console request");
   await page.click("text=Show who asked");

@@ -5,6 +5,7 @@ mod callback;
 mod consent;
 mod error_page;
 mod evidence;
+mod identity;
 mod legal_hold;
 mod operator;
 mod overview;
@@ -40,6 +41,7 @@ use crate::App;
         (name = "tasks", description = "Durable steps of work; some need a person."),
         (name = "consents", description = "Choices about purposes of use, how they stand, and opt-out preference signals."),
         (name = "legal holds", description = "Named reasons that keep named data from deletion for now."),
+        (name = "identity", description = "Which records are one subject's: questions to operators, merges, and taking them apart."),
         (name = "profiles", description = "Everything that is known about a subject in one place, sealed; every look is recorded."),
         (name = "evidence", description = "What proves that each step was done."),
     )
@@ -75,6 +77,14 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(task::complete))
         .routes(routes!(legal_hold::place, legal_hold::list))
         .routes(routes!(legal_hold::lift))
+        .routes(routes!(identity::reviews))
+        .routes(routes!(identity::review))
+        .routes(routes!(identity::compare))
+        .routes(routes!(identity::decide))
+        .routes(routes!(identity::merge))
+        .routes(routes!(identity::split))
+        .routes(routes!(identity::keep_apart))
+        .routes(routes!(identity::history))
         .routes(routes!(profile::create))
         .routes(routes!(profile::find))
         .routes(routes!(profile::show))

@@ -6,6 +6,7 @@ pub mod data_map;
 mod demo;
 mod doctor;
 mod evidence;
+mod identity;
 mod key;
 pub mod law;
 mod operator;
@@ -103,6 +104,9 @@ enum Command {
     /// Take in, look at and decide privacy requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
+    /// Say which records are one subject's.
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
     /// Export and verify what proves that each step was done.
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
@@ -150,6 +154,7 @@ impl Cli {
             Command::Profile(command) => command.run(&config).await,
             Command::Consent(command) => command.run(&config).await,
             Command::Request(command) => command.run(&config).await,
+            Command::Identity(command) => command.run(&config).await,
             Command::Evidence(command) => command.run(&config).await,
             Command::Law(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Operator(command) => command.run(&config).await,

@@ -75,7 +75,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// Every built-in template by name.
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("parts.html", include_str!("../templates/parts.html")),
     ("base.html", include_str!("../templates/base.html")),
     ("home.html", include_str!("../templates/home.html")),
@@ -116,6 +116,18 @@ const TEMPLATES: [(&str, &str); 18] = [
     (
         "console_holds.html",
         include_str!("../templates/console_holds.html"),
+    ),
+    (
+        "console_identity.html",
+        include_str!("../templates/console_identity.html"),
+    ),
+    (
+        "console_review.html",
+        include_str!("../templates/console_review.html"),
+    ),
+    (
+        "console_subject.html",
+        include_str!("../templates/console_subject.html"),
     ),
     (
         "console_request.html",

@@ -21,7 +21,7 @@ use crate::{Privity, Problem};
 
 /// Records that are looked at together, at most. More of them hang together by chains of identifiers only where something is wrong with
 /// a source; then the merges that stand are all that counts, until it is mended.
-const MOST_RECORDS: usize = 20_000;
+const MOST_RECORDS: usize = 5_000;
 
 /// A tag of a kind of identifier.
 pub(super) type Key = (IdentifierKind, IdentifierTag);

@@ -39,8 +39,8 @@ pub(crate) fn link(
     moved: Moved,
 ) -> Result<Vec<NewRecord>, Problem> {
     let seeds = moved.seeds.iter();
-    let seeds: BTreeSet<_> = seeds.filter(|(kind, _, _)| links(schema, kind)).collect();
-    if seeds.is_empty() && moved.subjects.is_empty() {
+    let seeds: BTreeSet<_> = seeds.filter(|(kind, _, _)| counts(schema, kind)).collect();
+    if seeds.is_empty() {
         return Ok(Vec::new());
     }
     // From here on one after another: of two transactions that bring the same identifier, the second sees what the first one stored.
@@ -50,15 +50,14 @@ pub(crate) fn link(
         .map(|(kind, tag, subject)| (kind, *tag, *subject))
         .collect();
     let shared = identifier::shared(tx, &asked)?;
-    let mut touched = Touched {
-        subjects: moved.subjects,
-        tags: BTreeSet::new(),
-    };
+    let mut touched = Touched::default();
     for (kind, tag, subject) in seeds {
         let key = (kind.clone(), *tag);
         if shared.contains(&key) {
             touched.subjects.insert(*subject);
             touched.tags.insert(key);
+        } else if moved.subjects.contains(subject) {
+            touched.subjects.insert(*subject);
         }
     }
     if touched.subjects.is_empty() {
@@ -67,17 +66,30 @@ pub(crate) fn link(
     settle(p, tx, schema, keys, touched)
 }
 
-/// Whether tags of a kind make anybody look.
-fn links(schema: &Schema, kind: &IdentifierKind) -> bool {
+/// Whether tags of a kind say anything of who is who.
+fn counts(schema: &Schema, kind: &IdentifierKind) -> bool {
     let known = schema.identity().kinds.get(kind);
-    kind.0 == POSSIBLE_MATCH_KIND || known.is_some_and(|rule| rule.unique)
+    let known = known.is_some_and(|rule| rule.unique || rule.one_per_subject);
+    known || kind.0 == POSSIBLE_MATCH_KIND
 }
 
 /// Where a resolution begins.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Touched {
     pub(crate) tags: BTreeSet<Key>,
     pub(crate) subjects: BTreeSet<SubjectId>,
+}
+
+impl Touched {
+    fn halves(self) -> [Self; 2] {
+        let mut first = self.subjects;
+        let middle = first.iter().nth(first.len() / 2).copied();
+        let second = middle.map_or_else(BTreeSet::new, |middle| first.split_off(&middle));
+        [first, second].map(|subjects| Self {
+            subjects,
+            tags: self.tags.clone(),
+        })
+    }
 }
 
 /// Resolves everything that hangs together with what was touched. The caller holds the log.
@@ -88,7 +100,15 @@ pub(crate) fn settle(
     keys: &IndexKeys,
     touched: Touched,
 ) -> Result<Vec<NewRecord>, Problem> {
-    let gathered = gather(p, tx, schema, keys, touched)?;
+    let gathered = gather(p, tx, schema, keys, touched.clone())?;
+    if gathered.is_cut && touched.subjects.len() > 1 {
+        // Some of them are too many together; the others must not go without.
+        let mut written = Vec::new();
+        for half in touched.halves() {
+            written.extend(settle(p, tx, schema, keys, half)?);
+        }
+        return Ok(written);
+    }
     let events = gathered.events.iter().map(|stored| stored.event.clone());
     let history =
         History::of(events).map_err(|error| Problem::internal("reading who is who", &error))?;

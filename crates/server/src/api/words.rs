@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use domain::identity::{ReviewKind, ReviewState};
 use domain::outreach::{Answer, OutreachAction};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState, Waiting};
 use domain::recipient::{ChannelKind, VerificationLevel};
 use domain::task::{TaskKind, TaskState};
+use governance::identity::{Decision, EventKind};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -21,6 +23,10 @@ pub(super) type ChannelWord = OneOf<ChannelKind>;
 pub(super) type OutreachActionWord = OneOf<OutreachAction>;
 pub(super) type LevelWord = OneOf<VerificationLevel>;
 pub(super) type AnswerWord = OneOf<Answer>;
+pub(super) type ReviewKindWord = OneOf<ReviewKind>;
+pub(super) type ReviewStateWord = OneOf<ReviewState>;
+pub(super) type DecisionWord = OneOf<Decision>;
+pub(super) type EventKindWord = OneOf<EventKind>;
 
 /// A text that is one of the words of `W`. Stands in the description only.
 pub(super) struct OneOf<W>(PhantomData<W>);
@@ -130,5 +136,38 @@ impl Words for Answer {
     const MEANING: &'static str = "What a recipient answered.";
     fn all() -> Vec<&'static str> {
         Self::WORDS.to_vec()
+    }
+}
+
+impl Words for ReviewKind {
+    const NAME: &'static str = "IdentityReviewKind";
+    const MEANING: &'static str = "What an operator is asked: whether two who have the same name, birth date and address are one; whether two who share an identifier and differ in one of which nobody has two are one; whether one who has two of those is one; whose an identifier is that too many have.";
+    fn all() -> Vec<&'static str> {
+        Self::ALL.map(Self::text).to_vec()
+    }
+}
+
+impl Words for ReviewState {
+    const NAME: &'static str = "IdentityReviewState";
+    const MEANING: &'static str = "Whether it is answered, and how.";
+    fn all() -> Vec<&'static str> {
+        Self::ALL.map(Self::text).to_vec()
+    }
+}
+
+impl Words for Decision {
+    const NAME: &'static str = "IdentityDecision";
+    const MEANING: &'static str = "The two are one; the two are two; it may stay as it is.";
+    fn all() -> Vec<&'static str> {
+        Self::ALL.map(Self::text).to_vec()
+    }
+}
+
+impl Words for EventKind {
+    const NAME: &'static str = "IdentityEventKind";
+    const MEANING: &'static str =
+        "What happened: two became one, a merge was taken apart, two are kept apart.";
+    fn all() -> Vec<&'static str> {
+        Self::ALL.map(Self::text).to_vec()
     }
 }

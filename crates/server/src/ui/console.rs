@@ -2,6 +2,7 @@
 
 mod consent;
 mod hold;
+mod identity;
 mod request;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/requests", get(list))
         .merge(consent::routes())
         .merge(hold::routes())
+        .merge(identity::routes())
         .merge(request::routes())
 }
 
@@ -196,7 +198,11 @@ async fn overview(State(app): Shared, operator: Operator) -> Result<Response, Fa
     let mut open = find(&app.privity, Show::Open, None, usize::MAX).await?.0;
     open.sort_by_key(|request| (request.due.is_none(), request.due));
     open.truncate(10);
-    let page = OverviewPage::of(&operator.0.name, &numbers, &open);
+    let mut page = OverviewPage::of(&operator.0.name, &numbers, &open);
+    if app.privity.schema().is_some() {
+        let questions = governance::identity::count_open(&app.privity).await?;
+        page.numbers.push(Number::of_questions(questions));
+    }
     Ok(app.pages.render(
         "console_overview.html",
         &Frame::for_operator(&app.privity, &operator.0.name),
@@ -358,6 +364,17 @@ impl OverviewPage {
     }
 }
 
+impl Number {
+    fn of_questions(count: u64) -> Self {
+        Self {
+            count,
+            words: "to answer: who is who",
+            href: "/console/identity".to_owned(),
+            tone: if count > 0 { "warn" } else { "" },
+        }
+    }
+}
+
 impl ListPage {
     fn of(show: Show, found: &[ListedRequest], next: Option<RequestId>) -> Self {
         let (caption, empty) = show.words();
@@ -478,15 +495,14 @@ pub(super) mod samples {
                 need_operator: 1,
             }
         };
-        OverviewPage::of(
-            "Robin",
-            &counts,
-            &if is_empty {
-                Vec::new()
-            } else {
-                samples::listed()
-            },
-        )
+        let listed = if is_empty {
+            Vec::new()
+        } else {
+            samples::listed()
+        };
+        let mut page = OverviewPage::of("Robin", &counts, &listed);
+        page.numbers.push(Number::of_questions(2));
+        page
     }
 
     pub(crate) fn list(is_empty: bool) -> impl Serialize {
@@ -506,6 +522,8 @@ pub(super) mod samples {
     pub(crate) fn holds(is_empty: bool) -> impl Serialize {
         hold::sample(is_empty)
     }
+
+    pub(crate) use super::identity::samples as identity;
 
     pub(crate) fn request(reveal: bool) -> impl Serialize {
         request::sample(reveal)

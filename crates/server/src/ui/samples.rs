@@ -33,7 +33,7 @@ fn id<N: Noun>(number: u128) -> Id<N> {
     ))
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -716,6 +716,54 @@ fn all() -> Vec<(&'static str, String)> {
                 "console_holds.html",
                 &console,
                 value(console::samples::holds(true)),
+            ),
+        ),
+        (
+            "console_identity",
+            text(
+                "console_identity.html",
+                &console,
+                value(console::samples::identity::list(false)),
+            ),
+        ),
+        (
+            "console_identity_empty",
+            text(
+                "console_identity.html",
+                &console,
+                value(console::samples::identity::list(true)),
+            ),
+        ),
+        (
+            "console_review",
+            text(
+                "console_review.html",
+                &console,
+                value(console::samples::identity::review(false)),
+            ),
+        ),
+        (
+            "console_review_compared",
+            text(
+                "console_review.html",
+                &console,
+                value(console::samples::identity::review(true)),
+            ),
+        ),
+        (
+            "console_review_answered",
+            text(
+                "console_review.html",
+                &console,
+                value(console::samples::identity::answered()),
+            ),
+        ),
+        (
+            "console_subject",
+            text(
+                "console_subject.html",
+                &console,
+                value(console::samples::identity::history()),
             ),
         ),
         (

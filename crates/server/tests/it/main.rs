@@ -13,6 +13,7 @@ mod bad_input;
 mod choices;
 mod consent;
 mod deletion;
+mod identity;
 mod know;
 mod office;
 mod repeat;
