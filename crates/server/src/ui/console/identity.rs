@@ -515,7 +515,7 @@ impl Event {
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     use domain::data_map::IdentifierKind;
     use domain::identity::Review;
     use governance::identity::MemberLine;
