@@ -57,6 +57,8 @@ pub enum SystemKind {
     Http,
     /// A named operator does the work by hand and attaches evidence.
     Manual,
+    /// Our own profiles; no file of a data map names it.
+    Vault,
 }
 
 /// A table (or an HTTP resource) that holds rows.

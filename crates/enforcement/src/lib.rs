@@ -306,7 +306,7 @@ pub use decide::decide;
 pub use decide_profile::decide_profile;
 pub use permit::{Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
 pub use profile_release::{
-    ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, release_profile,
-    release_sources,
+    ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, json as json_value,
+    release_profile, release_sources,
 };
 pub use release::{Released, ReleasedRow, release};

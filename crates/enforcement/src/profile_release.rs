@@ -170,7 +170,7 @@ impl Serialize for ReleasedAttribute {
 }
 
 /// The JSON value of a canonical text: numbers that JSON keeps exactly, booleans and documents as themselves, the rest as text.
-fn json(rule: &AttributeRule, value: &Sensitive<String>) -> Sensitive<JsonValue> {
+pub fn json(rule: &AttributeRule, value: &Sensitive<String>) -> Sensitive<JsonValue> {
     let text = value.expose();
     let typed = match rule.kind {
         ValueKind::Integer => text.parse::<i64>().ok().map(Value::from),

@@ -23,6 +23,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 use crate::deciding::own;
 use crate::disclosure::{Wanted, open};
 use crate::privacy_request::{figures, intake, plan};
+use crate::profile::{hold_together, is_index};
 use crate::requester::{IDENTITY, Requester};
 use crate::search::look_again;
 use crate::view::{HoldLine, HoldOnRequest};
@@ -320,7 +321,8 @@ pub fn choices(p: &Privity) -> (Vec<(CollectionKey, String)>, Vec<KeepReason>) {
             .is_some_and(|system| system.kind == domain::data_map::SystemKind::Manual)
     };
     let collections = p.map().collections.values();
-    let collections = collections.filter(|collection| !kept_anyhow(&collection.system));
+    let collections = collections
+        .filter(|collection| !kept_anyhow(&collection.system) && !is_index(&collection.key));
     let reasons = p.law().exceptions().map(|reason| KeepReason {
         code: reason.reason.clone(),
         explanation: reason.title.clone(),
@@ -434,6 +436,7 @@ impl Holds {
                         .or_insert_with(|| plan::in_words(p, &hold.reason_code, None));
                 }
             }
+            hold_together(&mut held);
             of.push(held);
         }
         Ok(Self {

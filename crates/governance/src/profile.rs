@@ -1,5 +1,7 @@
 //! Profiles: everything a business knows about a subject, sealed in one place, by the schema that `profile` in the settings names.
 
+mod access;
+mod erase;
 mod file;
 mod given;
 pub mod import;
@@ -10,6 +12,8 @@ mod repeat;
 mod schema;
 mod scim;
 mod seal;
+mod source_system;
+mod suppression;
 mod sync;
 mod trace;
 mod write;
@@ -18,17 +22,22 @@ use std::sync::Arc;
 
 use domain::profile::Schema;
 
-pub use repeat::{Answer, RefusedRecord, write_once};
+pub(crate) use access::export;
+pub use erase::{Forgotten, forget};
 pub use given::{GivenRecord, GivenValue, Refusal};
 pub use mapping::Mapping;
 pub(crate) use mapping::mappings;
-pub(crate) use schema::accept;
+pub(crate) use schema::{accept, check_empty};
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
 pub use scim::ScimMapping;
 pub(crate) use scim::scim_mapping;
 pub(crate) use seal::{Seed, identifier_rows, place_of, subject_key};
+pub(crate) use source_system::{Vault, declare, hold_together, is_held, is_index, is_vault};
+pub(crate) use suppression::suppress;
+pub use suppression::take_back;
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
+pub use repeat::{Answer, RefusedRecord, write_once};
 pub use trace::{row_hash, row_text};
 pub use write::{Written, write};
 

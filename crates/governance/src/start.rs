@@ -35,7 +35,7 @@ pub async fn start_watched(
         .base_url
         .truncate(settings.base_url.trim_end_matches('/').len());
     let law = law::load(settings.law.as_deref()).map_err(|error| setup(&error))?;
-    let loaded =
+    let mut loaded =
         data_map::load(&settings.data_map, &environment, &law).map_err(|error| setup(&error))?;
     let schema = (settings.profile.as_deref())
         .map(|path| profile::load_schema(path, &law))
@@ -56,8 +56,11 @@ pub async fn start_watched(
         .map(profile::scim_mapping)
         .transpose()
         .map_err(|error| setup(&error))?;
+    if let Some(schema) = &schema {
+        profile::declare(&mut loaded.map, &schema.schema)?;
+    }
     let mailer = Arc::new(Mailer::new(&settings.mail).map_err(|error| setup(&error))?);
-    let connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
+    let mut connectors = data_map::connect(&loaded).map_err(|error| setup(&error))?;
     let channels = data_map::channels(&loaded, &clock, &mailer).map_err(|error| setup(&error))?;
     let source = key::Source::of(&settings, clock.clone(), rng.clone())?;
     let keys = key::Held::open(source, rng.as_ref(), clock.now()).await?;
@@ -65,35 +68,40 @@ pub async fn start_watched(
     check_keys(&database, &keys.ring()).await?;
     if let Some(schema) = &schema {
         profile::accept(&database, schema, &law).await?;
+    } else {
+        profile::check_empty(&database).await?;
     }
     tokio::fs::create_dir_all(&settings.packages_dir).await.map_err(|error| Problem::new("setup", 500, format!("the packages folder `{}` can't be made ({error}); choose another in `packages_dir`", settings.packages_dir.display())))?;
     let graph = SearchGraph::new(&loaded.map);
     let deciding = deciding::Vocabulary::new(&law);
-    let parts = Parts {
-        settings,
-        database,
-        keys,
-        law,
-        schema: schema.map(|loaded| Arc::new(loaded.schema)),
-        mappings: mappings.unwrap_or_default(),
-        scim: scim.flatten(),
-        loaded,
-        graph: Arc::new(graph),
-        connectors,
-        channels,
-        mailer,
-        deciding,
-        consent,
-        started: clock.now(),
-        clock,
-        rng,
-        progress: progress.clone(),
-        bell: tokio::sync::Notify::new(),
-        recorder: crate::recorder::Recorder::default(),
-    };
-    Ok(Privity {
-        parts: Arc::new(parts),
-    })
+    let parts = Arc::new_cyclic(|parts| {
+        if schema.is_some() {
+            connectors.extend([profile::Vault::of(parts)]);
+        }
+        Parts {
+            settings,
+            database,
+            keys,
+            law,
+            schema: schema.map(|loaded| Arc::new(loaded.schema)),
+            mappings: mappings.unwrap_or_default(),
+            scim: scim.flatten(),
+            loaded,
+            graph: Arc::new(graph),
+            connectors,
+            channels,
+            mailer,
+            deciding,
+            consent,
+            started: clock.now(),
+            clock,
+            rng,
+            progress: progress.clone(),
+            bell: tokio::sync::Notify::new(),
+            recorder: crate::recorder::Recorder::default(),
+        }
+    });
+    Ok(Privity { parts })
 }
 
 /// The data map's `${NAME}` come from the environment, so that no secret need stand in a file.

@@ -1,6 +1,6 @@
 //! The blind index of profiles: keyed tags of identifiers, and whose they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
@@ -55,6 +55,62 @@ pub fn insert_many(tx: &mut Tx, identifiers: &[StoredIdentifier]) -> Result<u64,
 pub fn remove_many(tx: &mut Tx, identifiers: &[StoredIdentifier]) -> Result<u64, Error> {
     let sql = "-- remove identifier\nDELETE FROM identifier WHERE kind = ?1 AND tag = ?2 AND subject_id = ?3 AND source = ?4";
     tx.execute_many(sql, &identifiers.iter().map(key).collect::<Vec<_>>())
+}
+
+/// Removes tags of subjects who are to be forgotten, whichever source said so. Answers how many rows went, by subject.
+pub fn forget(
+    tx: &mut Tx,
+    tags: &BTreeSet<(IdentifierKind, IdentifierTag, SubjectId)>,
+) -> Result<BTreeMap<SubjectId, u64>, Error> {
+    let sql = "-- forget identifier\nDELETE FROM identifier WHERE kind = ?1 AND tag = ?2 AND subject_id = ?3 RETURNING subject_id";
+    let sets: Vec<_> = tags
+        .iter()
+        .map(|(kind, tag, subject)| vec![kind.0.as_str().into(), tag.0.into(), Value::id(*subject)])
+        .collect();
+    by_subject(tx.query_many(sql, &sets)?.iter().flatten())
+}
+
+/// Removes every tag of these subjects, whatever it was made of. Passes over all tags once for each [`SWEPT`] subjects.
+pub fn sweep(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<BTreeMap<SubjectId, u64>, Error> {
+    let sql = format!(
+        "-- sweep identifier\nDELETE FROM identifier WHERE subject_id IN {} RETURNING subject_id",
+        places()
+    );
+    by_subject(tx.query_many(&sql, &swept(subjects))?.iter().flatten())
+}
+
+/// As many subjects are looked for in one pass over a table that has no index by subject.
+pub const SWEPT: usize = 64;
+
+/// The placeholders of one pass.
+pub(crate) fn places() -> String {
+    let places: Vec<_> = (1..=SWEPT).map(|place| format!("?{place}")).collect();
+    format!("({})", places.join(", "))
+}
+
+/// The values of each pass; the last subject fills what is left.
+pub(crate) fn swept(subjects: &BTreeSet<SubjectId>) -> Vec<Vec<Value>> {
+    let ids: Vec<_> = subjects.iter().map(|id| Value::id(*id)).collect();
+    let pass = |some: &[Value]| {
+        let last = some.last().cloned().unwrap_or(Value::Null);
+        let rest = std::iter::repeat_n(last, SWEPT.saturating_sub(some.len()));
+        some.iter().cloned().chain(rest).collect()
+    };
+    ids.chunks(SWEPT).map(pass).collect()
+}
+
+/// How many of these rows are whose.
+pub(crate) fn by_subject<'r>(
+    rows: impl Iterator<Item = &'r Row>,
+) -> Result<BTreeMap<SubjectId, u64>, Error> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.id("subject_id")?).or_default() += 1;
+    }
+    Ok(counts)
 }
 
 /// Whoever has one of these tags: those of one identifier under every version of the index key.

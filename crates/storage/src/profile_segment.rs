@@ -113,6 +113,15 @@ pub fn count(tx: &mut Tx) -> Result<u64, Error> {
     tx.query_one(sql, &[])?.count("segments")
 }
 
+/// Which of these subjects have a segment.
+pub fn holders(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<BTreeSet<SubjectId>, Error> {
+    let sql = "-- list holder of profile_segment
+        SELECT s.subject_id FROM (VALUES (?1 /* BYTEA */)) AS given JOIN profile_segment s ON s.subject_id = column1";
+    let sets: Vec<_> = subjects.iter().map(|id| vec![Value::id(*id)]).collect();
+    let rows = tx.query_given(sql, &sets)?;
+    rows.iter().map(|row| row.id("subject_id")).collect()
+}
+
 /// Removes all segments of these subjects and answers how many there were.
 pub fn remove(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<u64, Error> {
     let sql = "-- remove profile_segment\nDELETE FROM profile_segment WHERE subject_id = ?1";

@@ -1,7 +1,7 @@
 //! Which record of a source is which subject: by the keyed tag of the identifier that the source finds it by. Two imports at once
 //! meet here, and the one that comes second finds the record that the first one made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::SubjectId;
 use domain::identity::IdentifierTag;
@@ -9,7 +9,7 @@ use domain::profile::SourceNumber;
 
 use crate::db::{Row, Tx, Value};
 use crate::error::Error;
-use crate::identifier::tag_of;
+use crate::identifier::{by_subject, places, swept, tag_of};
 
 /// One record of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,34 @@ pub fn count_of_source(tx: &mut Tx, source: SourceNumber) -> Result<u64, Error> 
         SELECT COUNT(DISTINCT subject_id) AS subjects FROM source_record WHERE source = ?1";
     tx.query_one(sql, &[u32::from(source.0).into()])?
         .count("subjects")
+}
+
+/// Removes every record of these subjects, whatever its tag was made of, and answers how many went, by subject. Passes over all records
+/// once for each [`crate::identifier::SWEPT`] subjects.
+pub fn sweep(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<BTreeMap<SubjectId, u64>, Error> {
+    let sql = format!(
+        "-- sweep source_record\nDELETE FROM source_record WHERE subject_id IN {} RETURNING subject_id",
+        places()
+    );
+    by_subject(tx.query_many(&sql, &swept(subjects))?.iter().flatten())
+}
+
+/// Removes records of subjects who are to be forgotten, and answers how many went, by subject.
+pub fn forget(
+    tx: &mut Tx,
+    records: &BTreeSet<StoredSourceRecord>,
+) -> Result<BTreeMap<SubjectId, u64>, Error> {
+    let sql = "-- forget source_record\nDELETE FROM source_record WHERE source = ?1 AND tag = ?2 AND subject_id = ?3 RETURNING subject_id";
+    let values = |record: &StoredSourceRecord| {
+        let mut values = key(record);
+        values.push(Value::id(record.subject));
+        values
+    };
+    let sets: Vec<_> = records.iter().map(values).collect();
+    by_subject(tx.query_many(sql, &sets)?.iter().flatten())
 }
 
 /// How many tags a version of the index key made. Passes over all of them.

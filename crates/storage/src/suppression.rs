@@ -2,6 +2,9 @@
 //!
 //! Law: 11 CCR 7022(d) (a record of the request may be kept to make sure the data stays deleted), 7026(f).
 
+use std::collections::BTreeSet;
+
+use domain::data_map::IdentifierKind;
 use domain::id::RequestId;
 use jiff::Timestamp;
 
@@ -79,6 +82,37 @@ pub fn find(tx: &mut Tx, kind: &str, tag: &[u8]) -> Result<Vec<Suppression>, Err
         })
     };
     rows.iter().map(entry).collect()
+}
+
+/// Whether anybody is on the list for this reason.
+pub fn any(tx: &mut Tx, reason: SuppressionReason) -> Result<bool, Error> {
+    let sql = "-- find any suppression\nSELECT kind FROM suppression WHERE reason = ?1 LIMIT 1";
+    Ok(tx.query_optional(sql, &[reason.as_str().into()])?.is_some())
+}
+
+/// Which of these identifiers are on the list for this reason.
+pub fn find_many(
+    tx: &mut Tx,
+    tags: &BTreeSet<(IdentifierKind, [u8; 16])>,
+    reason: SuppressionReason,
+) -> Result<BTreeSet<(IdentifierKind, [u8; 16])>, Error> {
+    let sql = "-- find suppressed
+        SELECT s.kind, s.tag FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* TEXT */)) AS given
+        JOIN suppression s ON s.kind = column1 AND s.tag = column2 AND s.reason = column3";
+    let values = |(kind, tag): &(IdentifierKind, [u8; 16])| {
+        vec![
+            kind.0.as_str().into(),
+            (*tag).into(),
+            reason.as_str().into(),
+        ]
+    };
+    let rows = tx.query_given(sql, &tags.iter().map(values).collect::<Vec<_>>())?;
+    rows.iter()
+        .map(|row| {
+            let kind = IdentifierKind(row.text("kind")?.to_owned());
+            Ok((kind, crate::identifier::tag_of(row)?.0))
+        })
+        .collect()
 }
 
 /// Takes an identifier off the list for one reason: the subject has opted in again.

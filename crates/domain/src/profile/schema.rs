@@ -207,6 +207,24 @@ impl Schema {
         self.sources.get(&number)
     }
 
+    /// The identifier by which a value surely names a subject: one that links subjects, and that was proven or is the key of its source's
+    /// records. `None` for everything else.
+    pub fn sure_identifier(
+        &self,
+        attribute: AttributeNumber,
+        source: SourceNumber,
+        verified: bool,
+    ) -> Option<&IdentifierKind> {
+        let kind = &self.attribute(attribute)?.identifier.as_ref()?.kind;
+        let links = self
+            .identity
+            .kinds
+            .get(kind)
+            .is_some_and(|rule| rule.unique);
+        let is_key = self.source(source)?.record == Some(attribute);
+        (links && (verified || is_key)).then_some(kind)
+    }
+
     /// The number of a source.
     pub fn source_of(&self, key: &str) -> Option<SourceNumber> {
         self.source_numbers.get(key).copied()

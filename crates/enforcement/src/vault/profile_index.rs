@@ -240,6 +240,29 @@ impl SubjectKey {
         Ok(tags)
     }
 
+    /// The suppression list's tags ([`KeyRing::blind_tag`]) of whatever surely names the subject of a segment, so that nobody who was
+    /// forgotten is collected again; nothing that could be read comes out.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`], [`VaultError::Profile`].
+    pub fn suppression_tags(
+        &self,
+        ring: &KeyRing,
+        schema: &Schema,
+        place: &SegmentPlace,
+        sealed: &Sealed,
+    ) -> Result<Vec<(IdentifierKind, [u8; 16])>, VaultError> {
+        let inside = self.decrypt_segment(place, sealed)?;
+        let values = stored(place, &inside)?.into_iter();
+        Ok(values
+            .filter_map(|value| {
+                let kind = schema.sure_identifier(value.attribute, value.source, value.verified)?;
+                let text = Sensitive::new(value.text.to_owned());
+                Some((kind.clone(), ring.blind_tag(kind, &text)))
+            })
+            .collect())
+    }
+
     /// The tags of a whole record, from all of its segments; nothing that could be read comes out.
     ///
     /// # Errors

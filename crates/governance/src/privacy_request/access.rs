@@ -150,11 +150,8 @@ fn shows_rows(stored: &StoredPrivacyRequest) -> bool {
 /// Every field of the collections in which something was found: the decision says which may leave.
 pub(crate) fn wanted(p: &Privity, stored: &StoredPrivacyRequest) -> Option<Wanted<'static>> {
     let plan = stored.plan.as_ref().filter(|_| shows_rows(stored))?;
-    let found = plan
-        .collections
-        .iter()
-        .filter(|planned| planned.rows > 0)
-        .filter_map(|planned| p.map().collections.get(&planned.collection));
+    let found =
+        package::packed(plan).filter_map(|planned| p.map().collections.get(&planned.collection));
     let field = |name: FieldName, category: Option<String>, key| Attribute {
         name: AttributeName::Field(key, name),
         category,

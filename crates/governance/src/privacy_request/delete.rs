@@ -19,6 +19,7 @@ use storage::Tx;
 
 use crate::claim::{Batch, Worker, end_step};
 use crate::legal_hold::{Minded, mind};
+use crate::profile;
 use crate::search::{erase_steps, locate};
 use crate::work::{Stop, Work, seal_located, task_ids};
 use crate::{Privity, Problem};
@@ -41,6 +42,9 @@ pub(crate) async fn erase(
         .collect::<Result<Vec<_>, Stop>>()?;
     let minded = mind(p, batch, located).await?;
     let erasure = erasure(p, &system, &minded);
+    if profile::is_vault(&system) {
+        profile::suppress(p, to_be_forgotten(batch, &minded)).await?;
+    }
     let connector = p.connector(&system)?;
     let erased = match connector.erase(&erasure).await {
         Err(ConnectorError::Moved { collection }) => {
@@ -69,6 +73,15 @@ pub(crate) async fn erase(
         Ok(records.clone())
     });
     Ok(going_on.await?)
+}
+
+/// Whoever's profile no legal hold keeps.
+fn to_be_forgotten<'m>(batch: &[Work], minded: &'m Minded) -> Vec<(RequestId, &'m Located)> {
+    let located = batch.iter().zip(&minded.located).enumerate();
+    located
+        .filter(|(place, _)| !profile::is_held(&|key| minded.holds.reason(*place, key).is_some()))
+        .map(|(_, (work, located))| (work.id(), located))
+        .collect()
 }
 
 fn erasure(p: &Privity, system: &SystemKey, minded: &Minded) -> Erasure {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use domain::data_map::{Collection, CollectionKey};
 use domain::plan::{Plan, PlannedCollection};
+use domain::row::FoundRow;
 use domain::traversal::Located;
 use enforcement::{RecordedPermit, Released, ReleasedRow, release};
 use jiff::civil::Date;
@@ -18,6 +19,7 @@ use crate::Privity;
 use crate::letter;
 use crate::privacy_request::categories::Categories;
 use crate::privacy_request::look_back::LookBack;
+use crate::profile;
 use crate::search::{SearchError, everything};
 
 /// Up to this many rows of a collection are read once and kept until both files are written; longer ones are read twice.
@@ -70,7 +72,7 @@ pub async fn write<W: Write + Send>(
     let mut archive = zip::ZipWriter::new_stream(to);
     let mut page = Page::new(cover, categories);
     let mut kept: BTreeMap<CollectionKey, Vec<ReleasedRow>> = BTreeMap::new();
-    for planned in plan.collections.iter().filter(|planned| planned.rows > 0) {
+    for planned in packed(plan) {
         let Some(node) = p.graph().node(&planned.collection) else {
             continue;
         };
@@ -119,6 +121,12 @@ fn options() -> SimpleFileOptions {
         .large_file(true)
 }
 
+/// What holds something to be shown: the tags that lead to a profile say nothing to anybody.
+pub(super) fn packed(plan: &Plan) -> impl Iterator<Item = &PlannedCollection> {
+    let found = plan.collections.iter().filter(|planned| planned.rows > 0);
+    found.filter(|planned| !profile::is_index(&planned.collection))
+}
+
 /// Streams the subject's rows of one collection through her permit.
 async fn stream(
     p: &Privity,
@@ -136,21 +144,24 @@ async fn stream(
         return Ok(());
     };
     let mut failed: Option<io::Error> = None;
-    let exported = p
-        .connector(&node.collection.system)?
-        .export(&search, &mut |rows| {
-            done += rows.len() as u64;
-            progress.tell("rows packed", done, of.max(done));
-            let taken = rows
-                .into_iter()
-                .try_for_each(|row| take(release(permit, row)));
-            taken.map_err(|error| {
-                let interrupted = connectors::ConnectorError::Interrupted(error.kind().to_string());
-                failed = Some(error);
-                interrupted
-            })
+    let mut page = |rows: Vec<FoundRow>| {
+        done += rows.len() as u64;
+        progress.tell("rows packed", done, of.max(done));
+        let taken = rows
+            .into_iter()
+            .try_for_each(|row| take(release(permit, row)));
+        taken.map_err(|error| {
+            let interrupted = connectors::ConnectorError::Interrupted(error.kind().to_string());
+            failed = Some(error);
+            interrupted
         })
-        .await;
+    };
+    let exported = if profile::is_vault(&node.collection.system) {
+        profile::export(p, permit, &search, &mut page).await
+    } else {
+        let connector = p.connector(&node.collection.system)?;
+        connector.export(&search, &mut page).await
+    };
     failed.map_or(Ok(()), Err)?;
     Ok(exported.map_err(SearchError::from)?)
 }
@@ -173,7 +184,7 @@ async fn write_json<W: Write + Send>(
         json!(cover.since.map(|since| since.to_string()))
     )?;
     let mut first_collection = true;
-    for planned in plan.collections.iter().filter(|planned| planned.rows > 0) {
+    for planned in packed(plan) {
         let comma = if std::mem::take(&mut first_collection) {
             ""
         } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::data_map::IdentifierKind;
 use domain::identity::{IdentifierTag, InvalidIdentifier, normalise};
 use domain::profile::{
     AttributeKey, AttributeNumber, AttributeRule, AttributeValue, Confidence, InvalidValue, Schema,
@@ -73,6 +74,11 @@ pub enum Refusal {
         "`{0}` does not come from this source; add it to the attribute's `sources` in the schema"
     )]
     OtherSource(AttributeKey),
+    /// She was forgotten; what is on the suppression list must not be collected again.
+    #[error(
+        "`{}` is on the suppression list: this subject was forgotten; only when she comes back by herself may she be kept again", .0.0
+    )]
+    Suppressed(IdentifierKind),
     /// The record could not be read at all.
     #[error("{0}")]
     Unreadable(String),

@@ -120,6 +120,27 @@ pub(crate) async fn accept(
         .map_err(|error: storage::Error| Problem::from(error))
 }
 
+/// Without a schema nobody's privacy request would reach the profiles that there are; better not to start.
+///
+/// # Errors
+/// [`Problem`] when our database holds profiles.
+pub(crate) async fn check_empty(database: &Database) -> Result<(), Problem> {
+    let first = database
+        .read("look for profiles", |tx| {
+            storage::subject::walk_keys(tx, None, 1)
+        })
+        .await
+        .map_err(|error: storage::Error| Problem::from(error))?;
+    if first.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "setup",
+        500,
+        "our database holds profiles, and `profile` names no schema of attributes; set it to the schema's file, or nobody could be forgotten or told what is kept of her",
+    ))
+}
+
 fn follows(loaded: &LoadedSchema, kept: &str, law: &LawBook) -> Result<(), Problem> {
     // What was accepted once can only be unreadable now if a data category went, and then there is nothing to compare with.
     let Ok(before) = parse_schema(&loaded.name, kept, law) else {

@@ -4,10 +4,11 @@
 //! record of the audit log. Two writers at once meet at the source's record and at the segments' versions, and the one that comes
 //! second looks again. Decision: docs/decisions/004-vault.md.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::audit::{Actor, NewRecord};
+use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::profile::{Schema, SourceNumber};
 use enforcement::vault::IndexKeys;
@@ -15,6 +16,7 @@ use storage::{Tx, profile_segment, source_record, subject};
 
 use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
 use super::seal::{Changes, Known, seal};
+use super::suppression::suppressed;
 use super::trace::trace;
 use crate::identity;
 use crate::{Privity, Problem};
@@ -82,7 +84,10 @@ pub(crate) async fn prepare(
     let (batch, written) = beside(count, move || check(&inside, schema, source, records)).await??;
     let batch = Arc::new(batch);
     let todo: Vec<usize> = (0..batch.records.len()).collect();
-    let changes = prepared(p, &batch, todo).await?;
+    let (changes, suppressed) = prepared(p, &batch, todo).await?;
+    let mut written = written;
+    written.refused.extend(suppressed);
+    written.refused.sort_by_key(|(position, _)| *position);
     Ok(Ready {
         written,
         batch,
@@ -134,7 +139,9 @@ pub(crate) async fn store(
             }
             Err(problem) => return Err(problem),
         };
-        changes = prepared(p, &batch, todo).await?;
+        let suppressed;
+        (changes, suppressed) = prepared(p, &batch, todo).await?;
+        written.refused.extend(suppressed);
     }
     Err(Problem::conflict(
         "others keep changing the same profiles; nothing of this was lost, please try again",
@@ -315,15 +322,32 @@ fn check(
     Ok((batch, written))
 }
 
-/// Looks up what these records of a batch meet, and seals them for it.
-async fn prepared(p: &Privity, batch: &Arc<Batch>, todo: Vec<usize>) -> Result<Changes, Problem> {
-    let reading = Arc::clone(batch);
+/// Records that are refused for whom they are about: their place among those given, and why.
+type Suppressed = Vec<(usize, Refusal)>;
+
+/// Looks up what these records of a batch meet, and seals them for it; those that would bring back somebody who was forgotten are left out.
+async fn prepared(
+    p: &Privity,
+    batch: &Arc<Batch>,
+    mut todo: Vec<usize>,
+) -> Result<(Changes, Suppressed), Problem> {
+    let (q, reading) = (p.clone(), Arc::clone(batch));
     let wanted = todo.clone();
-    let known = p
-        .read("look up profiles", move |tx| look_up(tx, &reading, &wanted))
+    let (known, suppressed) = p
+        .read("look up profiles", move |tx| {
+            let known = look_up(tx, &reading, &wanted)?;
+            let suppressed = look_for_forgotten(&q, tx, &reading, &wanted, &known)?;
+            Ok((known, suppressed))
+        })
         .await?;
+    todo.retain(|place| !suppressed.contains_key(place));
+    let refused = suppressed.into_iter().filter_map(|(place, kind)| {
+        let record = batch.records.get(place)?;
+        Some((record.position, Refusal::Suppressed(kind)))
+    });
+    let refused = refused.collect();
     let (inside, batch) = (p.clone(), Arc::clone(batch));
-    beside(todo.len(), move || {
+    let changes = beside(todo.len(), move || {
         seal(
             &inside,
             &batch.schema,
@@ -333,8 +357,26 @@ async fn prepared(p: &Privity, batch: &Arc<Batch>, todo: Vec<usize>) -> Result<C
             todo,
             known,
         )
-    })
-    .await?
+    });
+    Ok((changes.await??, refused))
+}
+
+/// Records that are new here and name somebody who was forgotten.
+fn look_for_forgotten(
+    p: &Privity,
+    tx: &mut Tx,
+    batch: &Batch,
+    todo: &[usize],
+    known: &Known,
+) -> Result<BTreeMap<usize, IdentifierKind>, Problem> {
+    let records = todo
+        .iter()
+        .filter_map(|place| Some((*place, batch.records.get(*place)?)));
+    let new = records.filter(|(_, record)| {
+        let mut tags = record.key_tags.iter();
+        !tags.any(|(_, tag)| known.whose.contains_key(tag))
+    });
+    suppressed(p, tx, &batch.schema, batch.source, new)
 }
 
 fn look_up(tx: &mut Tx, batch: &Batch, todo: &[usize]) -> Result<Known, Problem> {

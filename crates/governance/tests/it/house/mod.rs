@@ -136,7 +136,7 @@ impl House {
     }
 }
 
-fn code_in(text: &str) -> Sensitive<String> {
+pub(crate) fn code_in(text: &str) -> Sensitive<String> {
     let line = text.lines().find(|line| {
         line.trim().len() == 6 && line.trim().bytes().all(|byte| byte.is_ascii_digit())
     });
