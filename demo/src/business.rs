@@ -50,6 +50,8 @@ pub struct Business {
     pub data_map: PathBuf,
     /// The folder of its purposes and notices.
     pub consent: PathBuf,
+    /// Everybody.
+    pub people: std::sync::Arc<Customers>,
     /// How many customers it has.
     pub customers: usize,
     /// She is furious.
@@ -124,6 +126,7 @@ pub async fn start_business_watched(
         data_map,
         consent,
         customers: all.all.len(),
+        people: all,
         maya,
         spouse,
         help_desk,

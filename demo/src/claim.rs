@@ -373,7 +373,7 @@ fn key_of(row: &Row<'_>, columns: &[usize]) -> rusqlite::Result<String> {
     Ok(texts?.join("|"))
 }
 
-fn text_of(value: ValueRef<'_>) -> String {
+pub(crate) fn text_of(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(number) => number.to_string(),
@@ -434,7 +434,7 @@ fn fingerprint_of(dataset: &str, path: &Path) -> anyhow::Result<Fingerprint> {
     Ok(all)
 }
 
-fn hash_of(text: &str) -> u64 {
+pub(crate) fn hash_of(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()

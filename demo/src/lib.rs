@@ -15,6 +15,7 @@ mod shop;
 mod story;
 pub mod sweet_leads;
 mod teller;
+mod vault;
 mod visitor;
 
 use std::path::{Path, PathBuf};
@@ -77,6 +78,7 @@ where
         governance::system_rng(),
     )
     .await?;
+    let profiles = vault::fill(&privity, &business.people).await?;
     let (_, key) = governance::operator::add(&privity, "Robin").await?;
     let mut server = AbortOnDrop(tokio::spawn(serve(privity.clone(), listener)));
     teller.say(&format!(
@@ -84,6 +86,7 @@ where
         started.elapsed().as_secs_f32(),
         business.mailbox.url
     ));
+    teller.say(&format!("{profiles} of its customers also have a profile in Privity’s own vault."));
     let mut story = Story {
         business: &business,
         privity: &privity,

@@ -31,6 +31,7 @@ pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
         "packages_dir": own.join("packages"),
         "data_map": business.data_map,
         "consent": business.consent,
+        "profile": crate::vault::write_schema(&business.dir)?,
         "mail": { "url": business.mailbox.smtp, "tls": "none", "from": "Hearth & Crumb <privacy@hearth-and-crumb.example>" },
         // Whoever plays with the pages makes more privacy requests in an hour than anybody else does.
         "limits": { "requests_per_hour_per_address": 500, "body_bytes": 65_536 },

@@ -16,9 +16,10 @@ use governance::privacy_request::tracker;
 use governance::view::Tracker;
 
 use crate::business::Business;
-use crate::claim::{Fingerprint, Keys, Witness};
+use crate::claim::{Fingerprint, Keys, Witness, files_with, texts_of};
 use crate::mail::Mail;
-use crate::teller::{Teller, that};
+use crate::teller::{Teller, same, that};
+use crate::vault::Vault;
 use crate::visitor::Visitor;
 
 /// The longest that a step may take before the story says that it got stuck.
@@ -41,6 +42,7 @@ pub(crate) struct Story<'a> {
 pub(crate) struct Before {
     rows: Keys,
     all: Fingerprint,
+    vault: Vault,
 }
 
 impl Story<'_> {
@@ -53,8 +55,9 @@ impl Story<'_> {
         let before = Before {
             rows: witness.rows_of(&self.business.maya).await?,
             all: witness.fingerprint().await?,
+            vault: Vault::look(self.business)?,
         };
-        self.begin(&before);
+        self.begin(&before)?;
         self.ask(&before)
             .await
             .context("she could not get her copy")?;
@@ -70,7 +73,7 @@ impl Story<'_> {
             .context("it could not be proven")
     }
 
-    fn begin(&self, before: &Before) {
+    fn begin(&mut self, before: &Before) -> anyhow::Result<()> {
         let rows: usize = before
             .rows
             .values()
@@ -85,6 +88,12 @@ impl Story<'_> {
         self.teller.say(&format!("{} customers, {all} rows in a shop database, a sales database and a help desk over HTTP.", self.business.customers));
         self.teller.say("Parcel Post carries its parcels, Paper Mill prints its catalogues, and Sweet Leads bought its customers’ data.");
         self.teller.say(&format!("Maya Okafor is one of the customers; {rows} rows are about her. A stranger just called her about gift baskets."));
+        let own = self.own_files()?;
+        self.teller.claim(
+            "Her profile in Privity’s vault is sealed: none of its files holds anything of hers in the clear",
+            same(&files_with(&own, &texts_of(&self.business.maya))?, &Vec::new()),
+        );
+        Ok(())
     }
 
     /// Maya at her browser.

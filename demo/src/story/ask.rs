@@ -69,6 +69,17 @@ impl Story<'_> {
             .map(|(name, rows)| (name.clone(), rows.len() as u64))
             .collect();
         self.show_counts(&given);
+        let (own, given): (BTreeMap<_, _>, BTreeMap<_, _>) = given
+            .into_iter()
+            .partition(|(collection, _)| collection.starts_with("privity."));
+        self.teller.claim(
+            "Her profile from the vault is in it, with where each value came from",
+            that(
+                own == BTreeMap::from([("privity.profile".to_owned(), 1)])
+                    && package.text().contains("Web shop"),
+                "one row, from the web shop",
+            ),
+        );
         self.teller.claim("It has every row about her that the databases have, counted there by hand, and no other", same(&given, &counts(&before.rows)));
         let card = rows
             .get("shop.payment_card")
@@ -81,7 +92,7 @@ impl Story<'_> {
     }
 
     fn show_counts(&self, given: &BTreeMap<String, u64>) {
-        for system in ["shop", "crm", "help_desk"] {
+        for system in ["shop", "crm", "help_desk", "privity"] {
             let of_system: Vec<String> = given
                 .iter()
                 .filter(|(name, _)| name.split('.').next() == Some(system))

@@ -14,6 +14,7 @@ use super::{Before, Forgotten, Story};
 use crate::business::PAPER_MILL;
 use crate::claim::{self, Keys, Witness, changed, counts, files_with, texts_of};
 use crate::teller::{same, that};
+use crate::vault::Vault;
 use crate::visitor::Visitor;
 
 /// What of hers stays, by the story's own reckoning: invoices of the last seven years and the emptied account that they belong to.
@@ -58,6 +59,7 @@ impl Story<'_> {
             .wait_until(&tracker, "closed", |seen| seen.state.is_closed())
             .await?;
         self.check_what_is_left(witness, before).await?;
+        self.check_vault(before)?;
         self.check_everybody_else(witness, before).await?;
         self.check_recipients(witness, &seen).await?;
         self.check_answer(&seen, mails).await?;
@@ -129,6 +131,14 @@ impl Story<'_> {
             .filter(|collection| collection.rows > 0)
             .map(|collection| (collection.collection.to_string(), collection.rows))
             .collect();
+        let (own, planned): (BTreeMap<_, _>, BTreeMap<_, _>) = planned
+            .into_iter()
+            .partition(|(collection, _)| collection.starts_with("privity."));
+        let expected = ["privity.identifier", "privity.profile"].map(|key| (key.to_owned(), 1));
+        self.teller.claim(
+            "Her profile in the vault was found by her e-mail address, and is planned to go",
+            same(&own, &expected.into()),
+        );
         self.teller.claim(
             "The plan’s counts are those of the databases, counted there by hand",
             same(&planned, &counts(&before.rows)),
@@ -220,6 +230,23 @@ impl Story<'_> {
         );
         let traces: Vec<String> = witness.traces(&texts_of(maya)).await?.into_keys().collect();
         self.teller.claim("Every table read from end to end: her name is on those invoices and nowhere else; her addresses, phone and card are nowhere", same(&traces, &vec!["shop.invoice.billed_to".to_owned()]));
+        Ok(())
+    }
+
+    fn check_vault(&mut self, before: &Before) -> anyhow::Result<()> {
+        let gone = Vault::look(self.business)?.gone_since(&before.vault);
+        self.teller.claim(
+            "In the vault one key was destroyed, with all that was sealed under it and all that led to it; nobody else’s",
+            gone.is_one_subject(),
+        );
+        let rest = gone.files_with_rest(&self.own_files()?)?;
+        self.teller.claim(
+            "Not even the sealed bytes are left in any of Privity’s files",
+            that(
+                !gone.secrets.is_empty() && rest.is_empty(),
+                "no file with what was sealed for her",
+            ),
+        );
         Ok(())
     }
 
@@ -345,7 +372,7 @@ impl Story<'_> {
     }
 
     /// Privity's database, keys and packages.
-    fn own_files(&self) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    pub(super) fn own_files(&self) -> anyhow::Result<Vec<std::path::PathBuf>> {
         let mut files = Vec::new();
         for folder in [
             self.business.dir.join("privity"),
