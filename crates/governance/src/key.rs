@@ -308,6 +308,7 @@ async fn finish(
 }
 
 /// Rotates the epoch when its time is over, a step at a time and without waiting for anybody: what can't be done now is done in an hour.
+/// The old key goes an hour after the change, when whatever this program was writing meanwhile is written.
 pub(crate) async fn rotate_when_due(p: &Privity) -> Result<(), Problem> {
     let days = p.settings().key_rotation_days;
     if days == 0 {
@@ -315,20 +316,30 @@ pub(crate) async fn rotate_when_due(p: &Privity) -> Result<(), Problem> {
     }
     let kind = KeyKind::Epoch;
     let now = versions(p, kind);
-    let under_way = now.pending.is_some() || !now.older.is_empty();
-    if !under_way && !is_due(p, now.present, days).await? {
-        return Ok(());
+    let age = age_of(p, now.present).await?;
+    if now.pending.is_some() {
+        promote(p, kind, Duration::ZERO).await?;
+    } else if !now.older.is_empty() {
+        if age >= SETTLED {
+            finish(p, kind, true, Duration::ZERO).await?;
+        }
+    } else if age >= SignedDuration::from_hours(24 * i64::from(days)) {
+        add(p, kind).await?;
+        promote(p, kind, Duration::ZERO).await?;
     }
-    rotate(p, kind, Duration::ZERO).await.map(drop)
+    Ok(())
 }
 
-async fn is_due(p: &Privity, present: u32, days: u32) -> Result<bool, Problem> {
+/// After this long, nothing that was wrapped before a change is still on its way into the database.
+const SETTLED: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long ago an epoch was promoted.
+async fn age_of(p: &Privity, epoch: u32) -> Result<SignedDuration, Problem> {
     let history = p.read("read keys", history::get).await?;
     let promoted_at = history
-        .and_then(|history| history.epochs.get(&present).cloned())
+        .and_then(|history| history.epochs.get(&epoch).cloned())
         .and_then(|life| life.promoted_at);
-    let time = SignedDuration::from_hours(24 * i64::from(days));
-    Ok(promoted_at.is_some_and(|at| p.now().duration_since(at) >= time))
+    Ok(promoted_at.map_or(SignedDuration::ZERO, |at| p.now().duration_since(at)))
 }
 
 /// Seals the key file under the key service that the settings name; answers the service's name. The program need not run.

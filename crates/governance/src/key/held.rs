@@ -16,8 +16,13 @@ use crate::{Privity, Problem};
 
 /// How often a program says what it holds.
 const BEAT: SignedDuration = SignedDuration::from_secs(15);
+/// How long a key file that can't be used is left alone.
+const PAUSE: SignedDuration = SignedDuration::from_mins(2);
 /// For how long its word holds.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
+
+/// The code of a key file that doesn't fit.
+const WRONG: &str = "wrong_key_file";
 
 /// The keys, and what was said of them.
 pub(crate) struct Held {
@@ -31,9 +36,46 @@ pub(crate) struct Held {
 struct State {
     ring: Arc<KeyRing>,
     stamp: Option<Stamp>,
-    /// A content of the key file that could not be opened; said once.
-    unreadable: Option<Stamp>,
+    unusable: Option<Unusable>,
     said: Option<Said>,
+}
+
+/// A content of the key file that could not be used: said once, and tried again later, since a service that is down takes its time.
+#[derive(Clone, Copy)]
+struct Unusable {
+    stamp: Option<Stamp>,
+    again_at: Timestamp,
+}
+
+/// The keys to go on with.
+struct Loaded {
+    ring: Arc<KeyRing>,
+    stamp: Option<Stamp>,
+    unusable: Option<Unusable>,
+}
+
+impl State {
+    fn as_it_is(&self) -> Loaded {
+        Loaded {
+            ring: self.ring.clone(),
+            stamp: self.stamp,
+            unusable: self.unusable,
+        }
+    }
+
+    /// The same keys, without what the key file says now.
+    fn without(&self, stamp: Option<Stamp>, problem: &Problem, now: Timestamp) -> Loaded {
+        if self.unusable.is_none_or(|known| known.stamp != stamp) {
+            tracing::warn!(cause = %problem, "the key file was changed and can't be used; the keys in memory go on");
+        }
+        Loaded {
+            unusable: Some(Unusable {
+                stamp,
+                again_at: now.saturating_add(PAUSE).unwrap_or(Timestamp::MAX),
+            }),
+            ..self.as_it_is()
+        }
+    }
 }
 
 /// What was said last.
@@ -70,7 +112,7 @@ impl Held {
             state: RwLock::new(State {
                 ring: Arc::new(ring),
                 stamp,
-                unreadable: None,
+                unusable: None,
                 said: None,
             }),
             saying: tokio::sync::Mutex::new(()),
@@ -124,9 +166,10 @@ impl Held {
         state.said.is_some_and(|said| is_within(said.at, BEAT, now))
     }
 
-    async fn look(&self, known: &State) -> Look {
+    async fn look(&self, known: &State, kept: bool, now: Timestamp) -> Look {
         let stamp = self.source.stamp();
-        if stamp == known.stamp {
+        let later = |unusable: Unusable| unusable.stamp == stamp && now < unusable.again_at;
+        if stamp == known.stamp || (kept && known.unusable.is_some_and(later)) {
             return Look::Same;
         }
         match self.source.open().await {
@@ -168,26 +211,31 @@ impl Privity {
         let kept = known
             .said
             .is_some_and(|said| is_within(said.at, LEASE, now));
-        let (ring, stamp, unreadable) = match held.look(&known).await {
-            Look::Same => (known.ring.clone(), known.stamp, None),
-            Look::New(ring, stamp) => (ring, stamp, None),
-            // What could not be said for a minute may be about keys that are gone.
-            Look::Unreadable(_, problem) if !kept && known.said.is_some() => return Err(problem),
-            Look::Unreadable(stamp, problem) => {
-                if known.unreadable != stamp {
-                    tracing::warn!(cause = %problem, "the key file was changed and can't be loaded; the keys in memory go on");
-                }
-                (known.ring.clone(), known.stamp, stamp)
+        let loaded = self.loaded(&known, kept, now).await?;
+        let is_new = loaded.stamp != known.stamp || known.said.is_none() || at_once;
+        let recorded = self.record_held(&known, &loaded.ring, is_new, now).await;
+        let Loaded {
+            ring,
+            stamp,
+            unusable,
+        } = match recorded {
+            // A running program goes on with what it knows to be right.
+            Err(problem) if problem.code == WRONG && loaded.stamp != known.stamp && kept => {
+                let kept_ring = known.without(loaded.stamp, &problem, now);
+                self.record_held(&known, &known.ring, false, now).await?;
+                kept_ring
+            }
+            recorded => {
+                recorded?;
+                loaded
             }
         };
-        let is_new = stamp != known.stamp || known.said.is_none() || at_once;
-        self.record_held(&known, &ring, is_new, now).await?;
         let (before, after) = (in_use(&known.ring), in_use(&ring));
         held.set(|state| {
             *state = State {
                 ring,
                 stamp,
-                unreadable,
+                unusable,
                 said: Some(Said {
                     at: now,
                     in_use: after,
@@ -200,6 +248,21 @@ impl Privity {
             ));
         }
         Ok(())
+    }
+
+    /// The keys to go on with: those of the key file, or those in memory where it can't be loaded.
+    async fn loaded(&self, known: &State, kept: bool, now: Timestamp) -> Result<Loaded, Problem> {
+        match self.parts.keys.look(known, kept, now).await {
+            Look::Same => Ok(known.as_it_is()),
+            Look::New(ring, stamp) => Ok(Loaded {
+                ring,
+                stamp,
+                unusable: None,
+            }),
+            // What could not be said for a minute may be about keys that are gone.
+            Look::Unreadable(_, problem) if !kept && known.said.is_some() => Err(problem),
+            Look::Unreadable(stamp, problem) => Ok(known.without(stamp, &problem, now)),
+        }
     }
 
     async fn record_held(
@@ -261,7 +324,7 @@ fn is_within(since: Timestamp, time: SignedDuration, now: Timestamp) -> bool {
 
 fn other_file() -> Problem {
     Problem::new(
-        "wrong_key_file",
+        WRONG,
         500,
         "the key file belongs to another database; set `key_file` to the one that this database was made with",
     )

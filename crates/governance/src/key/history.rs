@@ -176,6 +176,9 @@ fn observe_kind(
             }
         }
     }
+    if is_old_copy(lives, checks, *present) {
+        return Err(old_copy(kind));
+    }
     for (version, life) in lives.iter_mut() {
         if version <= present && checks.contains_key(version) && life.promoted_at.is_none() {
             life.promoted_at = Some(now);
@@ -187,6 +190,27 @@ fn observe_kind(
         }
     }
     Ok(records)
+}
+
+/// Whether the key file is from before a change: what would be written under it now, nobody could read later.
+fn is_old_copy(lives: &BTreeMap<u32, Life>, checks: &BTreeMap<u32, String>, present: u32) -> bool {
+    lives.iter().any(|(version, life)| {
+        let is_gone = *version == present && life.destroyed_at.is_some();
+        let is_lacking =
+            *version > present && life.promoted_at.is_some() && !checks.contains_key(version);
+        is_gone || is_lacking
+    })
+}
+
+fn old_copy(kind: KeyKind) -> Problem {
+    let kind = kind.text();
+    Problem::new(
+        "wrong_key_file",
+        500,
+        format!(
+            "the key file is an old copy: the {kind} key was changed since; copy the present key file to this machine"
+        ),
+    )
 }
 
 impl Life {
@@ -255,13 +279,25 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_an_old_key_file_changes_nothing() {
+    fn a_machine_that_has_not_heard_of_a_promotion_goes_on() {
+        let mut history = History::default();
+        actions(&mut history, &seen(&[(1, "a"), (2, "b")], 2), 1);
+        let before = history.clone();
+        assert!(actions(&mut history, &seen(&[(1, "a"), (2, "b")], 1), 2).is_empty());
+        assert_eq!(history, before);
+    }
+
+    #[test]
+    fn an_old_copy_of_the_key_file_is_refused() {
         let mut history = History::default();
         actions(&mut history, &seen(&[(1, "a")], 1), 1);
         actions(&mut history, &seen(&[(2, "b")], 2), 2);
-        let before = history.clone();
-        assert!(actions(&mut history, &seen(&[(1, "a")], 1), 3).is_empty());
-        assert_eq!(history, before);
+        for old in [seen(&[(1, "a")], 1), seen(&[(1, "a"), (2, "b")], 1)] {
+            let problem = history.clone().observe(&old, at(3)).unwrap_err();
+            assert!(problem.title.contains("old copy"), "{problem}");
+        }
+        let came_back = seen(&[(1, "a"), (2, "b")], 2);
+        assert!(actions(&mut history, &came_back, 4).is_empty());
     }
 
     #[test]

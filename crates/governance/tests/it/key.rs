@@ -340,16 +340,18 @@ async fn a_rotation_that_was_cut_off_after_any_step_is_finished_and_no_other_beg
 async fn the_epoch_changes_by_itself_after_its_days_unless_that_is_off() {
     for (more, days, expected) in [("", 29, 1), ("", 30, 2), ("key_rotation_days: 0", 400, 1)] {
         let house = House::with(more).await;
-        beat(&house, &house.p).await;
+        let received = house.ask(RequestKind::Delete, "maya@example.org").await;
         house.clock.advance(SignedDuration::from_hours(24 * days));
         governance::housekeeping::clear(&house.p).await.unwrap();
-        let ring = KeyRing::open(&house.dir.path().join("privity.key")).unwrap();
-        let versions = ring.epoch_versions();
-        assert_eq!(
-            (versions.present, versions.older.len()),
-            (expected, 0),
-            "{days} days, {more}"
-        );
+        let file = house.dir.path().join("privity.key");
+        let keys = || KeyRing::open(&file).unwrap().epoch_versions();
+        assert_eq!(keys().present, expected, "{days} days, {more}");
+        // What it was writing at that moment is written by then; the old key goes with the next round.
+        assert_eq!(keys().older.is_empty(), expected == 1);
+        house.clock.advance(SignedDuration::from_hours(1));
+        governance::housekeeping::clear(&house.p).await.unwrap();
+        assert!(keys().older.is_empty());
+        assert!(who_asked(&house.p, received.id).await.is_ok());
     }
 }
 
@@ -408,6 +410,24 @@ async fn a_destroyed_key_that_comes_back_with_an_old_copy_of_the_key_file_is_sho
             .iter()
             .any(|finding| finding.what == "keys" && !finding.ok)
     );
+}
+
+#[tokio::test]
+async fn an_old_copy_of_the_key_file_is_not_used_to_write() {
+    let house = House::new().await;
+    let file = house.dir.path().join("privity.key");
+    let old = std::fs::read(&file).unwrap();
+    key::rotate(&house.p, KeyKind::Epoch, AT_ONCE)
+        .await
+        .unwrap();
+    std::fs::write(&file, old).unwrap();
+    house.clock.advance(seconds(20));
+    ask(&house.p, RequestKind::Delete, "sam@example.org").await;
+    let p = beside(&house).await;
+    let asked = governance::privacy_request::intake::receive(&p, delete("li@example.org")).await;
+    let problem = asked.err().unwrap();
+    assert_eq!(problem.code, "wrong_key_file");
+    assert!(problem.title.contains("old copy"), "{problem}");
 }
 
 /// Settings with a key file and a key service of their own.
