@@ -368,6 +368,11 @@ pub async fn unprotect(
     source.unprotect().await.map(str::to_owned)
 }
 
+/// Says that this program writes no more, so that the next one need not wait for its word to end.
+pub async fn let_go(p: &Privity) {
+    p.let_go_of_keys().await;
+}
+
 /// Whether the key file could be opened now, in words; a program that runs does not need it before it starts again.
 pub(crate) async fn look(p: &Privity) -> Result<String, Problem> {
     let source = p.parts.keys.source();

@@ -151,7 +151,10 @@ fn build(
                 true => LocalKeyService::create(&file.path, rng),
                 false => LocalKeyService::open(&file.path, rng),
             };
-            Box::new(made.map_err(|error| problem(&error))?)
+            Box::new(made.map_err(|error| match error {
+                KeyFileError::Missing(path) => wrong(format!("the key service's file `{}` is not there; put it back, or seal the key file for the first time with `privity key protect`", path.display())),
+                error => problem(&error),
+            })?)
         }
         KeyServiceSettings::VaultTransit(config) => {
             Box::new(VaultTransit::new(config.clone()).map_err(wrong)?)

@@ -538,10 +538,7 @@ async fn a_service_that_is_down_stops_a_start_in_clear_words_and_not_a_running_p
     let p = sealed.start(&house).await;
     std::fs::remove_file(&wrap).unwrap();
     let missing = sealed.try_start(&house).await.err().unwrap();
-    assert!(
-        missing.title.contains("there is no key file at"),
-        "{missing}"
-    );
+    assert!(missing.title.contains("privity key protect"), "{missing}");
     house.clock.advance(seconds(300));
     ask(&p, RequestKind::Delete, "sam@example.org").await;
 

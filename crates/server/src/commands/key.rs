@@ -132,7 +132,9 @@ async fn rotate(config: &Path, which: Which) -> anyhow::Result<()> {
     let watch = Watch::new(which.json);
     let privity = open(config, &watch).await?;
     let rotating = key::rotate(&privity, which.kind(), PATIENCE);
-    let rotated = watch.over("changing keys", rotating).await?;
+    let rotated = watch.over("changing keys", rotating).await;
+    key::let_go(&privity).await;
+    let rotated = rotated?;
     if which.json {
         return show::json(&rotated);
     }
@@ -166,7 +168,9 @@ fn words_of(which: Which, rotated: &Rotated) -> String {
 
 async fn add(config: &Path, which: Which) -> anyhow::Result<()> {
     let privity = open(config, &Watch::new(which.json)).await?;
-    let version = key::add(&privity, which.kind()).await?;
+    let added = key::add(&privity, which.kind()).await;
+    key::let_go(&privity).await;
+    let version = added?;
     let name = which.name();
     told(
         which,
@@ -181,9 +185,11 @@ async fn promote(config: &Path, which: Which) -> anyhow::Result<()> {
     let watch = Watch::new(which.json);
     let privity = open(config, &watch).await?;
     let promoting = key::promote(&privity, which.kind(), PATIENCE);
-    let version = watch
+    let promoted = watch
         .over("waiting until every program has loaded the key", promoting)
-        .await?;
+        .await;
+    key::let_go(&privity).await;
+    let version = promoted?;
     let name = which.name();
     told(
         which,
@@ -198,7 +204,9 @@ async fn rewrap(config: &Path, which: Which) -> anyhow::Result<()> {
     let watch = Watch::new(which.json);
     let privity = open(config, &watch).await?;
     let rewrapping = key::rewrap(&privity, which.kind());
-    let done = watch.over("wrapping again", rewrapping).await?;
+    let done = watch.over("wrapping again", rewrapping).await;
+    key::let_go(&privity).await;
+    let done = done?;
     if which.json {
         return show::json(&done);
     }
@@ -214,9 +222,11 @@ async fn destroy(config: &Path, version: u32, which: Which) -> anyhow::Result<()
     let watch = Watch::new(which.json);
     let privity = open(config, &watch).await?;
     let destroying = key::destroy(&privity, which.kind(), version, PATIENCE);
-    watch
+    let destroyed = watch
         .over("waiting until no program uses the key", destroying)
-        .await?;
+        .await;
+    key::let_go(&privity).await;
+    destroyed?;
     let name = which.name();
     told(
         which,
