@@ -363,7 +363,7 @@ fn of_section(section: &SectionSignal) -> Option<Signal> {
     ];
     let refused = said.into_iter().filter(|(said, _)| *said == Some(true));
     let uses: BTreeSet<UseKind> = refused.map(|(_, kind)| kind).collect();
-    (!uses.is_empty()).then(|| Signal::Gpp {
+    (!uses.is_empty()).then_some(Signal::Gpp {
         section: section.section.0,
         uses,
     })

@@ -164,12 +164,15 @@ pub fn shared(
         .collect()
 }
 
+/// A tag of a kind of identifier, and the subjects that have it.
+pub type Holders = ((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>);
+
 /// The subjects that have each of these tags, the oldest `limit` of them.
 pub fn holders_of_each(
     tx: &mut Tx,
     tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
     limit: usize,
-) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
+) -> Result<Vec<Holders>, Error> {
     of_each(
         tx,
         "-- list holder of each identifier\nSELECT DISTINCT subject_id FROM identifier WHERE kind = ?1 AND tag = ?2 ORDER BY subject_id LIMIT ?3",
@@ -183,7 +186,7 @@ pub fn subjects_of_each(
     tx: &mut Tx,
     tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
     limit: usize,
-) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
+) -> Result<Vec<Holders>, Error> {
     of_each(tx, "-- list subject of each identifier
         SELECT DISTINCT COALESCE(s.canonical, s.id) AS subject_id FROM identifier i JOIN subject s ON s.id = i.subject_id
         WHERE i.kind = ?1 AND i.tag = ?2 ORDER BY 1 LIMIT ?3", tags, limit)
@@ -194,7 +197,7 @@ fn of_each(
     sql: &str,
     tags: &BTreeSet<(IdentifierKind, IdentifierTag)>,
     limit: usize,
-) -> Result<Vec<((IdentifierKind, IdentifierTag), BTreeSet<SubjectId>)>, Error> {
+) -> Result<Vec<Holders>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sets: Vec<_> = tags
         .iter()

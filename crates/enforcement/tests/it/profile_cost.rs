@@ -1,5 +1,6 @@
 //! What sealing and opening a profile costs. Ignored: a figure is read, not asserted.
 //! `cargo test --release -p enforcement --test it profile_cost -- --ignored --nocapture`
+#![allow(clippy::print_stdout, reason = "figures for whoever asked for them")]
 
 use std::hint::black_box;
 use std::time::Instant;

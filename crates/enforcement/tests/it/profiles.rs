@@ -87,17 +87,22 @@ pub(crate) fn schema() -> Arc<Schema> {
         source: "crm".to_owned(),
         number: 1,
         title: "Customers".to_owned(),
+        record: None,
+        proves: Vec::new(),
     };
     let file = SchemaFile {
         version: 1,
         identity: IdentityText {
             default_country: Some("US".to_owned()),
             most_subjects: None,
+            possible_match: None,
         },
         sources: vec![source],
         attributes: ATTRIBUTES.into_iter().map(attribute).collect(),
         retired_attributes: Vec::new(),
         retired_sources: Vec::new(),
+        sync: Vec::new(),
+        scim: None,
     };
     let category = |(_, _, category, ..): Row| {
         let known = serde_json::from_value::<Category>(

@@ -132,7 +132,7 @@ fn line_of(text: &str, place: &str) -> Option<usize> {
     let within = lines
         .iter()
         .skip(start + 1)
-        .position(|line| end_of_it(line));
+        .position(end_of_it);
     let found = within.map(|offset| start + 1 + offset);
     let found = found
         .filter(|at| !first.is_empty() && lines.get(*at).is_some_and(|line| is_named(line, first)));

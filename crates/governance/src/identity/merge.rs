@@ -69,7 +69,8 @@ pub async fn keep_apart(
 ) -> Result<(), Problem> {
     let word = Word::of(p, operator, None)?;
     let write = move |tx: &mut Tx| word.keep_apart(tx, one, other);
-    Ok(p.write_silently("keep subjects apart", write).await?.0)
+    p.write_silently("keep subjects apart", write).await?;
+    Ok(())
 }
 
 /// An operator's word, with everything that it takes to resolve what hangs on it.

@@ -448,9 +448,8 @@ fn fields(line: &[u8], delimiter: u8) -> impl Iterator<Item = Vec<u8>> + '_ {
             );
         }
         let mut field = Vec::new();
-        let mut bytes = line.iter().enumerate().skip(1);
         let mut inside = true;
-        while let Some((place, byte)) = bytes.next() {
+        for (place, byte) in line.iter().enumerate().skip(1) {
             match (inside, *byte) {
                 (true, b'"') => inside = false,
                 (false, b'"') => {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use domain::audit::Actor;
 use domain::id::OperatorId;
 use domain::profile::AttributeKey;
+use domain::sensitive::Sensitive;
 use domain::time::{Clock, FixedClock};
 use governance::profile::import::{Format, Import, import};
 use governance::profile::record::Reader;
@@ -104,7 +105,7 @@ async fn a_look_at_a_single_record_is_in_the_audit_log_and_shows_that_record_alo
             .iter()
             .map(|(key, value)| {
                 let rule = schema.attribute_of(key).unwrap();
-                (rule.number, GivenValue::from((*value).to_owned().into()))
+                (rule.number, GivenValue::from(Sensitive::new((*value).to_owned())))
             })
             .collect::<Vec<(_, GivenValue)>>(),
         observed_at: None,

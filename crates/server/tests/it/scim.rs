@@ -34,8 +34,8 @@ async fn office(schema: &str, storage: &str) -> Office {
 
 /// An office on each engine that there is.
 async fn on_each_engine(schema: &str, test: impl AsyncFn(&Office, &str)) {
-    let office = office(schema, "sqlite:privity.db").await;
-    test(&office, &office.key().await).await;
+    let on_sqlite = office(schema, "sqlite:privity.db").await;
+    test(&on_sqlite, &on_sqlite.key().await).await;
     let Ok(server) = std::env::var("PRIVITY_TEST_POSTGRES") else {
         println!("did not run on PostgreSQL: PRIVITY_TEST_POSTGRES names no server");
         return;

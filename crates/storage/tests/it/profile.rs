@@ -536,7 +536,7 @@ async fn a_question_is_asked_once_and_answered_once() {
         assert_eq!(
             run(database, move |tx| identity::insert_reviews(
                 tx,
-                &[again.clone()]
+                std::slice::from_ref(&again)
             ))
             .await,
             0,
@@ -550,7 +550,7 @@ async fn a_question_is_asked_once_and_answered_once() {
         .await;
         let again = review(5, ReviewKind::Everybodys, None);
         run(database, move |tx| {
-            identity::insert_reviews(tx, &[again.clone()])
+            identity::insert_reviews(tx, std::slice::from_ref(&again))
         })
         .await;
         assert_eq!(

@@ -319,7 +319,7 @@ fn heading(line: &ReviewLine) -> (String, String) {
         ),
         ReviewKind::Contested => (
             format!("One subject with more than one {named}"),
-            format!("Nobody has two of these, but the records of this subject say different ones. Was one of her merges a mistake?"),
+            "Nobody has two of these, but the records of this subject say different ones. Was one of her merges a mistake?".to_owned(),
         ),
         ReviewKind::Everybodys => (
             format!("{kind} of too many"),
