@@ -137,6 +137,8 @@ impl Reader<'_> {
         let alone = found.into_iter().next().map(|mut held| {
             held.records.retain(|record| record.id == id);
             held.segments.retain(|segment| segment.subject == id);
+            // Whoever stands for her is another record, which this look is not about.
+            held.canonical = id;
             held
         });
         Ok(alone.filter(|held| !held.records.is_empty()))

@@ -105,7 +105,10 @@ async fn a_look_at_a_single_record_is_in_the_audit_log_and_shows_that_record_alo
             .iter()
             .map(|(key, value)| {
                 let rule = schema.attribute_of(key).unwrap();
-                (rule.number, GivenValue::from(Sensitive::new((*value).to_owned())))
+                (
+                    rule.number,
+                    GivenValue::from(Sensitive::new((*value).to_owned())),
+                )
             })
             .collect::<Vec<(_, GivenValue)>>(),
         observed_at: None,
