@@ -386,6 +386,10 @@ impl Asked {
             .collect())
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared under keyed hashes; nothing of it is kept"
+    )]
     fn of_way(p: &Privity, schema: &Schema, way: &WaySearch) -> Vec<Self> {
         let field = way.way.fields.first().map_or("", AsRef::as_ref);
         let values = way.values.expose().iter();
@@ -483,6 +487,10 @@ fn subjects(hits: Vec<Hits>) -> BTreeSet<SubjectId> {
     hits.into_iter().flat_map(Hits::into_keys).collect()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "handed back to the search that asked for it"
+)]
 fn located(search: &Search, asked: &Asked, subject: SubjectId, records: u64) -> LocatedRow {
     let value = |name: &FieldName| {
         if asked.way.fields.first() == Some(name) {
@@ -588,6 +596,10 @@ pub(crate) fn is_held(reason: &dyn Fn(&CollectionKey) -> bool) -> bool {
 }
 
 /// The subjects of look-ups by id.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an id of ours, on its way to the vault"
+)]
 pub(super) fn named_subjects(search: &Search) -> BTreeSet<SubjectId> {
     let values = search.ways.iter().flat_map(|way| way.values.expose());
     values
