@@ -86,7 +86,9 @@ where
         started.elapsed().as_secs_f32(),
         business.mailbox.url
     ));
-    teller.say(&format!("{profiles} of its customers also have a profile in Privity’s own vault."));
+    teller.say(&format!(
+        "{profiles} of its customers also have a profile in Privity’s own vault."
+    ));
     let mut story = Story {
         business: &business,
         privity: &privity,

@@ -27,8 +27,9 @@ pub use erase::{Forgotten, forget};
 pub use given::{GivenRecord, GivenValue, Refusal};
 pub use mapping::Mapping;
 pub(crate) use mapping::mappings;
-pub(crate) use schema::{accept, check_empty};
+pub use repeat::{Answer, RefusedRecord, write_once};
 pub use schema::{LoadedSchema, SchemaError, load_schema, parse_schema};
+pub(crate) use schema::{accept, check_empty};
 pub use scim::ScimMapping;
 pub(crate) use scim::scim_mapping;
 pub(crate) use seal::{Seed, identifier_rows, place_of, subject_key};
@@ -37,7 +38,6 @@ pub(crate) use suppression::suppress;
 pub use suppression::take_back;
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
-pub use repeat::{Answer, RefusedRecord, write_once};
 pub use trace::{row_hash, row_text};
 pub use write::{Written, write};
 

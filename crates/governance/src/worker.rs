@@ -117,7 +117,9 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
 }
 
 fn is_free(following: &Option<tokio::task::JoinHandle<()>>) -> bool {
-    following.as_ref().is_none_or(|following| following.is_finished())
+    following
+        .as_ref()
+        .is_none_or(|following| following.is_finished())
 }
 
 /// Follows source systems whose time has come, beside the tasks; `None` where none is ever due.

@@ -153,9 +153,15 @@ pub(crate) fn unexpected() -> Problem {
 }
 
 fn is_for_machines(path: &str) -> bool {
-    ["/api/", "/callbacks/", "/openapi.json", "/healthz", "/choices.json"]
-        .iter()
-        .any(|start| path.starts_with(start))
+    [
+        "/api/",
+        "/callbacks/",
+        "/openapi.json",
+        "/healthz",
+        "/choices.json",
+    ]
+    .iter()
+    .any(|start| path.starts_with(start))
 }
 
 fn as_json(app: &App, problem: &Problem, trace: &TraceId) -> Response {

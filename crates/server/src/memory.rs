@@ -5,9 +5,7 @@
 /// Forbids core dumps and looks from outside, for this process and its children; says what could not be forbidden.
 #[cfg(target_os = "linux")]
 pub(crate) fn keep_private() -> Result<(), String> {
-    use rustix::process::{
-        DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
-    };
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -33,10 +31,16 @@ mod tests {
     fn no_core_is_dumped_and_nobody_looks_in() {
         super::keep_private().unwrap();
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
         // The file itself can't be read any more where only its owner may look.
         if let Some(core) = core {
-            assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+            assert_eq!(
+                core.split_whitespace().filter(|word| *word == "0").count(),
+                2,
+                "{core}"
+            );
         }
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }

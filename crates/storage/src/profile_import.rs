@@ -111,7 +111,10 @@ pub fn holder(tx: &mut Tx, id: ImportId) -> Result<Option<(String, Timestamp)>, 
     let Some(row) = tx.query_optional(sql, &[id.into()])? else {
         return Ok(None);
     };
-    Ok(Some((row.text("held_by")?.to_owned(), row.time("held_until")?)))
+    Ok(Some((
+        row.text("held_by")?.to_owned(),
+        row.time("held_until")?,
+    )))
 }
 
 /// Lets go of an import that `holder` holds.

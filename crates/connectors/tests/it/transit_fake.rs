@@ -1,7 +1,10 @@
 //! The transit engine and the AppRole login as HashiCorp Vault and OpenBao answer them over HTTP: no binary of either is to be had
 //! from the package registries that the tests use, so this stands in for them. Paths, statuses, error bodies and the form of a
 //! ciphertext follow their API documentation; keys are AES-256-GCM, with the associated data that the real ones bind.
-#![allow(clippy::result_large_err, reason = "an answer that says no is an answer")]
+#![allow(
+    clippy::result_large_err,
+    reason = "an answer that says no is an answer"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};

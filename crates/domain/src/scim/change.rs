@@ -448,7 +448,9 @@ mod tests {
                 "invalidFilter",
             ),
         ] {
-            let error = patched(&mapped(), &patch(operations.clone())).err().unwrap();
+            let error = patched(&mapped(), &patch(operations.clone()))
+                .err()
+                .unwrap();
             assert_eq!(error.code, code, "{operations}");
         }
         assert!(patched(&mapped(), &json!({"Operations": []})).is_err());

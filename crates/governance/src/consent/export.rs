@@ -79,8 +79,7 @@ impl Privity {
                 "a Kantara receipt is written for a consent only; take `form=iso27560`",
             )
         })?;
-        self.append(vec![self.exported(&[id], wanted, by)])
-            .await?;
+        self.append(vec![self.exported(&[id], wanted, by)]).await?;
         Ok(record)
     }
 
@@ -103,8 +102,7 @@ impl Privity {
             }
             ids.push(stored.event.id);
         }
-        self.append(vec![self.exported(&ids, wanted, by)])
-            .await?;
+        self.append(vec![self.exported(&ids, wanted, by)]).await?;
         Ok(records)
     }
 

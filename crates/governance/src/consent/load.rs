@@ -129,10 +129,7 @@ fn line_of(text: &str, place: &str) -> Option<usize> {
         let is_field = !first.is_empty() && is_named(line, first);
         is_field || line.starts_with("- notice: ")
     };
-    let within = lines
-        .iter()
-        .skip(start + 1)
-        .position(end_of_it);
+    let within = lines.iter().skip(start + 1).position(end_of_it);
     let found = within.map(|offset| start + 1 + offset);
     let found = found
         .filter(|at| !first.is_empty() && lines.get(*at).is_some_and(|line| is_named(line, first)));

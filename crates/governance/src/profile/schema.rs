@@ -239,7 +239,12 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/profile.yaml");
         let loaded = load_schema(&path, &law).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(loaded.schema.attributes().count(), 28);
-        assert!(loaded.schema.sources().all(|(_, source)| source.record.is_some()));
+        assert!(
+            loaded
+                .schema
+                .sources()
+                .all(|(_, source)| source.record.is_some())
+        );
     }
 
     #[tokio::test]
