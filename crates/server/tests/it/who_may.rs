@@ -254,7 +254,7 @@ fn check(caller: Caller, method: &str, route: &str, answer: &Answer) {
     } else if route.starts_with("/console") && !is_open {
         let is_in = matches!(caller, Caller::SignedIn | Caller::Forged);
         assert_eq!(said(answer) != "sign-in", is_in, "{at}");
-    } else if route.starts_with("/api/") {
+    } else if route.starts_with("/api/") || route.starts_with("/scim/") {
         let refused = answer.status == StatusCode::UNAUTHORIZED;
         assert_eq!(refused, caller != Caller::Key, "{at}");
     } else {
@@ -267,7 +267,9 @@ fn check(caller: Caller, method: &str, route: &str, answer: &Answer) {
 }
 
 fn is_for_machines(route: &str) -> bool {
-    route.starts_with("/api/") || route.starts_with("/callbacks/")
+    ["/api/", "/callbacks/", "/scim/"]
+        .iter()
+        .any(|start| route.starts_with(start))
 }
 
 #[tokio::test]
