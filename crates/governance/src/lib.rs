@@ -195,6 +195,15 @@ impl Privity {
         self.parts.database.read(name, read).await
     }
 
+    /// [`Privity::read`] for a few rows found by their keys.
+    pub(crate) async fn read_few<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.parts.database.read_few(name, read).await
+    }
+
     /// The audit log's name, which is also the origin of its checkpoints.
     pub(crate) fn log_name(&self) -> String {
         let address = self

@@ -97,7 +97,7 @@ impl Privity {
         }
         let (asked, known) = (sender.clone(), signals.to_vec());
         let missing = self
-            .read("look for signal", move |tx| {
+            .read_few("look for signal", move |tx| {
                 Missing::look(tx, &asked, &known)
             })
             .await?;
@@ -134,7 +134,7 @@ impl Privity {
         let sender = sender.clone();
         let asked = sender.clone();
         let links = self
-            .read("look for links", move |tx| new_links(tx, &asked))
+            .read_few("look for links", move |tx| new_links(tx, &asked))
             .await?;
         if links.is_empty() {
             return Ok(());

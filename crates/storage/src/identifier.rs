@@ -37,18 +37,24 @@ pub struct Place {
 }
 
 /// Stores identifiers; of those that are there already, version and proof are brought up to date. None of them twice.
-pub fn insert_many(tx: &mut Tx, identifiers: &[StoredIdentifier]) -> Result<u64, Error> {
+pub fn insert_many<'i>(
+    tx: &mut Tx,
+    identifiers: impl IntoIterator<Item = &'i StoredIdentifier>,
+) -> Result<u64, Error> {
     let sql = "-- insert identifier
         INSERT INTO identifier (kind, tag, subject_id, source, key_version, verified)
         SELECT column1, column2, column3, column4, column5, column6
         FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */, ?5 /* BIGINT */, ?6 /* BIGINT */)) AS given
         WHERE TRUE ON CONFLICT (kind, tag, subject_id, source) DO UPDATE SET key_version = excluded.key_version, verified = excluded.verified";
-    let values = |one: &StoredIdentifier| {
+    let values = |one: &&StoredIdentifier| {
         let mut values = key(one);
         values.extend([one.key_version.into(), one.verified.into()]);
         values
     };
-    tx.execute_many(sql, &identifiers.iter().map(values).collect::<Vec<_>>())
+    // In the order of the key, so that the tree is walked through once.
+    let mut sorted: Vec<_> = identifiers.into_iter().collect();
+    sorted.sort_unstable_by_key(|one| (&one.kind, one.tag));
+    tx.execute_many(sql, &sorted.iter().map(values).collect::<Vec<_>>())
 }
 
 /// Removes identifiers and answers how many were there.

@@ -34,12 +34,15 @@ pub struct StoredSegment {
 ///
 /// # Errors
 /// [`Error::AlreadyExists`] when a subject has the segment already.
-pub fn insert_many(tx: &mut Tx, segments: &[StoredSegment]) -> Result<u64, Error> {
+pub fn insert_many<'s>(
+    tx: &mut Tx,
+    segments: impl IntoIterator<Item = &'s StoredSegment>,
+) -> Result<u64, Error> {
     let sql = "-- insert profile_segment
         INSERT INTO profile_segment (subject_id, segment, row_version, schema_version, sealed, updated_at)
         SELECT column1, column2, column3, column4, column5, column6
         FROM (VALUES (?1 /* BYTEA */, ?2 /* TEXT */, ?3 /* BIGINT */, ?4 /* BIGINT */, ?5 /* BYTEA */, ?6 /* BIGINT */)) AS given";
-    tx.execute_many(sql, &segments.iter().map(values).collect::<Vec<_>>())
+    tx.execute_many(sql, &segments.into_iter().map(values).collect::<Vec<_>>())
 }
 
 /// Changes segments, each from the version before its own; a segment of version 1 is new. Answers those whose stored version was

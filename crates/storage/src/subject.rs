@@ -68,7 +68,10 @@ pub struct Rewrapped {
 }
 
 /// Stores subjects; one that is there already stays as it is. Answers how many were new.
-pub fn insert_many(tx: &mut Tx, subjects: &[NewSubject]) -> Result<u64, Error> {
+pub fn insert_many<'s>(
+    tx: &mut Tx,
+    subjects: impl IntoIterator<Item = &'s NewSubject>,
+) -> Result<u64, Error> {
     let sql = "-- insert subject
         INSERT INTO subject (id, key_version, key_epoch, wrapped_key, created_at)
         SELECT column1, column2, column3, column4, column5
@@ -83,7 +86,7 @@ pub fn insert_many(tx: &mut Tx, subjects: &[NewSubject]) -> Result<u64, Error> {
             subject.created_at.into(),
         ]
     };
-    tx.execute_many(sql, &subjects.iter().map(values).collect::<Vec<_>>())
+    tx.execute_many(sql, &subjects.into_iter().map(values).collect::<Vec<_>>())
 }
 
 /// The subjects with these ids, in no order; whoever is not there is left out.

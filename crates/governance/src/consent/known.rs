@@ -83,7 +83,7 @@ impl Privity {
             .collect();
         let wanted = pseudonyms.clone();
         let (parties, links) = self
-            .read("find parties", move |tx| find(tx, &wanted, &tags))
+            .read_few("find parties", move |tx| find(tx, &wanted, &tags))
             .await?;
         if !links.is_empty() {
             let now = self.now();

@@ -141,13 +141,13 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    const PURPOSES: &str = "purposes:\n  news:\n    title: {en: News}\n    categories: []\n  offers:\n    title: {en: Offers}\n    categories: []\n";
+    const PURPOSES: &str = "purposes:\n  news:\n    title: {en: News}\n    description: {en: News}\n    categories: []\n  offers:\n    title: {en: Offers}\n    description: {en: Offers}\n    categories: []\n";
     const NOTICES: &str = "notices:\n  - notice: a\n    version: 1\n    kind: consent\n  - notice: a\n    version: 2\n    kind: consent\n    texts: {}\n";
 
     #[test]
     fn a_fault_is_told_with_the_line_that_it_is_in() {
-        assert_eq!(line_of(PURPOSES, "offers.categories"), Some(7));
-        assert_eq!(line_of(PURPOSES, "offers.choice"), Some(5));
+        assert_eq!(line_of(PURPOSES, "offers.categories"), Some(9));
+        assert_eq!(line_of(PURPOSES, "offers.choice"), Some(6));
         assert_eq!(line_of(PURPOSES, "news"), Some(2));
         assert_eq!(line_of(NOTICES, "a version 2: kind"), Some(7));
         assert_eq!(line_of(NOTICES, "a version 2: texts.en"), Some(8));
@@ -171,7 +171,7 @@ mod tests {
         assert!(read().contains("purposes.yaml:2:"), "{}", read());
         write(PURPOSES);
         assert!(
-            read().contains("purposes.yaml:7: `offers.categories`: is empty"),
+            read().contains("purposes.yaml:9: `offers.categories`: is empty"),
             "{}",
             read()
         );

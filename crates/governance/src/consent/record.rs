@@ -17,6 +17,7 @@ use domain::rng::new_id;
 use domain::sensitive::Sensitive;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use storage::Tx;
 use storage::consent::{InsertedConsents, NewConsents, StoredConsent};
 
 use super::known::{Ages, ages_of};
@@ -511,10 +512,12 @@ impl Privity {
         if subjects.is_empty() {
             return Ok(subjects);
         }
-        self.read("know subjects", move |tx| {
-            Ok(storage::consent::known_subjects(tx, &subjects)?)
-        })
-        .await
+        let is_alone = subjects.len() == 1;
+        let known = move |tx: &mut Tx| Ok(storage::consent::known_subjects(tx, &subjects)?);
+        if is_alone {
+            return self.read_few("know subjects", known).await;
+        }
+        self.read("know subjects", known).await
     }
 }
 

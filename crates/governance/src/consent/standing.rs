@@ -120,7 +120,7 @@ impl Privity {
     /// Our database doesn't answer.
     pub async fn consent_history(&self, asked: &Asked) -> Result<History, Problem> {
         let (party, device) = (asked.party.clone(), asked.device.map(Party::Device));
-        self.read("read consents", move |tx| {
+        self.read_few("read consents", move |tx| {
             read_history(tx, &party, device.as_ref())
         })
         .await

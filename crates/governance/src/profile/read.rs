@@ -75,7 +75,7 @@ pub async fn find(
     let tags = tags_of(p, &schema, by)?;
     let kind = by.0.clone();
     let found = p
-        .read("find profile", move |tx| {
+        .read_few("find profile", move |tx| {
             let found = identifier::find(tx, &kind, &tags)?;
             held(tx, &found)
         })
@@ -111,7 +111,7 @@ pub async fn show(
 ) -> Result<Shown, Problem> {
     let schema = p.needed_schema()?;
     let found = p
-        .read("read profile", move |tx| held(tx, &[subject].into()))
+        .read_few("read profile", move |tx| held(tx, &[subject].into()))
         .await?;
     let held = found
         .into_iter()
@@ -179,8 +179,11 @@ pub(crate) fn tags_of(
     })?;
     let normal = normalise(rule.rule, value, schema.identity().default_country)
         .map_err(|error| Problem::invalid("value", error.to_string()))?;
-    let keys = p.keys().index_keys(schema);
-    Ok(keys.of_kind(kind).map(|key| key.tag(&normal)).collect())
+    let keys = p.keys();
+    let versions = keys.index_versions();
+    let versions = std::iter::once(versions.present).chain(versions.older);
+    let keys = versions.filter_map(|version| keys.index_key(version, kind));
+    Ok(keys.map(|key| key.tag(&normal)).collect())
 }
 
 pub(super) async fn show_held(

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::audit::Hash;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::identity::{IdentifierTag, POSSIBLE_MATCH_KIND};
@@ -19,6 +20,7 @@ use storage::source_record::StoredSourceRecord;
 use storage::subject::{NewSubject, StoredKey, StoredSubject};
 
 use super::given::CheckedRecord;
+use super::trace::row_hash;
 use crate::identity::Moved;
 use crate::{Privity, Problem};
 
@@ -50,6 +52,8 @@ pub(super) struct New {
     pub(super) record: StoredSourceRecord,
     pub(super) subject: NewSubject,
     pub(super) segments: Vec<StoredSegment>,
+    /// What the audit log says of each segment: made here, beside the database's writer.
+    hashes: Vec<Hash>,
     pub(super) identifiers: Vec<StoredIdentifier>,
     /// Her tags in older versions of the index key, to find others by.
     older: Vec<(IdentifierKind, IdentifierTag)>,
@@ -60,6 +64,7 @@ pub(super) struct Changed {
     pub(super) places: Vec<usize>,
     pub(super) subject: SubjectId,
     pub(super) segments: Vec<StoredSegment>,
+    hashes: Vec<Hash>,
     /// Tags that she has no more.
     pub(super) gone: Vec<StoredIdentifier>,
     /// Tags that she has now.
@@ -99,11 +104,12 @@ impl Changes {
     }
 
     /// All segments that are stored.
-    pub(super) fn segments(&self, kept: &BTreeSet<SubjectId>) -> Vec<&StoredSegment> {
+    pub(super) fn segments(&self, kept: &BTreeSet<SubjectId>) -> Vec<(&StoredSegment, Hash)> {
         let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
-        let new = new.flat_map(|new| &new.segments);
-        new.chain(self.changed.iter().flat_map(|one| &one.segments))
-            .collect()
+        let new = new.flat_map(|new| new.segments.iter().zip(new.hashes.iter().copied()));
+        let changed = self.changed.iter();
+        let changed = changed.flat_map(|one| one.segments.iter().zip(one.hashes.iter().copied()));
+        new.chain(changed).collect()
     }
 }
 
@@ -228,6 +234,7 @@ impl Work<'_> {
                 key: stored_key(&wrapped)?,
                 created_at: now,
             },
+            hashes: segments.iter().map(row_hash).collect(),
             segments,
             identifiers,
             older,
@@ -260,6 +267,7 @@ impl Work<'_> {
         let mut changed = Changed {
             places: folded.places,
             subject: id,
+            hashes: segments.iter().map(row_hash).collect(),
             segments,
             gone: Vec::new(),
             come: Vec::new(),

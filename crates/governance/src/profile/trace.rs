@@ -21,14 +21,13 @@ pub(super) fn trace(
     source: &str,
     written: &Written,
     before: &Written,
-    segments: &[&StoredSegment],
+    hashed: &[(&StoredSegment, Hash)],
 ) -> Vec<NewRecord> {
-    if segments.is_empty() {
+    if hashed.is_empty() {
         return Vec::new();
     }
-    let hashed: Vec<_> = segments.iter().map(|one| (one, row_hash(one))).collect();
     let mut all = Vec::with_capacity(hashed.len() * 32);
-    for (_, hash) in &hashed {
+    for (_, hash) in hashed {
         all.extend_from_slice(hash.as_bytes());
     }
     let rows: Vec<Value> = hashed
@@ -42,7 +41,7 @@ pub(super) fn trace(
         .with("changed", written.changed - before.changed)
         .with("unchanged", written.unchanged - before.unchanged)
         .with("refused", written.refused.len())
-        .with("segments", segments.len())
+        .with("segments", hashed.len())
         .with("digest", Hash::of(&all).to_string());
     let mut rows = rows.chunks(ROWS);
     if let Some(first) = rows.next() {

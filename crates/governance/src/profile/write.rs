@@ -218,13 +218,13 @@ impl Round {
                 again.extend(new.places.iter().copied());
                 continue;
             }
-            subjects.push(new.subject.clone());
-            segments.extend(new.segments.iter().cloned());
-            identifiers.extend(new.identifiers.iter().cloned());
+            subjects.push(&new.subject);
+            segments.extend(&new.segments);
+            identifiers.extend(&new.identifiers);
         }
-        subject::insert_many(tx, &subjects)?;
-        profile_segment::insert_many(tx, &segments)?;
-        storage::identifier::insert_many(tx, &identifiers)?;
+        subject::insert_many(tx, subjects)?;
+        profile_segment::insert_many(tx, segments)?;
+        storage::identifier::insert_many(tx, identifiers)?;
         Ok((kept, again))
     }
 
@@ -333,13 +333,16 @@ async fn prepared(
 ) -> Result<(Changes, Suppressed), Problem> {
     let (q, reading) = (p.clone(), Arc::clone(batch));
     let wanted = todo.clone();
-    let (known, suppressed) = p
-        .read("look up profiles", move |tx| {
-            let known = look_up(tx, &reading, &wanted)?;
-            let suppressed = look_for_forgotten(&q, tx, &reading, &wanted, &known)?;
-            Ok((known, suppressed))
-        })
-        .await?;
+    let look = move |tx: &mut Tx| {
+        let known = look_up(tx, &reading, &wanted)?;
+        let suppressed = look_for_forgotten(&q, tx, &reading, &wanted, &known)?;
+        Ok((known, suppressed))
+    };
+    let (known, suppressed) = if todo.len() <= INLINE {
+        p.read_few("look up profiles", look).await?
+    } else {
+        p.read("look up profiles", look).await?
+    };
     todo.retain(|place| !suppressed.contains_key(place));
     let refused = suppressed.into_iter().filter_map(|(place, kind)| {
         let record = batch.records.get(place)?;

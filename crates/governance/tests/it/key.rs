@@ -24,13 +24,20 @@ use crate::house::{House, SeededRng, ask, open, open_with, sql};
 
 const AT_ONCE: Duration = Duration::ZERO;
 
+/// A database that holds profiles does not open without the schema of their attributes.
+const PROFILE: &str = concat!(
+    "profile: ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../demo/profile.yaml\n"
+);
+
 fn seconds(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
 }
 
 /// Another program over the same database and key file.
 async fn beside(house: &House) -> Privity {
-    open(house.dir.path(), house.mailbox.port, &house.clock, "").await
+    open(house.dir.path(), house.mailbox.port, &house.clock, PROFILE).await
 }
 
 /// Time goes by and the program says again what it holds, as a running one does.
@@ -164,7 +171,7 @@ async fn a_backup_from_before_a_rotation_is_dead_for_whoever_has_todays_key_file
     // Before: with the key file, the backup can be read.
     let keys = backup.path().join("privity.key");
     std::fs::copy(house.dir.path().join("privity.key"), &keys).unwrap();
-    let restored = open(backup.path(), house.mailbox.port, &house.clock, "").await;
+    let restored = open(backup.path(), house.mailbox.port, &house.clock, PROFILE).await;
     assert!(who_asked(&restored, received.id).await.is_ok());
     restored.database().close().await;
 
@@ -172,7 +179,7 @@ async fn a_backup_from_before_a_rotation_is_dead_for_whoever_has_todays_key_file
         .await
         .unwrap();
     std::fs::copy(house.dir.path().join("privity.key"), &keys).unwrap();
-    let restored = open(backup.path(), house.mailbox.port, &house.clock, "").await;
+    let restored = open(backup.path(), house.mailbox.port, &house.clock, PROFILE).await;
     let problem = who_asked(&restored, received.id).await.unwrap_err();
     assert_eq!(problem.code, "internal");
     assert!(
@@ -440,7 +447,7 @@ impl Settled {
         let base = dir.display();
         Self {
             yaml: format!(
-                "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/privity.db\"\nkey_file: {}\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:1\", tls: none, from: \"privacy@hearth.example\"}}\n",
+                "business: {{name: Hearth & Crumb, privacy_contact: privacy@hearth.example}}\nbase_url: https://privacy.hearth.example\nstorage: \"sqlite:{base}/privity.db\"\nkey_file: {}\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nmail: {{url: \"smtp://127.0.0.1:1\", tls: none, from: \"privacy@hearth.example\"}}\n{PROFILE}",
                 key_file.display()
             ),
         }
@@ -634,7 +641,7 @@ async fn a_rotation_survives_kill_9_at_any_moment() {
         1,
         &clock,
         governance::system_rng(),
-        "",
+        PROFILE,
     )
     .await;
     let ring = KeyRing::open(&house.dir.path().join("privity.key")).unwrap();

@@ -105,6 +105,23 @@ impl Database {
         result
     }
 
+    /// [`Database::read`] for a few rows found by their keys: on SQLite they are read where the caller is, since waking another thread
+    /// costs several times as much. Never for a search or a walk, which would keep others waiting.
+    pub async fn read_few<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let start = Instant::now();
+        let result = match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read_here(name, closure).await,
+            Engine::Postgres(postgres) => postgres.run(name, Access::Read, closure).await,
+        };
+        measure(name, "read", start, result.is_ok());
+        result
+    }
+
     /// Clears from the files what deletions left behind: SQLite's write-ahead log is emptied, PostgreSQL's dead rows are vacuumed.
     /// To call after keys or sealed bytes were deleted for good. Backups and archived logs are beyond its reach.
     pub async fn scrub(&self) -> Result<(), Error> {

@@ -99,21 +99,31 @@ impl Sqlite {
         let Ok(place) = Arc::clone(&self.readers.places).acquire_owned().await else {
             return Err(Error::Closed.into());
         };
+        // A thread of the worker's own has nobody to keep waiting, and waking another one costs more than most reads.
+        if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return self.readers.read(&self.path, name, &closure);
+        }
         let (readers, path) = (Arc::clone(&self.readers), self.path.clone());
         let reading = move || {
-            let mut tx = readers.take(&path)?;
-            let result = read_with_retries(&mut tx, name, &closure);
-            readers.give_back(tx);
+            let result = readers.read(&path, name, &closure);
             // Held until here: a caller that goes away does not make room before its read has ended.
             drop(place);
             result
         };
-        // A thread of the worker's own has nobody to keep waiting, and waking another one costs more than most reads.
-        if tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return reading();
-        }
         let reading = tokio::task::spawn_blocking(reading);
         reading.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    /// Reads on the caller's own thread.
+    pub(super) async fn read_here<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx) -> Result<T, E>,
+        E: From<Error>,
+    {
+        let Ok(_place) = self.readers.places.acquire().await else {
+            return Err(Error::Closed.into());
+        };
+        self.readers.read(&self.path, name, &closure)
     }
 
     pub(super) async fn scrub(&self) -> Result<(), Error> {
@@ -140,6 +150,18 @@ impl Sqlite {
 }
 
 impl Readers {
+    fn read<T, E: From<Error>>(
+        &self,
+        path: &Path,
+        name: &'static str,
+        closure: &impl Fn(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut tx = self.take(path)?;
+        let result = read_with_retries(&mut tx, name, closure);
+        self.give_back(tx);
+        result
+    }
+
     fn take(&self, path: &Path) -> Result<Tx, Error> {
         if let Some(tx) = self
             .idle
