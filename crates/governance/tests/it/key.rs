@@ -1,4 +1,11 @@
 //! Keys are changed while programs run, cut off anywhere and finished later; what they opened before is dead in backups afterwards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -1,4 +1,11 @@
 //! The key of the index changes while subjects are written and found; nobody gets lost and nobody twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::time::Duration;
 

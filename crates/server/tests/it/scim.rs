@@ -1,4 +1,5 @@
 //! SCIM as an identity provider speaks it: the standard's own examples, what clients do in practice, and what they must not get.
+#![allow(clippy::print_stdout, reason = "tells what did not run")]
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
