@@ -48,7 +48,7 @@ impl Segment {
                 Ok(Self::read_bits(section, short, &bits)?.of_short(long))
             }
             Form::ByLength { long, .. } => Self::read_bits(section, long, &bits),
-            Form::ByFit(layouts) => Self::read_fitting(section, layouts, &bits),
+            Form::ByFit(layouts) => Self::read_fitting(section, layouts, text, &bits),
         }
     }
 
@@ -84,10 +84,12 @@ impl Segment {
         })
     }
 
-    /// Reads in each of several layouts. The one that would be written exactly like this is right; else the first that leaves nothing over.
+    /// Reads in each of several layouts. The one that would be written exactly like this is right, to the last letter of padding (so that
+    /// what was written is read in the layout that it was written in); then one with the same bits; else the first that leaves nothing over.
     fn read_fitting(
         section: SectionId,
         layouts: &'static [SegmentLayout],
+        text: &str,
         bits: &[bool],
     ) -> Result<Self, GppError> {
         let read = |layout| Self::read_bits(section, layout, bits);
@@ -96,10 +98,12 @@ impl Segment {
                 .is_ok_and(|segment| segment.surplus.is_empty())
         });
         let fitting: Vec<Self> = fitting.into_iter().filter_map(Result::ok).collect();
-        let exact = fitting
-            .iter()
-            .find(|segment| bits.starts_with(&segment.bits()));
-        if let Some(segment) = exact.or(fitting.first()) {
+        let exact = || fitting.iter().find(|segment| segment.write() == text);
+        let alike = || {
+            let mut all = fitting.iter();
+            all.find(|segment| bits.starts_with(&segment.bits()))
+        };
+        if let Some(segment) = exact().or_else(alike).or(fitting.first()) {
             return Ok(segment.clone());
         }
         // Two layouts that both leave something over contradict each other about who may do what: neither is believed.

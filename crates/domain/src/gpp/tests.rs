@@ -309,3 +309,15 @@ fn a_range_of_all_vendors_is_one_range() {
     ids.write_ranges(&mut again, Coding::Fixed);
     assert_eq!(again.len(), 12 + 33);
 }
+
+/// Found by the fuzzer: the layouts of one segment pad differently, and reading again took the other one.
+#[test]
+fn what_was_written_is_read_in_the_layout_that_it_was_written_in() {
+    let text =
+        "DBACOeA~A~BPSG_8APSG_8AAyACAEFGdCAKpAAAENAwACAAASG_8APADAAAAANGAA.QAAA.IAAA~BPDBASC";
+    let (first, _) = Gpp::parse_readable(text).unwrap();
+    let written = first.to_string();
+    let (again, _) = Gpp::parse_readable(&written).unwrap();
+    assert!(again == first);
+    assert_eq!(again.to_string(), written);
+}
