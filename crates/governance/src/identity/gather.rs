@@ -138,7 +138,9 @@ impl Gathering<'_> {
         if everybodys.is_empty() {
             return Ok(everybody);
         }
-        // What was asked while fewer had it may answer itself now.
+        // What was asked while fewer had it may answer itself now. Questions name the subject that a record stands for.
+        let stored = subject::get_many(tx, &some)?;
+        some.extend(stored.iter().map(StoredSubject::stands_for));
         let asked = identity::open_reviews_of(tx, &some)?;
         let asked = asked
             .iter()
