@@ -2,7 +2,7 @@
 //!
 //! Law: Civ. Code 1798.135(c); GDPR Art. 7(1) (whoever relies on a consent has to be able to show it). No personal value is in a row.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use domain::audit::Hash;
 use domain::consent::{Act, By, ConsentEvent, ConsentId, How, Party, Scope, Tag};
@@ -26,13 +26,14 @@ pub struct StoredConsent {
 #[derive(Clone, Debug)]
 pub struct NewConsents {
     rows: Vec<NewRow>,
+    /// The columns of each.
+    sets: Vec<Vec<Value>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct NewRow {
     id: ConsentId,
     hash: Hash,
-    values: Vec<Value>,
 }
 
 /// What an insertion came to.
@@ -71,9 +72,8 @@ impl NewConsents {
     /// [`Error::Column`] when one has no JSON form.
     pub fn new(events: &[ConsentEvent], recorded_at: Timestamp) -> Result<Self, Error> {
         let rows = events.iter().map(|event| row_of(event, recorded_at));
-        Ok(Self {
-            rows: rows.collect::<Result<_, _>>()?,
-        })
+        let (rows, sets) = rows.collect::<Result<_, Error>>()?;
+        Ok(Self { rows, sets })
     }
 
     /// Whether there is nothing to insert.
@@ -82,20 +82,21 @@ impl NewConsents {
     }
 }
 
-fn row_of(event: &ConsentEvent, recorded_at: Timestamp) -> Result<NewRow, Error> {
+fn row_of(event: &ConsentEvent, recorded_at: Timestamp) -> Result<(NewRow, Vec<Value>), Error> {
     let (party, id) = (party_bytes(&event.party), event.id.uuid().into_bytes());
     let text = written(event)?;
-    Ok(NewRow {
+    let row = NewRow {
         id: event.id,
         hash: hash(&party, &id, event.at, recorded_at, &text),
-        values: vec![
-            party.into(),
-            id.into(),
-            event.at.into(),
-            recorded_at.into(),
-            text.into(),
-        ],
-    })
+    };
+    let values = vec![
+        party.into(),
+        id.into(),
+        event.at.into(),
+        recorded_at.into(),
+        text.into(),
+    ];
+    Ok((row, values))
 }
 
 fn written(event: &ConsentEvent) -> Result<String, Error> {
@@ -135,7 +136,7 @@ fn hash(
 /// [`Error::Column`] when one has no JSON form.
 pub fn digest(stored: &[StoredConsent]) -> Result<Hash, Error> {
     let hashes = stored.iter().map(|one| {
-        let row = row_of(&one.event, one.recorded_at)?;
+        let (row, _) = row_of(&one.event, one.recorded_at)?;
         Ok(row.hash)
     });
     Ok(digest_of(&hashes.collect::<Result<Vec<_>, Error>>()?))
@@ -150,17 +151,12 @@ pub fn insert_many(tx: &mut Tx, new: &NewConsents) -> Result<InsertedConsents, E
     let sql = "-- insert consent_event
         INSERT INTO consent_event (party, id, at, recorded_at, event) SELECT column1, column2, column3, column4, column5
         FROM (VALUES (?1 /* BYTEA */, ?2 /* BYTEA */, ?3 /* BIGINT */, ?4 /* BIGINT */, ?5 /* TEXT */)) AS given
-        WHERE TRUE ON CONFLICT DO NOTHING RETURNING id";
-    let sets: Vec<_> = new.rows.iter().map(|row| row.values.clone()).collect();
-    let inserted = tx.query_given(sql, &sets)?;
-    let inserted: BTreeSet<ConsentId> = inserted
-        .iter()
-        .map(|row| row.id("id"))
-        .collect::<Result<_, _>>()?;
-    let mut seen = BTreeSet::new();
+        WHERE TRUE ON CONFLICT DO NOTHING";
+    let inserted = tx.insert_new(sql, ("id", 1), &new.sets)?;
+    let inserted = inserted.into_iter().filter_map(|place| new.rows.get(place));
+    let mut seen = HashSet::new();
     // An id that was given twice is new once.
-    let is_new = |row: &&NewRow| inserted.contains(&row.id) && seen.insert(row.id);
-    let rows: Vec<_> = new.rows.iter().filter(is_new).collect();
+    let rows: Vec<_> = inserted.filter(|row| seen.insert(row.id)).collect();
     let hashes: Vec<_> = rows.iter().map(|row| row.hash).collect();
     Ok(InsertedConsents {
         new: rows.iter().map(|row| row.id).collect(),

@@ -18,6 +18,7 @@ pub mod outreach;
 mod own_data_map;
 pub mod party_link;
 pub mod privacy_request;
+pub mod profile;
 pub mod profile_call;
 pub mod profile_import;
 pub mod profile_segment;

@@ -143,6 +143,12 @@ fn values(segment: &StoredSegment) -> Vec<Value> {
     ]
 }
 
+/// The segment of a row that may have none.
+pub(crate) fn opt_stored(row: &Row) -> Result<Option<StoredSegment>, Error> {
+    let is_there = row.opt_text("segment")?.is_some();
+    is_there.then(|| stored(row)).transpose()
+}
+
 fn stored(row: &Row) -> Result<StoredSegment, Error> {
     Ok(StoredSegment {
         subject: row.id("subject_id")?,

@@ -38,7 +38,7 @@ pub fn insert_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<Vec<Su
         INSERT INTO source_record (source, tag, subject_id, key_version)
         SELECT column1, column2, column3, column4
         FROM (VALUES (?1 /* BIGINT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */)) AS given
-        WHERE TRUE ON CONFLICT (source, tag) DO NOTHING RETURNING subject_id";
+        WHERE TRUE ON CONFLICT (source, tag) DO NOTHING";
     let values = |record: &StoredSourceRecord| {
         let mut values = key(record);
         values.extend([Value::id(record.subject), record.key_version.into()]);
@@ -47,8 +47,10 @@ pub fn insert_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<Vec<Su
     // In the order of the key: two transactions that meet wait for each other in one order, and the tree is walked through once.
     let mut sorted = records.to_vec();
     sorted.sort_unstable();
-    let rows = tx.query_given(sql, &sorted.iter().map(values).collect::<Vec<_>>())?;
-    rows.iter().map(|row| row.id("subject_id")).collect()
+    let sets: Vec<_> = sorted.iter().map(values).collect();
+    let new = tx.insert_new(sql, ("subject_id", 2), &sets)?;
+    let new = new.into_iter().filter_map(|place| sorted.get(place));
+    Ok(new.map(|record| record.subject).collect())
 }
 
 /// Whose these records are, by tag; those not there are left out. None of the tags twice.

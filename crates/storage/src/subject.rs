@@ -207,7 +207,7 @@ fn sets_of(ids: &BTreeSet<SubjectId>) -> Vec<Vec<Value>> {
     ids.iter().map(|id| vec![Value::id(*id)]).collect()
 }
 
-fn subject(row: &Row) -> Result<StoredSubject, Error> {
+pub(crate) fn subject(row: &Row) -> Result<StoredSubject, Error> {
     Ok(StoredSubject {
         id: row.id("id")?,
         canonical: row.opt_id("canonical")?,

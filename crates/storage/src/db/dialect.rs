@@ -16,22 +16,41 @@ pub(super) const FOR_UPDATE: &str = "/* for update */";
 /// hundred bytes, which such a tree holds badly (measured: a third more space).
 const CLUSTERED: &str = "/* clustered */";
 
-/// Statements already rewritten for PostgreSQL. Their number is that of the statements in this crate.
-#[derive(Debug, Default)]
-pub(super) struct Rewritten(RwLock<HashMap<String, Arc<str>>>);
+/// Statements already rewritten for an engine. Their number is that of the statements in this crate.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    known: RwLock<HashMap<String, Arc<str>>>,
+    rewrite: fn(&str) -> String,
+}
 
 impl Rewritten {
-    /// The statement as PostgreSQL wants it.
+    /// For PostgreSQL.
+    pub(super) fn for_postgres() -> Self {
+        Self {
+            known: RwLock::default(),
+            rewrite: for_postgres,
+        }
+    }
+
+    /// For many sets of values on SQLite.
+    pub(super) fn for_sqlite() -> Self {
+        Self {
+            known: RwLock::default(),
+            rewrite: |sql| insert_for_sqlite(sql).unwrap_or_else(|| sql.to_owned()),
+        }
+    }
+
+    /// The statement as the engine wants it.
     pub(super) fn get(&self, sql: &str) -> Arc<str> {
         let known = self
-            .0
+            .known
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(sql)
             .cloned();
         known.unwrap_or_else(|| {
-            let text: Arc<str> = for_postgres(sql).into();
-            self.0
+            let text: Arc<str> = (self.rewrite)(sql).into();
+            self.known
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(sql.to_owned(), Arc::clone(&text));
@@ -83,6 +102,28 @@ pub(super) fn over_arrays(sql: &str) -> Option<String> {
     Some(format!(
         "{before}(SELECT * FROM unnest({arrays}) AS rows ({columns})) AS given{after}"
     ))
+}
+
+/// An `INSERT` of one given row, as SQLite likes it best: `VALUES` and no `SELECT`, before which SQLite keeps a copy of every page that
+/// the statement changes. `None` for every other statement.
+pub(super) fn insert_for_sqlite(sql: &str) -> Option<String> {
+    let (before, given, after) = given_row(sql)?;
+    let columns: Vec<_> = (1..=given.len())
+        .map(|number| format!("column{number}"))
+        .collect();
+    let select = before.trim_end().strip_suffix("FROM")?.trim_end();
+    let insert = select.strip_suffix(&columns.join(", "))?.trim_end();
+    let insert = insert.strip_suffix("SELECT")?;
+    let after = after.trim_start();
+    let after = after
+        .strip_prefix("WHERE TRUE")
+        .unwrap_or(after)
+        .trim_start();
+    if !(after.is_empty() || after.starts_with("ON CONFLICT")) {
+        return None;
+    }
+    let places: Vec<_> = given.iter().map(|(place, _)| *place).collect();
+    Some(format!("{insert}VALUES ({}) {after}", places.join(", ")))
 }
 
 /// The same with its one row; PostgreSQL wants to know the types.
@@ -139,7 +180,7 @@ mod tests {
     fn placeholders_are_rewritten_outside_of_quotes_and_comments() {
         let sql = "-- why? name\nSELECT '?1', \"a?b\" FROM t WHERE a = ?1 AND b = ?12 LIMIT ?2 /* skip locked */";
         let expected = "-- why? name\nSELECT '?1', \"a?b\" FROM t WHERE a = $1 AND b = $12 LIMIT $2 FOR UPDATE SKIP LOCKED";
-        assert_eq!(&*Rewritten::default().get(sql), expected);
+        assert_eq!(&*Rewritten::for_postgres().get(sql), expected);
     }
 
     #[test]
@@ -150,6 +191,27 @@ mod tests {
         assert_eq!(over_arrays(sql).as_deref(), Some(many));
         assert_eq!(for_postgres(sql), one);
         assert_eq!(over_arrays("INSERT INTO t VALUES (?1)"), None);
+    }
+
+    #[test]
+    fn an_insert_of_a_given_row_is_plain_on_sqlite() {
+        let given = "FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given";
+        let insert = format!("-- insert t\nINSERT INTO t (a, b)\nSELECT column1, column2\n{given}");
+        assert_eq!(
+            insert_for_sqlite(&insert).as_deref(),
+            Some("-- insert t\nINSERT INTO t (a, b)\nVALUES (?1, ?2) ")
+        );
+        let upsert = format!("{insert}\nWHERE TRUE ON CONFLICT (a) DO NOTHING");
+        assert_eq!(
+            insert_for_sqlite(&upsert).as_deref(),
+            Some("-- insert t\nINSERT INTO t (a, b)\nVALUES (?1, ?2) ON CONFLICT (a) DO NOTHING")
+        );
+        let other_order = format!("INSERT INTO t SELECT column2, column1 {given}");
+        let filtered = format!("{insert} WHERE column1 > 'a'");
+        let update = format!("UPDATE t SET b = column2 {given} WHERE a = column1");
+        for sql in [other_order, filtered, update] {
+            assert_eq!(insert_for_sqlite(&sql), None);
+        }
     }
 
     #[test]

@@ -40,7 +40,16 @@ enum Engine {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
-    Write,
+    Write(Durable),
+}
+
+/// When a write has to be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    /// When its caller is answered.
+    Now,
+    /// When the next one is that can't wait.
+    Later,
 }
 
 impl Database {
@@ -80,10 +89,36 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.write_durably(name, Durable::Now, closure).await
+    }
+
+    /// [`Database::write`] for one of many transactions of a long piece of work that goes on where it stopped: a power cut may take back the
+    /// last of them, each whole and in order, until a later [`Database::write`] has returned. A crash of the program takes back nothing.
+    pub async fn write_in_passing<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write_durably(name, Durable::Later, closure).await
+    }
+
+    async fn write_durably<T, E, F>(
+        &self,
+        name: &'static str,
+        durable: Durable,
+        closure: F,
+    ) -> Result<T, E>
+    where
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let start = Instant::now();
+        let access = Access::Write(durable);
         let result = match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.write(name, closure).await,
-            Engine::Postgres(postgres) => postgres.run(name, Access::Write, closure).await,
+            Engine::Sqlite(sqlite) => sqlite.write(name, durable, closure).await,
+            Engine::Postgres(postgres) => postgres.run(name, access, closure).await,
         };
         measure(name, "write", start, result.is_ok());
         result

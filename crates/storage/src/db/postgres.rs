@@ -21,6 +21,10 @@ use super::{Access, retry, tls};
 use crate::error::Error;
 
 const CONNECTIONS: usize = 16;
+
+/// What holds on every connection.
+const SESSION: &str = "SET synchronous_commit = on; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
+
 /// How long a transaction waits for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -49,11 +53,13 @@ impl Postgres {
             recycling_method: RecyclingMethod::Fast,
         };
         let manager = Manager::from_config(server.config, tls, config);
-        // The server's default may be weaker; an acknowledged write of ours is on its disk.
+        // The server's default may be weaker; an acknowledged write of ours is on its disk. Rows are found by keys, whatever the values:
+        // a plan for each statement and not for each run of it, since planning costs more than most of our reads; and by their index, since
+        // a new table passes for a tiny one until the server has looked at it, and would be read whole for each row that is wanted.
         let durable = Hook::async_fn(|client, _| {
             Box::pin(async move {
                 client
-                    .batch_execute("SET synchronous_commit = on")
+                    .batch_execute(SESSION)
                     .await
                     .map_err(HookError::Backend)
             })
@@ -71,7 +77,7 @@ impl Postgres {
         let postgres = Self {
             name: server.name,
             pool,
-            rewritten: Arc::default(),
+            rewritten: Arc::new(Rewritten::for_postgres()),
         };
         postgres
             .session(Access::Read)

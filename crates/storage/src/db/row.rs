@@ -176,7 +176,7 @@ impl Row {
             .map_err(|_| problem(column, "the JSON is not of the expected form"))
     }
 
-    fn value(&self, column: &str) -> Result<&Value, Error> {
+    pub(super) fn value(&self, column: &str) -> Result<&Value, Error> {
         let place = self.columns.iter().position(|name| name == column);
         place
             .and_then(|place| self.values.get(place))

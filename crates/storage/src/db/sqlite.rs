@@ -13,9 +13,10 @@ use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use statement::failure;
-pub(super) use statement::{define, execute, execute_many, query, query_many};
+pub(super) use statement::{define, execute, execute_each, execute_many, query, query_many};
 use writer::{Message, Pending};
 
+use super::Durable;
 use super::retry;
 use super::transaction::{Attempt, Connection, Tx};
 use crate::error::Error;
@@ -23,6 +24,8 @@ use crate::error::Error;
 /// Transactions that may wait for the writer before callers have to wait for a place in the queue.
 const QUEUE: usize = 1_024;
 const READERS: usize = 4;
+/// Memory for pages that the writer may fill, in KiB; SQLite wants it negative.
+const WRITER_CACHE_KIB: i64 = -128_000;
 /// How long another program's lock is waited for, per attempt.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -48,6 +51,8 @@ impl Sqlite {
         let started = thread.spawn(move || {
             match prepare_file(&file).and_then(|()| connect(&file, BUSY_TIMEOUT)) {
                 Ok(connection) => {
+                    // What one transaction changes stays in memory until its commit: an import changes pages all over the tables.
+                    let _ = connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB);
                     let _ = opened.send(Ok(()));
                     writer::serve(Tx::new(Connection::Sqlite(connection)), waiting);
                 }
@@ -71,14 +76,19 @@ impl Sqlite {
         self.path.display().to_string()
     }
 
-    pub(super) async fn write<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(
+        &self,
+        name: &'static str,
+        durable: Durable,
+        closure: F,
+    ) -> Result<T, E>
     where
         F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let pending = Pending::new(name, closure, reply);
+        let pending = Pending::new(name, durable, closure, reply);
         if self
             .queue
             .send(Message::Transaction(Box::new(pending)))
@@ -172,6 +182,7 @@ impl Readers {
             return Ok(tx);
         }
         let connection = connect(path, BUSY_TIMEOUT)?;
+        // Not through `mmap_size`: a fault for every page that wasn't looked at yet costs more than reading it (measured: twice the CPU).
         connection
             .pragma_update(None, "query_only", "ON")
             .map_err(|error| failure("open", "query_only", error).error)?;
@@ -277,10 +288,10 @@ fn try_connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<rusqlite
     )?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // FULL: a commit is on the disk when it returns. secure_delete: deleted keys and values are overwritten, not unlinked.
-    // Temporary tables stay in memory, where no values are left behind. The log is moved into the file every 16 MiB: a page that
+    // Temporary tables stay in memory, where no values are left behind. The log is moved into the file every 64 MiB, and cut to that when it was longer: a page that
     // is changed often is moved once.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000",
+        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 16000",
     )?;
     Ok(connection)
 }

@@ -1,5 +1,6 @@
 //! A transaction as the nouns see it: statements in, rows out, the same on both engines.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::dialect::statement_name;
@@ -33,6 +34,14 @@ enum Fault {
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) passing: bool,
+}
+
+/// Which rows an insert made.
+enum New {
+    /// Whether each is new.
+    Each(Vec<bool>),
+    /// The new ones, told apart by a column.
+    These(Vec<Row>),
 }
 
 /// What one run of a closure came to.
@@ -71,6 +80,46 @@ impl Tx {
             }
             Connection::Postgres(session) => session.execute_many(name, sql, sets),
         })
+    }
+
+    /// Inserts given rows (see [`Tx::execute_many`]) unless they are there, and answers the places of those that were new. The statement
+    /// says `ON CONFLICT … DO NOTHING`; `column`, at `place` in each set, tells the rows apart.
+    pub fn insert_new(
+        &mut self,
+        sql: &str,
+        (column, place): (&str, usize),
+        sets: &[Vec<Value>],
+    ) -> Result<Vec<usize>, Error> {
+        let new = self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => {
+                let sets = sets.iter().map(Vec::as_slice);
+                Ok(New::Each(sqlite::execute_each(sqlite, name, sql, sets)?))
+            }
+            Connection::Postgres(session) => {
+                let sql = format!("{sql} RETURNING {column}");
+                let rows = session.query_given(name, &sql, sets)?;
+                Ok(New::These(rows))
+            }
+        })?;
+        match new {
+            New::Each(new) => Ok((0..sets.len())
+                .zip(new)
+                .filter_map(|(place, is_new)| is_new.then_some(place))
+                .collect()),
+            New::These(rows) => {
+                let new: HashSet<_> = rows
+                    .iter()
+                    .map(|row| row.value(column))
+                    .collect::<Result<_, _>>()?;
+                let is_new =
+                    |set: &Vec<Value>| set.get(place).is_some_and(|value| new.contains(value));
+                let all = sets.iter().enumerate();
+                Ok(all
+                    .filter(|(_, set)| is_new(set))
+                    .map(|(place, _)| place)
+                    .collect())
+            }
+        }
     }
 
     /// Runs a statement and answers its rows.

@@ -4,7 +4,7 @@ use domain::id::{Id, Noun};
 use domain::sensitive::Sealed;
 
 /// A parameter or a column's content.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Nothing.
     Null,

@@ -16,8 +16,8 @@ use storage::profile_segment::StoredSegment;
 use storage::source_record::StoredSourceRecord;
 use storage::subject::{NewSubject, Rewrapped, StoredKey};
 use storage::{
-    Database, Error, Tx, identifier, identity, profile_import, profile_segment, source_record,
-    subject,
+    Database, Error, Tx, identifier, identity, profile, profile_import, profile_segment,
+    source_record, subject,
 };
 use uuid::Uuid;
 
@@ -281,6 +281,54 @@ async fn identifiers_find_whoever_has_them_and_tell_what_is_shared() {
             .await,
             ids(&[1])
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_identifier_finds_everything_sealed_of_whoever_has_it_in_one_go() {
+    on_each_engine(async |database| {
+        let from_crm = StoredIdentifier {
+            source: SourceNumber(2),
+            ..identifier("email", 1, 1, 1)
+        };
+        let rows = [
+            identifier("email", 1, 1, 1),
+            from_crm,
+            identifier("email", 2, 2, 1),
+            identifier("email", 3, 3, 1),
+            identifier("phone", 1, 3, 1),
+        ];
+        let segments = [
+            segment(1, Segment::Core, 1, "a"),
+            segment(1, Segment::Contact, 1, "b"),
+            segment(3, Segment::Core, 1, "c"),
+        ];
+        let stored = segments.clone();
+        run(database, move |tx| {
+            let subjects: Vec<_> = (1..=3).map(|number| new_subject(number, 1)).collect();
+            subject::insert_many(tx, &subjects)?;
+            profile_segment::insert_many(tx, &stored)?;
+            storage::identifier::insert_many(tx, &rows)?;
+            subject::set_canonical(tx, &[(id(3), Some(id(2)))])
+        })
+        .await;
+        let find = async |name: &'static str, bytes: &'static [u8]| {
+            let tags: Vec<_> = bytes.iter().map(|byte| tag(*byte)).collect();
+            run(database, move |tx| profile::find(tx, &kind(name), &tags)).await
+        };
+        let one = find("email", &[1, 9]).await;
+        assert_eq!(one.len(), 1, "two sources say the same");
+        assert_eq!((one[0].subject.id, one[0].has_others), (id(1), false));
+        let mut found = one[0].segments.clone();
+        found.sort_by_key(|segment| segment.segment);
+        assert_eq!(found, segments[..2]);
+        let all = find("email", &[2, 3]).await;
+        let brief =
+            |one: &profile::FoundProfile| (one.subject.id, one.has_others, one.segments.len());
+        let all: Vec<_> = all.iter().map(brief).collect();
+        assert_eq!(all, [(id(2), true, 0), (id(3), true, 1)]);
+        assert_eq!(find("phone", &[2]).await, []);
     })
     .await;
 }

@@ -9,18 +9,21 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::statement::{self, columns, parameters, read_rows};
-use crate::db::Access;
 use crate::db::dialect::{Rewritten, over_arrays, statement_name};
 use crate::db::row::Row;
 use crate::db::transaction::Failure;
 use crate::db::value::Value;
+use crate::db::{Access, Durable};
 use crate::error::Error;
 
 /// Statements sent before the first answer is read.
 const PIPELINE: usize = 256;
 
 /// Rows in one statement over arrays.
-const ARRAY: usize = 4_096;
+const ARRAY: usize = 1_024;
+
+/// Such statements sent before the first answer is read.
+const ARRAYS: usize = 24;
 
 /// A connection that a transaction holds.
 pub(crate) struct Session {
@@ -44,7 +47,10 @@ impl Session {
         // A read sees one unchanging state, as on SQLite. A write takes row locks where it needs order (see audit.rs).
         let begin = match access {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Access::Write(Durable::Now) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Access::Write(Durable::Later) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off"
+            }
         };
         Self {
             client,
@@ -188,7 +194,8 @@ impl Session {
         Ok(answers)
     }
 
-    /// Runs a statement over all sets at once, each column as one array.
+    /// Runs a statement over all sets at once, each column as one array: the next rows are written out while the server works on those
+    /// before.
     fn in_arrays<T>(
         &mut self,
         transaction: &str,
@@ -202,26 +209,28 @@ impl Session {
         ) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, Failure> {
         let mut answers = Vec::new();
-        for part in sets.chunks(ARRAY) {
-            let columns = columns(part);
-            let arrays: Vec<_> = columns
-                .iter()
-                .map(|column| column as &(dyn ToSql + Sync))
-                .collect();
+        for part in sets.chunks(ARRAY * ARRAYS) {
             let work = async {
                 let statement = self
                     .client
                     .prepare_cached(&self.rewritten.get(text))
                     .await?;
-                with_begin(
-                    &self.client,
-                    self.begin,
-                    run(&self.client, &statement, &arrays),
-                )
-                .await
+                let one = async |rows: &[Vec<Value>]| {
+                    let columns = columns(rows);
+                    let arrays: Vec<_> = columns
+                        .iter()
+                        .map(|column| column as &(dyn ToSql + Sync))
+                        .collect();
+                    run(&self.client, &statement, &arrays).await
+                };
+                let runs = async { Ok(join_all(part.chunks(ARRAY).map(one)).await) };
+                with_begin(&self.client, self.begin, runs)
+                    .await?
+                    .into_iter()
+                    .collect::<Result<Vec<T>, _>>()
             };
             let result = self.handle.block_on(work);
-            answers.push(self.settle(transaction, sql, result)?);
+            answers.extend(self.settle(transaction, sql, result)?);
         }
         Ok(answers)
     }
@@ -250,7 +259,7 @@ impl Session {
         };
         let mut failure = statement::failure(transaction, "commit", &self.target, &error);
         // Without the server's word it is not known whether a write took effect, so it must not be repeated blindly.
-        if error.as_db_error().is_none() && self.access == Access::Write {
+        if error.as_db_error().is_none() && self.access != Access::Read {
             failure = Failure {
                 error: Error::CommitUnknown {
                     transaction: transaction.to_owned(),

@@ -1,11 +1,11 @@
 //! Statements on SQLite: values in, rows out, errors without values.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, Statement, params_from_iter};
+use rusqlite::{CachedStatement, Connection, ErrorCode, Statement, params_from_iter};
 
-use crate::db::dialect::{ddl_for_sqlite, statement_name};
+use crate::db::dialect::{Rewritten, ddl_for_sqlite, statement_name};
 use crate::db::row::Row;
 use crate::db::transaction::Failure;
 use crate::db::value::Value;
@@ -27,10 +27,31 @@ pub(in crate::db) fn execute_many<'v>(
     sql: &str,
     sets: impl Iterator<Item = &'v [Value]>,
 ) -> Result<u64, Failure> {
-    let changed = connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| run_each(&mut statement, sets));
+    let changed = prepare(connection, sql).and_then(|mut statement| run_each(&mut statement, sets));
     changed.map_err(|error| failure(transaction, statement_name(sql), error))
+}
+
+/// Once for each set of values; whether each of them changed anything.
+pub(in crate::db) fn execute_each<'v>(
+    connection: &Connection,
+    transaction: &str,
+    sql: &str,
+    sets: impl Iterator<Item = &'v [Value]>,
+) -> Result<Vec<bool>, Failure> {
+    let changed = prepare(connection, sql).and_then(|mut statement| {
+        sets.map(|values| Ok(statement.execute(params_from_iter(values))? > 0))
+            .collect()
+    });
+    changed.map_err(|error| failure(transaction, statement_name(sql), error))
+}
+
+fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+    static PLAIN: LazyLock<Rewritten> = LazyLock::new(Rewritten::for_sqlite);
+    if sql.contains("AS given") {
+        connection.prepare_cached(&PLAIN.get(sql))
+    } else {
+        connection.prepare_cached(sql)
+    }
 }
 
 fn run_each<'v>(

@@ -2,8 +2,10 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::Durable;
 use super::super::retry;
-use super::super::transaction::{Attempt, Tx};
+use super::super::transaction::{Attempt, Connection, Tx};
+use super::statement::failure;
 use crate::error::Error;
 
 /// Transactions in one commit, at most.
@@ -17,6 +19,8 @@ pub(super) enum Message {
 
 /// A transaction in the queue, its closure's types hidden.
 pub(super) trait Waiting: Send {
+    /// When what it wrote has to be on the disk.
+    fn durable(&self) -> Durable;
     /// Runs the closure, keeps its result, and says whether its changes are to be kept.
     fn run(&mut self, tx: &mut Tx) -> bool;
     /// Tells the caller: the closure's own result when the commit held, else the commit's error.
@@ -25,6 +29,7 @@ pub(super) trait Waiting: Send {
 
 pub(super) struct Pending<F, T, E> {
     name: &'static str,
+    durable: Durable,
     closure: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
@@ -33,11 +38,13 @@ pub(super) struct Pending<F, T, E> {
 impl<F, T, E> Pending<F, T, E> {
     pub(super) const fn new(
         name: &'static str,
+        durable: Durable,
         closure: F,
         reply: oneshot::Sender<Result<T, E>>,
     ) -> Self {
         Self {
             name,
+            durable,
             closure,
             result: None,
             reply,
@@ -51,6 +58,10 @@ where
     T: Send,
     E: From<Error> + Send,
 {
+    fn durable(&self) -> Durable {
+        self.durable
+    }
+
     fn run(&mut self, tx: &mut Tx) -> bool {
         let (keep, result) = match tx.attempt(self.name, &self.closure) {
             Attempt::Done(value) => (true, Ok(value)),
@@ -62,18 +73,27 @@ where
     }
 
     fn answer(self: Box<Self>, commit: Result<(), Error>) {
+        let Self {
+            closure,
+            result,
+            reply,
+            ..
+        } = *self;
+        // While the caller still holds what it shares with the closure: freeing a large batch is not the writer's work.
+        drop(closure);
         let result = match commit {
-            Ok(()) => self.result.unwrap_or_else(|| Err(Error::Closed.into())),
+            Ok(()) => result.unwrap_or_else(|| Err(Error::Closed.into())),
             Err(error) => Err(error.into()),
         };
         // A caller that has gone away doesn't need the answer.
-        let _ = self.reply.send(result);
+        let _ = reply.send(result);
     }
 }
 
 /// The thread's whole life: until every sender is gone or someone closes.
 pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
     let mut messages = Vec::with_capacity(GROUP);
+    let mut durable = Durable::Now;
     while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
         let (mut group, mut scrubs, mut close) = (Vec::new(), Vec::new(), None);
         for message in messages.drain(..) {
@@ -83,7 +103,10 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
                 Message::Close(reply) => close = Some(reply),
             }
         }
-        commit_together(&mut tx, group);
+        match prepare(&tx, &mut durable, &group) {
+            Ok(()) => commit_together(&mut tx, group),
+            Err(error) => answer_all(group, &Err(error)),
+        }
         for reply in scrubs {
             let _ = reply.send(empty_log(&mut tx));
         }
@@ -93,6 +116,38 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
             return;
         }
     }
+}
+
+/// One that can't wait decides for all.
+fn wanted(group: &[Box<dyn Waiting>]) -> Durable {
+    let can_wait = |one: &Box<dyn Waiting>| one.durable() == Durable::Later;
+    if group.iter().all(can_wait) {
+        Durable::Later
+    } else {
+        Durable::Now
+    }
+}
+
+/// A commit that may wait leaves its pages to the system; the next one that can't takes them to the disk with its own. Meanwhile the log
+/// may grow, so that a page that is changed by many such commits is moved into the file once.
+fn prepare(tx: &Tx, durable: &mut Durable, group: &[Box<dyn Waiting>]) -> Result<(), Error> {
+    let wanted = wanted(group);
+    if group.is_empty() || *durable == wanted {
+        return Ok(());
+    }
+    let pragmas = match wanted {
+        Durable::Now => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16000",
+        Durable::Later => "PRAGMA wal_autocheckpoint = 128000; PRAGMA synchronous = NORMAL",
+    };
+    let Connection::Sqlite(connection) = &tx.connection else {
+        return Err(Error::Closed);
+    };
+    // Not as a statement that stays prepared: this one works while it is prepared, and only then.
+    connection
+        .execute_batch(pragmas)
+        .map_err(|error| failure("group commit", "pragma", error).error)?;
+    *durable = wanted;
+    Ok(())
 }
 
 /// Runs and commits a group. When the engine itself throws away the whole transaction because of one member (a full disk does that),
@@ -202,7 +257,6 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::super::transaction::Connection;
     use super::super::{Sqlite, connect};
     use super::*;
 
@@ -225,7 +279,10 @@ mod tests {
     fn member(sql: &'static str) -> (Box<dyn Waiting>, Reply) {
         let (reply, answer) = oneshot::channel();
         let closure = move |tx: &mut Tx| tx.execute(sql, &[]).map(|_| ());
-        (Box::new(Pending::new("test", closure, reply)), answer)
+        (
+            Box::new(Pending::new("test", Durable::Now, closure, reply)),
+            answer,
+        )
     }
 
     /// Runs the statements as one group and answers their results and the ids that are there afterwards.
@@ -278,7 +335,10 @@ mod tests {
             tx.execute("INSERT INTO parent VALUES ('a')", &[])
                 .map(|_| ())
         };
-        commit_together(&mut tx, vec![Box::new(Pending::new("test", twice, reply))]);
+        commit_together(
+            &mut tx,
+            vec![Box::new(Pending::new("test", Durable::Now, twice, reply))],
+        );
         let failed: Result<(), Error> = answer.try_recv().unwrap();
         assert!(matches!(failed, Err(Error::AlreadyExists { .. })));
 
@@ -331,19 +391,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_can_wait_does_not_wait_for_the_disk_and_what_cannot_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path().join("db")).await.unwrap();
+        let level = async |durable| {
+            let ask = |tx: &mut Tx| tx.query_one("PRAGMA synchronous", &[])?.int("synchronous");
+            sqlite.write("ask", durable, ask).await
+        };
+        let (normal, full): (Result<i64, Error>, Result<i64, Error>) = (Ok(1), Ok(2));
+        assert_eq!(level(Durable::Now).await, full);
+        assert_eq!(level(Durable::Later).await, normal);
+        assert_eq!(level(Durable::Later).await, normal);
+        assert_eq!(level(Durable::Now).await, full);
+        // One that can't wait decides for those that come with it.
+        let both = tokio::join!(
+            biased;
+            level(Durable::Now),
+            level(Durable::Later),
+            level(Durable::Now),
+        );
+        assert_eq!((both.0, both.2), (full.clone(), full));
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_named_and_loses_nothing_acknowledged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let sqlite = Sqlite::open(path.clone()).await.unwrap();
         let make =
             |tx: &mut Tx| tx.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)", &[]);
-        sqlite.write("make", make).await.unwrap();
+        sqlite.write("make", Durable::Now, make).await.unwrap();
         sqlite
-            .write("limit", |tx| tx.query("PRAGMA max_page_count = 40", &[]))
+            .write("limit", Durable::Now, |tx| {
+                tx.query("PRAGMA max_page_count = 40", &[])
+            })
             .await
             .unwrap();
         let insert = |number: i64| {
-            sqlite.write("insert", move |tx| {
+            sqlite.write("insert", Durable::Now, move |tx| {
                 tx.execute(
                     "INSERT INTO t VALUES (?1, ?2)",
                     &[number.into(), vec![7; 3_000].into()],
