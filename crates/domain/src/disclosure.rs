@@ -51,7 +51,7 @@ pub struct ProfileQuery {
     /// What for.
     pub purpose: Purpose,
     /// Which ones, by their keys in the schema.
-    pub attributes: Vec<AttributeKey>,
+    pub attributes: Arc<[AttributeKey]>,
 }
 
 /// Who gets the values. Text form: `subject`, `source_system:KEY`, `recipient:KEY`, `operator:opr_…`.

@@ -35,7 +35,8 @@ use crate::id::SubjectId;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Profile {
     subject: SubjectId,
-    values: BTreeMap<(AttributeNumber, SourceNumber), AttributeValue>,
+    /// In the order of attribute and source, none twice. Values come in that order nearly always, so that they are put behind the others.
+    values: Vec<(AttributeNumber, AttributeValue)>,
 }
 
 impl Profile {
@@ -43,7 +44,7 @@ impl Profile {
     pub const fn new(subject: SubjectId) -> Self {
         Self {
             subject,
-            values: BTreeMap::new(),
+            values: Vec::new(),
         }
     }
 
@@ -58,7 +59,21 @@ impl Profile {
         attribute: AttributeNumber,
         value: AttributeValue,
     ) -> Option<AttributeValue> {
-        self.values.insert((attribute, value.source), value)
+        let key = (attribute, value.source);
+        if self.values.last().is_none_or(|last| place(last) < key) {
+            self.values.push((attribute, value));
+            return None;
+        }
+        match self.values.binary_search_by_key(&key, place) {
+            Ok(found) => {
+                let known = self.values.get_mut(found)?;
+                Some(std::mem::replace(&mut known.1, value))
+            }
+            Err(free) => {
+                self.values.insert(free, (attribute, value));
+                None
+            }
+        }
     }
 
     /// Removes what one source said of an attribute.
@@ -67,25 +82,31 @@ impl Profile {
         attribute: AttributeNumber,
         source: SourceNumber,
     ) -> Option<AttributeValue> {
-        self.values.remove(&(attribute, source))
+        let found = self
+            .values
+            .binary_search_by_key(&(attribute, source), place);
+        found.ok().map(|found| self.values.remove(found).1)
     }
 
     /// What one source says of an attribute.
     pub fn get(&self, attribute: AttributeNumber, source: SourceNumber) -> Option<&AttributeValue> {
-        self.values.get(&(attribute, source))
+        let found = self
+            .values
+            .binary_search_by_key(&(attribute, source), place);
+        self.values.get(found.ok()?).map(|(_, value)| value)
     }
 
     /// All values, by attribute and then by source.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (AttributeNumber, &AttributeValue)> {
         self.values
             .iter()
-            .map(|((attribute, _), value)| (*attribute, value))
+            .map(|(attribute, value)| (*attribute, value))
     }
 
     /// The same values by the segment that each is sealed in; what the schema does not know is left out.
     pub fn split(self, schema: &Schema) -> BTreeMap<Segment, Self> {
         let mut segments = BTreeMap::new();
-        for ((attribute, _), value) in self.values {
+        for (attribute, value) in self.values {
             let Some(rule) = schema.attribute(attribute) else {
                 continue;
             };
@@ -103,8 +124,16 @@ impl Profile {
     }
 }
 
+const fn place(
+    (attribute, value): &(AttributeNumber, AttributeValue),
+) -> (AttributeNumber, SourceNumber) {
+    (*attribute, value.source)
+}
+
 impl Extend<(AttributeNumber, AttributeValue)> for Profile {
     fn extend<I: IntoIterator<Item = (AttributeNumber, AttributeValue)>>(&mut self, values: I) {
+        let values = values.into_iter();
+        self.values.reserve(values.size_hint().0);
         for (attribute, value) in values {
             self.set(attribute, value);
         }

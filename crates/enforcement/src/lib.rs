@@ -40,7 +40,7 @@
 //!
 //! fn forge(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
 //!     let mut permit = decide(query, facts)?;
-//!     permit.verdicts.clear();
+//!     permit.decided = decide(query, facts)?.decided;
 //!     Ok(permit)
 //! }
 //! ```
@@ -135,10 +135,10 @@
 //! # A profile opens with a recorded permit about its subject
 //! ```
 //! use domain::disclosure::{ProfileFacts, ProfileQuery};
-//! use enforcement::{Denial, Permit, decide_profile};
+//! use enforcement::{Denial, Judgements, Permit, decide_profile};
 //!
-//! fn honest(query: &ProfileQuery, facts: &ProfileFacts) -> Result<Permit, Denial> {
-//!     decide_profile(query, facts)
+//! fn honest(query: &ProfileQuery, facts: &ProfileFacts, judgements: &Judgements) -> Result<Permit, Denial> {
+//!     decide_profile(query, facts, judgements)
 //! }
 //! ```
 //! which nobody makes by hand,
@@ -147,7 +147,7 @@
 //! use enforcement::{Denial, Permit, decide_profile};
 //!
 //! fn forge(query: &ProfileQuery, facts: &ProfileFacts) -> Result<Permit, Denial> {
-//!     Ok(Permit::for_profile(query, facts, Default::default(), Vec::new()))
+//!     Ok(Permit::for_profile(query, facts, unreachable!()))
 //! }
 //! ```
 //! and which opens what it names,
@@ -296,6 +296,7 @@
 pub mod decide;
 pub mod decide_profile;
 pub mod evidence;
+pub mod judgement;
 pub mod note;
 pub mod permit;
 pub mod profile_release;
@@ -304,6 +305,7 @@ pub mod vault;
 
 pub use decide::decide;
 pub use decide_profile::decide_profile;
+pub use judgement::Judgements;
 pub use permit::{Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
 pub use profile_release::{
     ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, json as json_value,

@@ -4,6 +4,7 @@
 //! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
 use domain::disclosure::{
@@ -11,8 +12,11 @@ use domain::disclosure::{
     Withheld,
 };
 use domain::id::{RequestId, SubjectId};
+use domain::profile::AttributeNumber;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::judgement::Judgement;
 
 /// More names than this are recorded as their number; the digest still covers each of them.
 const MOST_NAMES: usize = 500;
@@ -27,6 +31,26 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
+
+/// What was decided of each attribute.
+#[derive(Debug)]
+enum Decided {
+    /// For a privacy request.
+    Own {
+        verdicts: Verdicts,
+        withheld: Vec<Withheld>,
+    },
+    /// For a profile, as for every other that is asked for the same.
+    Shared(Arc<Judgement>),
+}
+
+/// Attributes as records list them.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    allowed: Value,
+    described: Value,
+    withheld: Value,
+}
 
 /// What a decision is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +68,7 @@ pub struct Permit {
     about: About,
     recipient: DisclosureRecipient,
     purpose: Purpose,
-    verdicts: Verdicts,
-    withheld: Vec<Withheld>,
+    decided: Decided,
     digest: Hash,
 }
 
@@ -120,35 +143,40 @@ impl Permit {
             about: About::Request(query.request),
             recipient: query.recipient.clone(),
             purpose: query.purpose,
-            verdicts,
-            withheld,
+            decided: Decided::Own { verdicts, withheld },
         }
     }
 
     pub(crate) fn for_profile(
         query: &ProfileQuery,
         facts: &ProfileFacts,
-        verdicts: Verdicts,
-        withheld: Vec<Withheld>,
+        judgement: Arc<Judgement>,
     ) -> Self {
         Self {
-            digest: profile_digest(query, &facts.members, &verdicts),
+            digest: profile_digest(query, &facts.members, &judgement),
             id: query.id,
             about: About::Subject(query.subject, facts.members.clone()),
             recipient: query.recipient.clone(),
             purpose: query.purpose,
-            verdicts,
-            withheld,
+            decided: Decided::Shared(judgement),
         }
     }
 
     /// The record that has to be in the audit log before anything goes out.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
+        let Named {
+            allowed,
+            described,
+            withheld,
+        } = match &self.decided {
+            Decided::Own { verdicts, withheld } => Named::of(verdicts, withheld),
+            Decided::Shared(judgement) => judgement.named.clone(),
+        };
         let details = named(&self.id, self.purpose, &self.recipient)
             .with("permit", self.digest().to_string())
-            .with("allowed", names(self.allowed()))
-            .with("described", names(self.described()))
-            .with("withheld", reasons(&self.withheld));
+            .with("allowed", allowed)
+            .with("described", described)
+            .with("withheld", withheld);
         self.about.put_into(NewRecord {
             at,
             actor,
@@ -186,23 +214,27 @@ impl Permit {
 
     /// What is withheld, and why.
     pub fn withheld(&self) -> &[Withheld] {
-        &self.withheld
+        match &self.decided {
+            Decided::Own { withheld, .. } => withheld,
+            Decided::Shared(judgement) => &judgement.withheld,
+        }
     }
 
     /// Attributes whose values may go out.
     pub fn allowed(&self) -> impl Iterator<Item = &AttributeName> {
-        self.verdicts
-            .iter()
-            .filter(|(_, verdict)| **verdict == Verdict::Allowed)
-            .map(|(name, _)| name)
+        allowed(self.verdicts())
     }
 
     /// Attributes of which only a description may go out.
     pub fn described(&self) -> impl Iterator<Item = &AttributeName> {
-        self.verdicts
-            .iter()
-            .filter(|(_, verdict)| **verdict != Verdict::Allowed)
-            .map(|(name, _)| name)
+        described(self.verdicts())
+    }
+
+    fn verdicts(&self) -> &Verdicts {
+        match &self.decided {
+            Decided::Own { verdicts, .. } => verdicts,
+            Decided::Shared(judgement) => &judgement.verdicts,
+        }
     }
 
     /// A hash over every part of the permit; its id is fresh, so no two permits share one.
@@ -249,7 +281,15 @@ impl RecordedPermit {
     }
 
     pub(crate) fn verdict(&self, name: &AttributeName) -> Option<&Verdict> {
-        self.permit.verdicts.get(name)
+        self.permit.verdicts().get(name)
+    }
+
+    /// What was decided of an attribute of a profile; `None` for a permit that is about something else.
+    pub(crate) fn verdict_of(&self, number: AttributeNumber) -> Option<&Verdict> {
+        match &self.permit.decided {
+            Decided::Own { .. } => None,
+            Decided::Shared(judgement) => judgement.verdict(number),
+        }
     }
 }
 
@@ -339,10 +379,10 @@ fn digest(query: &Query, verdicts: &Verdicts) -> Hash {
 fn profile_digest(
     query: &ProfileQuery,
     members: &BTreeSet<SubjectId>,
-    verdicts: &Verdicts,
+    judgement: &Judgement,
 ) -> Hash {
     let mut whole = Parts(Vec::with_capacity(512));
-    whole.part("privity profile permit 1");
+    whole.part("privity profile permit 2");
     whole.part(&query.id.to_string());
     whole.part(&query.subject.to_string());
     whole.part(&members.len().to_string());
@@ -351,6 +391,14 @@ fn profile_digest(
     }
     whole.part(&query.recipient.to_string());
     whole.part(query.purpose.text());
+    whole.bytes(judgement.digest.as_bytes());
+    Hash::of(&whole.0)
+}
+
+/// A hash over what was decided of each attribute.
+pub(crate) fn digest_of_verdicts(verdicts: &Verdicts) -> Hash {
+    let mut whole = Parts(Vec::with_capacity(1_024));
+    whole.part("privity verdicts 1");
     whole.verdicts(verdicts);
     Hash::of(&whole.0)
 }
@@ -359,8 +407,13 @@ struct Parts(Vec<u8>);
 
 impl Parts {
     fn part(&mut self, text: &str) {
-        self.0.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0
+            .extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(bytes);
     }
 
     fn verdicts(&mut self, verdicts: &Verdicts) {
@@ -383,6 +436,28 @@ fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -
         .with("disclosure", id.to_string())
         .with("purpose", purpose.text())
         .with("recipient", recipient.to_string())
+}
+
+impl Named {
+    pub(crate) fn of(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
+        Self {
+            allowed: names(allowed(verdicts)),
+            described: names(described(verdicts)),
+            withheld: reasons(withheld),
+        }
+    }
+}
+
+fn allowed(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
+    let allowed = verdicts.iter();
+    let allowed = allowed.filter(|(_, verdict)| **verdict == Verdict::Allowed);
+    allowed.map(|(name, _)| name)
+}
+
+fn described(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
+    let described = verdicts.iter();
+    let described = described.filter(|(_, verdict)| **verdict != Verdict::Allowed);
+    described.map(|(name, _)| name)
 }
 
 fn names<'a>(attributes: impl Iterator<Item = &'a AttributeName>) -> Value {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::ValueKind;
-use domain::disclosure::AttributeName;
 use domain::profile::{
     AttributeKey, AttributeNumber, AttributeRule, Candidate, Merged, MergedProfile, Schema,
 };
@@ -18,7 +17,8 @@ use crate::release::Released;
 
 /// A profile that may be written out. Made by [`release_profile`] alone.
 pub struct ReleasedProfile {
-    attributes: BTreeMap<AttributeKey, Released>,
+    /// In the order of the schema.
+    attributes: Vec<(AttributeKey, Released)>,
 }
 
 /// Passes a merged profile through a recorded permit. `described` are attributes that are held and whose values never leave, as
@@ -29,22 +29,21 @@ pub fn release_profile(
     merged: &MergedProfile<'_>,
     described: &BTreeSet<AttributeNumber>,
 ) -> ReleasedProfile {
-    let mut attributes = BTreeMap::new();
-    for rule in schema.attributes() {
-        let name = AttributeName::Profile(rule.number, rule.key.clone());
-        let released = match permit.verdict(&name) {
-            Some(Verdict::Allowed) => merged
-                .get(&rule.number)
+    let attributes = schema.attributes().filter_map(|rule| {
+        let released = match permit.verdict_of(rule.number)? {
+            Verdict::Allowed => merged
+                .get(rule.number)
                 .filter(|one| permit.covers(one.chosen.subject))
                 .map(|one| Released::Value(json(rule, &one.chosen.value.value))),
-            Some(Verdict::Described { text, .. }) => described
+            Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| Released::Description(text.clone())),
-            None => None,
         };
-        attributes.extend(released.map(|released| (rule.key.clone(), released)));
+        Some((rule.key.clone(), released?))
+    });
+    ReleasedProfile {
+        attributes: attributes.collect(),
     }
-    ReleasedProfile { attributes }
 }
 
 /// A profile with what each source says of each attribute, what counts first. Made by [`release_sources`] alone.
@@ -83,21 +82,20 @@ pub fn release_sources(
     merged: &MergedProfile<'_>,
     described: &BTreeSet<AttributeNumber>,
 ) -> ReleasedSources {
-    let mut attributes = BTreeMap::new();
-    for rule in schema.attributes() {
-        let name = AttributeName::Profile(rule.number, rule.key.clone());
-        let released = match permit.verdict(&name) {
-            Some(Verdict::Allowed) => merged
-                .get(&rule.number)
+    let attributes = schema.attributes().filter_map(|rule| {
+        let released = match permit.verdict_of(rule.number)? {
+            Verdict::Allowed => merged
+                .get(rule.number)
                 .and_then(|one| all_values(permit, schema, rule, one)),
-            Some(Verdict::Described { text, .. }) => described
+            Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| ReleasedAttribute::Description(text.clone())),
-            None => None,
         };
-        attributes.extend(released.map(|released| (rule.key.clone(), released)));
+        Some((rule.key.clone(), released?))
+    });
+    ReleasedSources {
+        attributes: attributes.collect(),
     }
-    ReleasedSources { attributes }
 }
 
 fn all_values(
@@ -184,15 +182,17 @@ pub fn json(rule: &AttributeRule, value: &Sensitive<String>) -> Sensitive<JsonVa
 }
 
 impl ReleasedProfile {
-    /// Its attributes by key.
-    pub const fn attributes(&self) -> &BTreeMap<AttributeKey, Released> {
-        &self.attributes
+    /// Its attributes, in the order of the schema.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&AttributeKey, &Released)> {
+        self.attributes
+            .iter()
+            .map(|(key, released)| (key, released))
     }
 }
 
 impl Serialize for ReleasedProfile {
     /// An object of attributes.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(&self.attributes)
+        serializer.collect_map(self.attributes())
     }
 }

@@ -1,5 +1,7 @@
 //! One record of the audit log and its canonical bytes. Ids, names of attributes, counts, reason codes and hashes; never a value.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,8 +31,8 @@ pub struct NewRecord {
     pub request: Option<RequestId>,
     /// Key of the source system or the recipient that it is about.
     pub subject_of: Option<String>,
-    /// What else there is to say.
-    pub details: Details,
+    /// What else there is to say; shared, since a record is handed on several times before it is written.
+    pub details: Arc<Details>,
 }
 
 impl NewRecord {
@@ -42,7 +44,7 @@ impl NewRecord {
             action,
             request: None,
             subject_of: None,
-            details: Details::new(),
+            details: Arc::default(),
         }
     }
 
@@ -67,7 +69,7 @@ impl NewRecord {
     /// The same with one more detail: an id, a name, a count, a reason code or a hash, never a value.
     #[must_use]
     pub fn with(mut self, name: &str, detail: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), detail.into());
+        Arc::make_mut(&mut self.details).insert(name.to_owned(), detail.into());
         self
     }
 }
@@ -95,8 +97,34 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_of: Option<String>,
     /// What else there is to say.
-    #[serde(default, skip_serializing_if = "Details::is_empty")]
-    pub details: Details,
+    #[serde(default, with = "shared", skip_serializing_if = "shared::is_empty")]
+    pub details: Arc<Details>,
+}
+
+/// Details as JSON, whoever else holds them.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Details;
+
+    pub(super) fn serialize<S: Serializer>(
+        details: &Arc<Details>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        details.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Details>, D::Error> {
+        Details::deserialize(deserializer).map(Arc::new)
+    }
+
+    pub(super) fn is_empty(details: &Arc<Details>) -> bool {
+        details.is_empty()
+    }
 }
 
 /// A record's place among the records of its privacy request: numbered, and tied to the one before.
@@ -275,7 +303,7 @@ mod tests {
                 previous: Some(Hash::of(b"before")),
             }),
             subject_of: Some("shop".into()),
-            details,
+            details: Arc::new(details),
         }
     }
 
@@ -310,7 +338,7 @@ mod tests {
     #[test]
     fn an_address_in_the_details_is_refused_and_not_repeated() {
         let mut with_address = record();
-        with_address.details.insert(
+        Arc::make_mut(&mut with_address.details).insert(
             "whom".into(),
             serde_json::json!([{"mail": "ada@example.com"}]),
         );
@@ -322,8 +350,7 @@ mod tests {
     #[test]
     fn a_record_longer_than_a_bundle_can_count_is_refused() {
         let mut long = record();
-        long.details
-            .insert("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
+        Arc::make_mut(&mut long.details).insert("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
         assert!(matches!(long.to_entry(), Err(InvalidRecord::TooLong(_))));
     }
 
@@ -339,7 +366,8 @@ mod tests {
                 sequence,
                 previous: (!first).then(|| Hash::of(b"before")),
             });
-            let details = details.into_iter().map(|(name, detail)| (name, detail.into())).collect();
+            let details: Details = details.into_iter().map(|(name, detail)| (name, detail.into())).collect();
+            let details = Arc::new(details);
             let record = Record { log, sequence, request, subject_of, details, ..record() };
             let tree = serde_json::to_value(&record).unwrap();
             prop_assert_eq!(String::from_utf8(record.to_entry().unwrap()).unwrap(), canonical_json(&tree).unwrap());

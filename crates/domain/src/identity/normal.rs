@@ -72,7 +72,11 @@ pub fn normalise(
 
 fn email(text: &str) -> Result<String, InvalidIdentifier> {
     // Lower case can leave NFKC again (İ), so it is taken twice; a test holds that once more changes nothing.
-    let folded: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
+    let folded = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    };
     let (local, domain) = folded
         .trim()
         .rsplit_once('@')
@@ -98,7 +102,11 @@ fn email(text: &str) -> Result<String, InvalidIdentifier> {
 }
 
 fn phone(text: &str, default_country: Option<Country>) -> Result<String, InvalidIdentifier> {
-    let folded: String = text.nfkc().collect();
+    let folded = if text.is_ascii() {
+        text.to_owned()
+    } else {
+        text.nfkc().collect()
+    };
     // What people put between digits; anything else (letters, an extension) makes it a number of nobody alone.
     let written = folded.trim().replace("(0)", "");
     let known = |letter: char| {

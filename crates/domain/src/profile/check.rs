@@ -41,10 +41,14 @@ impl Schema {
         if !check.faults.is_empty() {
             return Err(Faults(check.faults));
         }
+        let plain = |rule: &&AttributeRule| rule.sensitivity != Sensitivity::Sensitive;
+        let key = |rule: &AttributeRule| rule.key.clone();
         Ok(Self {
             version: file.version,
             identity,
             sources,
+            keys: attributes.values().map(key).collect(),
+            plain_keys: attributes.values().filter(plain).map(key).collect(),
             attributes,
             numbers,
             source_numbers,

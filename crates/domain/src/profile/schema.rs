@@ -1,6 +1,7 @@
 //! The schema of attributes, checked: what a profile may hold, from where, for how long, and how each value is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
@@ -22,6 +23,8 @@ pub struct Schema {
     pub(super) possible_match: Option<PossibleMatchRule>,
     pub(super) retired_attributes: Vec<AttributeNumber>,
     pub(super) retired_sources: Vec<SourceNumber>,
+    pub(super) keys: Arc<[AttributeKey]>,
+    pub(super) plain_keys: Arc<[AttributeKey]>,
 }
 
 /// Where attributes come from.
@@ -192,6 +195,16 @@ impl Schema {
         self.attributes.values()
     }
 
+    /// The keys of all attributes, by number.
+    pub const fn keys(&self) -> &Arc<[AttributeKey]> {
+        &self.keys
+    }
+
+    /// The keys of all attributes that are not sensitive, by number.
+    pub const fn plain_keys(&self) -> &Arc<[AttributeKey]> {
+        &self.plain_keys
+    }
+
     /// The attribute with a number.
     pub fn attribute(&self, number: AttributeNumber) -> Option<&AttributeRule> {
         self.attributes.get(&number)
@@ -200,6 +213,17 @@ impl Schema {
     /// The attribute with a key.
     pub fn attribute_of(&self, key: &str) -> Option<&AttributeRule> {
         self.attributes.get(self.numbers.get(key)?)
+    }
+
+    /// Whether records are compared by an attribute: it finds a subject, or is part of what makes a possible match.
+    pub fn is_compared(&self, attribute: AttributeNumber) -> bool {
+        let rule = self.attribute(attribute);
+        rule.is_some_and(|rule| rule.identifier.is_some())
+            || self.possible_match.as_ref().is_some_and(|rule| {
+                rule.birth_date == attribute
+                    || rule.name.contains(&attribute)
+                    || rule.address.contains(&attribute)
+            })
     }
 
     /// The source with a number.

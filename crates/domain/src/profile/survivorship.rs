@@ -4,7 +4,6 @@
 //! Which value counts follows from the schema and the values alone, never from the order in which records came in.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -33,7 +32,23 @@ pub struct Merged<'a> {
 }
 
 /// A subject's profile over all of her records, by attribute.
-pub type MergedProfile<'a> = BTreeMap<AttributeNumber, Merged<'a>>;
+#[derive(Clone, PartialEq, Eq)]
+pub struct MergedProfile<'a>(Vec<(AttributeNumber, Merged<'a>)>);
+
+impl<'a> MergedProfile<'a> {
+    /// One attribute.
+    pub fn get(&self, attribute: AttributeNumber) -> Option<&Merged<'a>> {
+        let found = self
+            .0
+            .binary_search_by_key(&attribute, |(number, _)| *number);
+        self.0.get(found.ok()?).map(|(_, merged)| merged)
+    }
+
+    /// Attributes of which anything is known, by number.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (AttributeNumber, &Merged<'a>)> {
+        self.0.iter().map(|(number, merged)| (*number, merged))
+    }
+}
 
 impl<'a> Merged<'a> {
     /// Candidates that say something else than what counts.
@@ -52,32 +67,45 @@ pub fn merge<'a>(
     profiles: impl IntoIterator<Item = &'a Profile>,
     now: Timestamp,
 ) -> MergedProfile<'a> {
-    let mut candidates: BTreeMap<AttributeNumber, Vec<Candidate<'a>>> = BTreeMap::new();
+    let mut candidates: Vec<(AttributeNumber, Candidate<'a>)> = Vec::new();
     for profile in profiles {
-        for (attribute, value) in profile.values() {
-            candidates.entry(attribute).or_default().push(Candidate {
-                subject: profile.subject(),
-                value,
-            });
-        }
+        let subject = profile.subject();
+        let values = profile.values();
+        candidates
+            .extend(values.map(|(attribute, value)| (attribute, Candidate { subject, value })));
     }
-    let merged = candidates
-        .into_iter()
-        .filter_map(|(number, mut candidates)| {
-            let rule = schema.attribute(number)?;
-            candidates.retain(|one| {
-                rule.expires(one.value.observed_at)
-                    .is_none_or(|end| end > now)
-            });
-            // The whole order, down to the text and the record, so that nothing is left to chance.
-            candidates.sort_by(|one, other| order(rule, one).cmp(&order(rule, other)));
-            candidates.dedup();
-            let mut candidates = candidates.into_iter();
-            let chosen = candidates.next()?;
-            let others = candidates.collect();
-            Some((number, Merged { chosen, others }))
-        });
-    merged.collect()
+    // One record's segments hold different attributes, each in order, so that there is little to do.
+    candidates.sort_by_key(|(attribute, _)| *attribute);
+    let of_each = candidates.chunk_by(|(one, _), (other, _)| one == other);
+    let merged = of_each.filter_map(|candidates| {
+        let (number, _) = candidates.first()?;
+        let rule = schema.attribute(*number)?;
+        let all = candidates.iter().map(|(_, candidate)| *candidate);
+        Some((*number, best_first(rule, all, now)?))
+    });
+    MergedProfile(merged.collect())
+}
+
+fn best_first<'a>(
+    rule: &AttributeRule,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    now: Timestamp,
+) -> Option<Merged<'a>> {
+    let mut kept = candidates.filter(|one| {
+        rule.expires(one.value.observed_at)
+            .is_none_or(|end| end > now)
+    });
+    let chosen = kept.next()?;
+    let mut others: Vec<_> = kept.collect();
+    if others.is_empty() {
+        return Some(Merged { chosen, others });
+    }
+    others.push(chosen);
+    // The whole order, down to the text and the record, so that nothing is left to chance.
+    others.sort_by(|one, other| order(rule, one).cmp(&order(rule, other)));
+    others.dedup();
+    let chosen = others.remove(0);
+    Some(Merged { chosen, others })
 }
 
 type Order<'a> = (
@@ -172,7 +200,7 @@ attributes:
         ];
         let schema = schema();
         let merged = merge(&schema, &records, at(1000));
-        let name = &merged[&NAME];
+        let name = merged.get(NAME).unwrap();
         assert_eq!(name.chosen.value.value.expose(), "Ada");
         assert_eq!(name.chosen.value.source, SourceNumber(1));
         assert_eq!(name.others.len(), 2);
@@ -191,20 +219,26 @@ attributes:
         ];
         let schema = schema();
         let merged = merge(&schema, &records, at(300));
-        assert_eq!(merged[&MOOD].chosen.value.value.expose(), "glad");
         assert_eq!(
-            merged.len(),
+            merged.get(MOOD).unwrap().chosen.value.value.expose(),
+            "glad"
+        );
+        assert_eq!(
+            merged.attributes().len(),
             1,
             "an attribute that the schema does not know is not part of it"
         );
-        assert!(merge(&schema, &records, at(86_400 + 200)).is_empty());
+        let later = merge(&schema, &records, at(86_400 + 200));
+        assert_eq!(later.attributes().len(), 0);
     }
 
     #[test]
     fn a_source_that_is_not_declared_comes_last() {
         let records = [record(1, &[(1, 7, 900, "Bob"), (1, 2, 100, "Ada")])];
         assert_eq!(
-            merge(&schema(), &records, at(1000))[&NAME]
+            merge(&schema(), &records, at(1000))
+                .get(NAME)
+                .unwrap()
                 .chosen
                 .value
                 .value

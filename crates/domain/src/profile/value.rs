@@ -67,15 +67,17 @@ pub enum InvalidValue {
 /// [`InvalidValue`], without the value.
 pub fn canonical_value(
     kind: ValueKind,
-    value: &Sensitive<String>,
+    value: Sensitive<String>,
 ) -> Result<Sensitive<String>, InvalidValue> {
     let text = value.expose();
     if text.len() > MAX_VALUE_BYTES {
         return Err(InvalidValue::TooLong(text.len()));
     }
+    if kind == ValueKind::Text {
+        return Ok(value);
+    }
     let trimmed = text.trim();
     let one_form = match kind {
-        ValueKind::Text => Some(text.clone()),
         ValueKind::Integer => trimmed.parse::<i64>().ok().map(|whole| whole.to_string()),
         ValueKind::Decimal => is_decimal(trimmed).then(|| canonical(kind, trimmed)),
         ValueKind::Boolean => trimmed.parse::<bool>().ok().map(|truth| truth.to_string()),
@@ -83,7 +85,7 @@ pub fn canonical_value(
         ValueKind::Timestamp => parsed::<Timestamp>(trimmed),
         ValueKind::Uuid => uuid::Uuid::try_parse(trimmed).ok().map(|id| id.to_string()),
         ValueKind::Json => compact_json(trimmed),
-        ValueKind::Bytes | ValueKind::Other => None,
+        ValueKind::Text | ValueKind::Bytes | ValueKind::Other => None,
     };
     one_form
         .map(Sensitive::new)
@@ -147,7 +149,7 @@ mod tests {
             (ValueKind::Text, " as it is ", " as it is "),
         ];
         for (kind, text, expected) in good {
-            let canonical = canonical_value(kind, &text.to_owned().into());
+            let canonical = canonical_value(kind, text.to_owned().into());
             assert!(
                 canonical.is_ok_and(|value| value.expose() == expected),
                 "{text}"
@@ -165,7 +167,7 @@ mod tests {
             (ValueKind::Bytes, "00"),
         ];
         for (kind, text) in bad {
-            let error = canonical_value(kind, &text.to_owned().into()).err();
+            let error = canonical_value(kind, text.to_owned().into()).err();
             assert!(
                 error.is_some_and(|error| !error.to_string().contains(text)),
                 "{text}"

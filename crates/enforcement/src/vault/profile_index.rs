@@ -112,8 +112,9 @@ impl IndexKeys {
 
     /// The tags of a record whose values are still open, on their way in. A value that is no identifier by the present rules has none.
     pub fn tags_of(&self, schema: &Schema, profile: &Profile) -> RecordTags {
-        let values: Vec<_> = profile
-            .values()
+        let values = profile.values();
+        let values: Vec<_> = values
+            .filter(|(attribute, _)| schema.is_compared(*attribute))
             .map(|(attribute, value)| Held {
                 attribute,
                 source: value.source,
@@ -273,21 +274,13 @@ impl SubjectKey {
         keys: &IndexKeys,
         segments: impl IntoIterator<Item = (SegmentPlace, &'a Sealed)>,
     ) -> Result<RecordTags, VaultError> {
-        let possible = schema.possible_match();
-        let counts = |number: AttributeNumber| {
-            let rule = schema.attribute(number);
-            rule.is_some_and(|rule| rule.identifier.is_some())
-                || possible.is_some_and(|rule| {
-                    rule.birth_date == number
-                        || rule.name.contains(&number)
-                        || rule.address.contains(&number)
-                })
-        };
         let mut values = Vec::new();
         for (place, sealed) in segments {
             let inside = self.decrypt_segment(&place, sealed)?;
             let found = stored(&place, &inside)?;
-            let found = found.into_iter().filter(|value| counts(value.attribute));
+            let found = found
+                .into_iter()
+                .filter(|value| schema.is_compared(value.attribute));
             values.extend(found.map(|value| Held {
                 attribute: value.attribute,
                 source: value.source,

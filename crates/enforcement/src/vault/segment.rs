@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use domain::disclosure::AttributeName;
 use domain::profile::body::{self, StoredValue};
 use domain::profile::{AttributeNumber, AttributeValue, Profile, Schema, Segment, SourceNumber};
 use domain::rng::Rng;
@@ -93,7 +92,7 @@ impl SubjectKey {
             let Some(rule) = schema.attribute(value.attribute) else {
                 continue;
             };
-            match permit.verdict(&AttributeName::Profile(rule.number, rule.key.clone())) {
+            match permit.verdict_of(rule.number) {
                 Some(Verdict::Allowed) => drop(opened.profile.set(rule.number, value.to_value())),
                 Some(Verdict::Described { .. }) => drop(opened.described.insert(rule.number)),
                 None => {}

@@ -10,7 +10,7 @@ use domain::disclosure::{DisclosureRecipient, ProfileFacts, Purpose};
 use domain::profile::{AttributeNumber, Profile, Schema, SchemaFile, Segment};
 use domain::rng::Rng;
 use enforcement::vault::KeyRing;
-use enforcement::{decide_profile, release_profile};
+use enforcement::{Judgements, decide_profile, release_profile};
 use jiff::Timestamp;
 
 use crate::log::recorded;
@@ -79,7 +79,7 @@ fn a_profile_of_thirty_attributes() {
         schema: schema.clone().into(),
         ..facts(&[1])
     };
-    let permit = recorded(decide_profile(&query, &facts).unwrap());
+    let permit = recorded(decide_profile(&query, &facts, &Judgements::default()).unwrap());
     let sealed = key
         .seal_segment(&rng, &place(Segment::Core), &profile)
         .unwrap();
@@ -102,10 +102,14 @@ fn a_profile_of_thirty_attributes() {
     measure("make and wrap a key", || {
         keys.new_subject_key(subject(1), 1, &rng).unwrap()
     });
-    measure("decide thirty", || decide_profile(&query, &facts).unwrap());
+    measure("decide thirty", || {
+        decide_profile(&query, &facts, &Judgements::default()).unwrap()
+    });
     let opened = [open()];
     measure("merge thirty", || {
-        domain::profile::merge(&schema, &opened, Timestamp::UNIX_EPOCH).len()
+        domain::profile::merge(&schema, &opened, Timestamp::UNIX_EPOCH)
+            .attributes()
+            .len()
     });
     let merged = domain::profile::merge(&schema, &opened, Timestamp::UNIX_EPOCH);
     measure("release and write thirty as JSON", || {

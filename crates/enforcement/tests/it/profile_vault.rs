@@ -9,7 +9,7 @@ use domain::sensitive::Sealed;
 use enforcement::vault::{
     Amendment, KeyRing, SegmentPlace, SubjectKey, VaultError, WrappedSubjectKey,
 };
-use enforcement::{RecordedPermit, decide_profile};
+use enforcement::{Judgements, RecordedPermit, decide_profile};
 use proptest::prelude::*;
 
 use crate::log::{SeededRng, contact_permit, recorded};
@@ -129,7 +129,9 @@ fn a_permit_about_another_subject_or_a_privacy_request_opens_nothing() {
     assert_eq!(tried(&permit(&[1, 2], &["email"])), Ok(()));
     let shown = query(Purpose::ShowOperator, operator(), &["email"]);
     assert_eq!(
-        tried(&recorded(decide_profile(&shown, &facts(&[1, 2])).unwrap())),
+        tried(&recorded(
+            decide_profile(&shown, &facts(&[1, 2]), &Judgements::default()).unwrap()
+        )),
         Ok(())
     );
     let strangers = query(
@@ -137,7 +139,7 @@ fn a_permit_about_another_subject_or_a_privacy_request_opens_nothing() {
         DisclosureRecipient::Subject,
         &["email"],
     );
-    assert!(decide_profile(&strangers, &facts(&[2])).is_err());
+    assert!(decide_profile(&strangers, &facts(&[2]), &Judgements::default()).is_err());
 }
 
 #[test]

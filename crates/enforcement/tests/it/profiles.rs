@@ -14,7 +14,7 @@ use domain::profile::{
 };
 use domain::rng::new_id;
 use enforcement::vault::SegmentPlace;
-use enforcement::{RecordedPermit, decide_profile};
+use enforcement::{Judgements, RecordedPermit, decide_profile};
 use jiff::Timestamp;
 
 use crate::log::{SeededRng, recorded};
@@ -210,5 +210,5 @@ pub(crate) fn permit(members: &[u128], attributes: &[&str]) -> RecordedPermit {
         DisclosureRecipient::Subject,
         attributes,
     );
-    recorded(decide_profile(&query, &facts(members)).unwrap())
+    recorded(decide_profile(&query, &facts(members), &Judgements::default()).unwrap())
 }

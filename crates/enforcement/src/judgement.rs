@@ -1,0 +1,169 @@
+//! What a schema and law data say of some attributes for one purpose, whoever the subject is: worked out once, shared by every disclosure
+//! that asks for the same.
+//!
+//! Nothing about a subject is in it, so that it is no cache of decisions: each disclosure is decided with her own facts, and recorded.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::audit::Hash;
+use domain::disclosure::{
+    AttributeName, NeverDisclosed, ProfileFacts, ProfileQuery, Purpose, Withheld, WithholdReason,
+};
+use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, Schema, Sensitivity};
+
+use crate::decide::strictest_rule;
+use crate::permit::{Named, Verdict, Verdicts, digest_of_verdicts};
+
+/// Judgements that are kept: the ways in which one program asks for profiles are few.
+const MOST: usize = 32;
+
+/// Judgements that were made, for the next disclosure that asks for the same.
+#[derive(Default)]
+pub struct Judgements(Mutex<Vec<Arc<Judgement>>>);
+
+/// What may be said of some attributes for one purpose.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    rests_on: RestsOn,
+    attributes: Arc<[AttributeKey]>,
+    pub(crate) verdicts: Verdicts,
+    /// The same by number: `None` for what is withheld.
+    by_number: Vec<Option<Verdict>>,
+    pub(crate) withheld: Vec<Withheld>,
+    /// Over all verdicts.
+    pub(crate) digest: Hash,
+    /// The names as records list them.
+    pub(crate) named: Named,
+}
+
+/// The facts that are the same for every subject; shared ones are told apart by where they are, and held, so that nothing else takes
+/// their place.
+#[derive(Clone, Debug)]
+struct RestsOn {
+    purpose: Purpose,
+    operator_sees_sensitive: bool,
+    schema: Arc<Schema>,
+    known_categories: Arc<std::collections::BTreeSet<String>>,
+    never_disclosed: Arc<[NeverDisclosed]>,
+}
+
+impl Judgements {
+    pub(crate) fn of(&self, query: &ProfileQuery, facts: &ProfileFacts) -> Arc<Judgement> {
+        let rests_on = RestsOn::of(query, facts);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&Arc<Judgement>| {
+            one.rests_on.is_same(&rests_on) && one.attributes == query.attributes
+        };
+        if let Some(found) = known.iter().find(same) {
+            return Arc::clone(found);
+        }
+        let made = Arc::new(Judgement::of(query, facts));
+        if known.len() >= MOST {
+            known.remove(0);
+        }
+        known.push(Arc::clone(&made));
+        made
+    }
+}
+
+impl RestsOn {
+    fn of(query: &ProfileQuery, facts: &ProfileFacts) -> Self {
+        Self {
+            purpose: query.purpose,
+            operator_sees_sensitive: facts.operator_sees_sensitive,
+            schema: Arc::clone(&facts.schema),
+            known_categories: Arc::clone(&facts.known_categories),
+            never_disclosed: Arc::clone(&facts.never_disclosed),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.purpose, self.operator_sees_sensitive)
+            == (other.purpose, other.operator_sees_sensitive)
+            && Arc::ptr_eq(&self.schema, &other.schema)
+            && Arc::ptr_eq(&self.known_categories, &other.known_categories)
+            && Arc::ptr_eq(&self.never_disclosed, &other.never_disclosed)
+    }
+}
+
+impl Judgement {
+    pub(crate) fn of(query: &ProfileQuery, facts: &ProfileFacts) -> Self {
+        let mut verdicts = Verdicts::new();
+        let mut withheld = Vec::new();
+        let mut by_number = Vec::new();
+        for key in query.attributes.iter() {
+            let rule = facts.schema.attribute_of(key.as_ref());
+            let attribute = name(key, rule);
+            match judge(rule, query, facts) {
+                Ok(verdict) => {
+                    if let Some(rule) = rule {
+                        place(&mut by_number, rule.number, &verdict);
+                    }
+                    verdicts.insert(attribute, verdict);
+                }
+                Err((reason, citation)) => withheld.push(Withheld {
+                    attribute,
+                    reason,
+                    citation,
+                }),
+            }
+        }
+        Self {
+            rests_on: RestsOn::of(query, facts),
+            attributes: Arc::clone(&query.attributes),
+            digest: digest_of_verdicts(&verdicts),
+            named: Named::of(&verdicts, &withheld),
+            verdicts,
+            by_number,
+            withheld,
+        }
+    }
+
+    pub(crate) fn verdict(&self, number: AttributeNumber) -> Option<&Verdict> {
+        self.by_number.get(usize::from(number.0))?.as_ref()
+    }
+}
+
+fn place(by_number: &mut Vec<Option<Verdict>>, number: AttributeNumber, verdict: &Verdict) {
+    let place = usize::from(number.0);
+    if by_number.len() <= place {
+        by_number.resize(place + 1, None);
+    }
+    if let Some(slot) = by_number.get_mut(place) {
+        *slot = Some(verdict.clone());
+    }
+}
+
+/// The schema's name of an attribute; number 0 is nobody's.
+fn name(key: &AttributeKey, rule: Option<&AttributeRule>) -> AttributeName {
+    let number = rule.map_or(AttributeNumber(0), |rule| rule.number);
+    AttributeName::Profile(number, key.clone())
+}
+
+type Refusal = (WithholdReason, Option<String>);
+
+/// One attribute: declared, of a known category, open to the operator's role, and not of a kind that never leaves.
+fn judge(
+    rule: Option<&AttributeRule>,
+    query: &ProfileQuery,
+    facts: &ProfileFacts,
+) -> Result<Verdict, Refusal> {
+    let Some(rule) = rule else {
+        return Err((WithholdReason::UnknownAttribute, None));
+    };
+    if !facts.known_categories.contains(&rule.category) {
+        return Err((WithholdReason::UnknownCategory, None));
+    }
+    let operator = query.purpose == Purpose::ShowOperator;
+    if operator && rule.sensitivity == Sensitivity::Sensitive && !facts.operator_sees_sensitive {
+        return Err((WithholdReason::SensitiveForRole, None));
+    }
+    match strictest_rule(&rule.category, &facts.never_disclosed) {
+        None => Ok(Verdict::Allowed),
+        Some(never) if query.purpose == Purpose::GiveAccess => Ok(Verdict::Described {
+            text: never.description.clone(),
+            citation: never.citation.clone(),
+        }),
+        Some(never) => Err((WithholdReason::NeverDisclosed, Some(never.citation.clone()))),
+    }
+}
