@@ -422,7 +422,7 @@ async fn look_up(
     let [one] = found.as_slice() else {
         anyhow::bail!("{} subjects have one address", found.len());
     };
-    let text = serde_json::to_string(&one.profile)?;
+    let text = serde_json::to_string(one.profile())?;
     Ok((one.subject, text))
 }
 

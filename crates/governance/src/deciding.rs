@@ -13,11 +13,13 @@ use domain::law::LawBook;
 use domain::privacy_request::PrivacyRequest;
 use domain::profile::Schema;
 use domain::recipient::Recipient;
+use enforcement::Judgements;
 
 /// The part of the facts that is the same for every decision, taken from law data once.
 pub(crate) struct Vocabulary {
     known_categories: Arc<BTreeSet<String>>,
     never_disclosed: Arc<[NeverDisclosed]>,
+    judgements: Judgements,
 }
 
 impl Vocabulary {
@@ -37,6 +39,7 @@ impl Vocabulary {
         Self {
             known_categories: Arc::new(categories().map(str::to_owned).collect()),
             never_disclosed: never.collect(),
+            judgements: Judgements::default(),
         }
     }
 
@@ -56,6 +59,11 @@ impl Vocabulary {
             known_categories: self.known_categories.clone(),
             never_disclosed: self.never_disclosed.clone(),
         }
+    }
+
+    /// What was judged before.
+    pub(crate) const fn judgements(&self) -> &Judgements {
+        &self.judgements
     }
 
     /// The facts for one decision about a profile: her records, and who asks.

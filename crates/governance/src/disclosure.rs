@@ -93,7 +93,7 @@ pub(crate) async fn open_profile(
     found_by: Option<&IdentifierKind>,
     actor: Actor,
 ) -> Result<RecordedPermit, Problem> {
-    let decision = decide_profile(query, facts);
+    let decision = decide_profile(query, facts, p.parts.deciding.judgements());
     let mut record = match &decision {
         Ok(permit) => permit.new_record(p.now(), actor),
         Err(denial) => denial.new_record(p.now(), actor),

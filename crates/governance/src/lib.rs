@@ -182,6 +182,23 @@ impl Privity {
             .await
     }
 
+    /// [`Privity::write_silently`] for one of many transactions of a long piece of work that goes on where it stopped (see
+    /// [`storage::Database::write_in_passing`]). It gives no proofs: what it recorded may not be on the disk yet.
+    pub(crate) async fn write_in_passing<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        change: impl Fn(&mut Tx) -> Result<(T, Vec<NewRecord>), Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.hold_keys().await?;
+        let log = self.log_name();
+        let write = move |tx: &mut Tx| {
+            let (value, records) = change(tx)?;
+            storage::audit::append(tx, &log, records)?;
+            Ok(value)
+        };
+        self.parts.database.write_in_passing(name, write).await
+    }
+
     pub(crate) fn recorder(&self) -> &recorder::Recorder {
         &self.parts.recorder
     }

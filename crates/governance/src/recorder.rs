@@ -1,7 +1,6 @@
 //! Records that wait at the same time share one transaction: disclosures come by the thousand a second, each must be durable before
 //! anything opens, and one commit serves all that wait for it (docs/decisions/003-audit-log.md).
 
-use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
 use domain::audit::{Appended, NewRecord};
@@ -75,20 +74,20 @@ impl Privity {
     }
 
     async fn serve_recorder(&self) {
-        while let Some(mut group) = self.recorder().next() {
-            let records: Vec<_> = group.iter_mut().map(|one| take(&mut one.records)).collect();
-            match self.append_together(records.concat()).await {
-                Ok(appended) => answer_each(group, &records, appended),
+        while let Some(group) = self.recorder().next() {
+            let records = group.iter().flat_map(|one| one.records.iter().cloned());
+            match self.append_together(records.collect()).await {
+                Ok(appended) => answer_each(group, appended),
                 Err(problem) if group.len() == 1 => fail(group, &problem),
                 // One record that can't be written must not hold up the others.
-                Err(_) => self.append_one_by_one(group, records).await,
+                Err(_) => self.append_one_by_one(group).await,
             }
         }
     }
 
-    async fn append_one_by_one(&self, group: Vec<Waiting>, records: Vec<Vec<NewRecord>>) {
-        for (one, records) in group.into_iter().zip(records) {
-            let answer = self.append_together(records).await;
+    async fn append_one_by_one(&self, group: Vec<Waiting>) {
+        for one in group {
+            let answer = self.append_together(one.records).await;
             let _ = one.reply.send(answer);
         }
     }
@@ -100,10 +99,10 @@ impl Privity {
 }
 
 /// A caller that has gone away doesn't need the answer.
-fn answer_each(group: Vec<Waiting>, records: &[Vec<NewRecord>], appended: Vec<Appended>) {
+fn answer_each(group: Vec<Waiting>, appended: Vec<Appended>) {
     let mut appended = appended.into_iter();
-    for (one, records) in group.into_iter().zip(records) {
-        let own = appended.by_ref().take(records.len()).collect();
+    for one in group {
+        let own = appended.by_ref().take(one.records.len()).collect();
         let _ = one.reply.send(Ok(own));
     }
 }

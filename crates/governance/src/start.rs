@@ -1,5 +1,6 @@
 //! Puts the program together: keys, database, law, data map, connectors, channels.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use connectors::email::Mailer;
@@ -9,6 +10,7 @@ use domain::rng::Rng;
 use domain::time::Clock;
 use enforcement::vault::KeyRing;
 use storage::Database;
+use zeroize::Zeroize as _;
 
 use crate::settings::Settings;
 use crate::{Parts, Privity, Problem, consent, data_map, deciding, key, law, profile};
@@ -157,23 +159,80 @@ pub fn system_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The operating system's random numbers.
+/// The operating system's random numbers. Each thread asks for some of them ahead, since a profile takes five and a call to the system
+/// costs more than sealing it; what was given is wiped.
 pub fn system_rng() -> Arc<dyn Rng> {
     struct SystemRng;
     impl Rng for SystemRng {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place where randomness comes from"
-        )]
-        #[expect(
-            clippy::panic,
-            reason = "without random numbers no key and no token may be made; the operating system always has them once it is up"
-        )]
         fn fill(&self, bytes: &mut [u8]) {
-            if let Err(error) = getrandom::fill(bytes) {
-                panic!("the operating system has no random numbers: {error}");
-            }
+            POOL.with_borrow_mut(|pool| pool.fill(bytes));
         }
     }
     Arc::new(SystemRng)
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 512], given: 512 }) };
+}
+
+/// Random bytes, and how many of them were given away.
+struct Pool {
+    bytes: [u8; 512],
+    given: usize,
+}
+
+impl Pool {
+    fn fill(&mut self, wanted: &mut [u8]) {
+        if wanted.len() > self.bytes.len() {
+            return from_system(wanted);
+        }
+        if self.bytes.len() - self.given < wanted.len() {
+            from_system(&mut self.bytes);
+            self.given = 0;
+        }
+        let end = self.given + wanted.len();
+        let Some(own) = self.bytes.get_mut(self.given..end) else {
+            return from_system(wanted);
+        };
+        wanted.copy_from_slice(own);
+        own.zeroize();
+        self.given = end;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where randomness comes from"
+)]
+#[expect(
+    clippy::panic,
+    reason = "without random numbers no key and no token may be made; the operating system always has them once it is up"
+)]
+fn from_system(bytes: &mut [u8]) {
+    if let Err(error) = getrandom::fill(bytes) {
+        panic!("the operating system has no random numbers: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn random_numbers_are_given_once_whatever_is_asked_for() {
+        let rng = system_rng();
+        let mut given = BTreeSet::new();
+        for round in 0..2_000 {
+            let mut bytes = vec![0; 16 + round % 40];
+            rng.fill(&mut bytes);
+            bytes.truncate(16);
+            assert!(given.insert(bytes));
+        }
+        let mut many = vec![0; 4_096];
+        rng.fill(&mut many);
+        let zeros = many.iter().filter(|byte| **byte == 0).count();
+        assert!(zeros < 100, "{zeros} of 4,096 bytes are zero");
+    }
 }

@@ -112,6 +112,13 @@ pub enum Recorded {
     Refused(Problem),
 }
 
+/// A batch that is being written.
+type Keeping = tokio::task::JoinHandle<Result<Vec<Recorded>, Problem>>;
+
+fn stopping() -> Problem {
+    Problem::internal("recording choices", &"the program is stopping")
+}
+
 impl Privity {
     /// Records choices, each for itself: what became of each is answered in the order given. What is answered as kept is durable.
     ///
@@ -138,14 +145,29 @@ impl Privity {
         let who = Who::look_up(self, &choices).await?;
         let base = key.map(|key| self.call_base(&by, key));
         let mut recorded = Vec::with_capacity(choices.len());
-        for (number, batch) in choices.chunks(BATCH).enumerate() {
-            let first = number * BATCH;
-            let prepared = batch.iter().enumerate().map(|(offset, choice)| {
-                let id = self.id_for(choice, &by, base, first + offset);
+        let mut choices = choices.into_iter();
+        let mut position = 0;
+        let mut keeping: Option<Keeping> = None;
+        while choices.len() > 0 {
+            let batch: Vec<_> = choices.by_ref().take(BATCH).collect();
+            let prepared = batch.iter().zip(position..).map(|(choice, position)| {
+                let id = self.id_for(choice, &by, base, position);
                 self.prepare(choice, id, &who)
             });
             let prepared: Vec<_> = prepared.collect();
-            recorded.extend(self.keep(batch, prepared, by.clone()).await?);
+            position += batch.len();
+            // While one batch is written, the next one is prepared.
+            if let Some(before) = keeping.take() {
+                recorded.extend(before.await.map_err(|_| stopping())??);
+            }
+            if choices.len() == 0 {
+                recorded.extend(self.keep(&batch, prepared, by.clone()).await?);
+                break;
+            }
+            let (p, by) = (self.clone(), by.clone());
+            keeping = Some(tokio::spawn(
+                async move { p.keep(&batch, prepared, by).await },
+            ));
         }
         Ok(recorded)
     }

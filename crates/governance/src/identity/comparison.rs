@@ -75,7 +75,7 @@ fn tells_who(schema: &Schema, rule: &AttributeRule) -> bool {
 fn compared(rule: &AttributeRule, sides: &[Shown]) -> Option<ComparedAttribute> {
     let said: Vec<_> = sides
         .iter()
-        .filter_map(|side| side.sources.attributes().get(&rule.key))
+        .filter_map(|side| side.sources().attributes().get(&rule.key))
         .collect();
     let texts = said.iter().filter_map(|one| match one {
         ReleasedAttribute::Values(chosen, _) => Some(chosen.text()),

@@ -80,7 +80,7 @@ async fn permit(
         subject: held.canonical,
         recipient: DisclosureRecipient::Subject,
         purpose: Purpose::GiveAccess,
-        attributes: schema.attributes().map(|rule| rule.key.clone()).collect(),
+        attributes: std::sync::Arc::clone(schema.keys()),
     };
     let members = held.records.iter().map(|record| record.id).collect();
     let verified = request.request().is_some() && request.permit().purpose() == Purpose::GiveAccess;

@@ -18,9 +18,9 @@ use super::import::{self, Format, Import};
 use crate::Problem;
 
 /// Records in one batch.
-const RECORDS: usize = 1_000;
+const RECORDS: usize = 10_000;
 /// A batch is shorter when its records are long.
-const BATCH_BYTES: u64 = 8 << 20;
+const BATCH_BYTES: u64 = 24 << 20;
 /// The most bytes that one record may have.
 const RECORD_BYTES: usize = 16 << 20;
 /// Of a file's beginning and end, so many bytes tell it from others.

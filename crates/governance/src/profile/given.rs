@@ -1,7 +1,5 @@
 //! Records as a source gives them, checked one by one: a bad one is refused with its reason and without its values, the rest goes on.
 
-use std::collections::BTreeMap;
-
 use domain::data_map::IdentifierKind;
 use domain::identity::{IdentifierTag, InvalidIdentifier, normalise};
 use domain::profile::{
@@ -90,8 +88,8 @@ pub(super) struct CheckedRecord {
     pub(super) position: usize,
     /// The tags of its key in every version of the index key, the present one first.
     pub(super) key_tags: Vec<(u32, IdentifierTag)>,
-    /// Values to set, and attributes whose values to take out.
-    pub(super) set: BTreeMap<AttributeNumber, AttributeValue>,
+    /// Values to set, by attribute and none twice, and attributes whose values to take out.
+    pub(super) set: Vec<(AttributeNumber, AttributeValue)>,
     pub(super) remove: Vec<AttributeNumber>,
 }
 
@@ -138,10 +136,10 @@ impl<'a> Checker<'a> {
         given: GivenRecord,
     ) -> Result<CheckedRecord, Refusal> {
         let observed_at = given.observed_at.unwrap_or(self.now);
-        let (mut set, mut remove) = (BTreeMap::new(), Vec::new());
+        let (mut set, mut remove) = (Vec::with_capacity(given.values.len()), Vec::new());
         for (number, value) in given.values {
             let rule = self.rule(number)?;
-            match value.value.as_ref().filter(|text| !is_blank(text)) {
+            match value.value.filter(|text| !is_blank(text)) {
                 None => remove.push(number),
                 Some(text) => {
                     let text =
@@ -159,7 +157,7 @@ impl<'a> Checker<'a> {
                         confidence: value.confidence,
                         verified,
                     };
-                    set.insert(number, value);
+                    put(&mut set, number, value);
                 }
             }
         }
@@ -185,11 +183,12 @@ impl<'a> Checker<'a> {
 
     fn key_tags(
         &self,
-        set: &BTreeMap<AttributeNumber, AttributeValue>,
+        set: &[(AttributeNumber, AttributeValue)],
     ) -> Result<Vec<(u32, IdentifierTag)>, Refusal> {
         let missing = || Refusal::NoKey(self.record.key.clone());
         let used = self.record.identifier.as_ref().ok_or_else(missing)?;
-        let value = set.get(&self.record.number).ok_or_else(missing)?;
+        let value = set.iter().find(|(number, _)| *number == self.record.number);
+        let (_, value) = value.ok_or_else(missing)?;
         let country = self.schema.identity().default_country;
         let normal =
             normalise(used.rule, &value.value, country).map_err(|reason| Refusal::Key {
@@ -198,6 +197,22 @@ impl<'a> Checker<'a> {
             })?;
         let keys = self.keys.of_kind(&used.kind);
         Ok(keys.map(|key| (key.version(), key.tag(&normal))).collect())
+    }
+}
+
+/// Sets the value of an attribute in the place of the one before, in order: nearly always behind all others.
+pub(super) fn put(
+    set: &mut Vec<(AttributeNumber, AttributeValue)>,
+    number: AttributeNumber,
+    value: AttributeValue,
+) {
+    match set.binary_search_by_key(&number, |(known, _)| *known) {
+        Ok(found) => {
+            if let Some((_, known)) = set.get_mut(found) {
+                *known = value;
+            }
+        }
+        Err(free) => set.insert(free, (number, value)),
     }
 }
 

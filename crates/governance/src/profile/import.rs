@@ -1,6 +1,8 @@
 //! Imports profiles from a file, CSV or JSON Lines: read, sealed and stored in batches that follow each other, one being read and two
 //! being sealed while one is stored. How far it is is saved with each batch, so that the same file goes on where it stopped.
 //!
+//! A power cut may take back the last batches, of which nothing was said yet: the same import goes on before them. Its end is durable.
+//!
 //! "The same file" is told by a hash of its first and last 64 KiB, its size, its time of change, and how its columns are mapped.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::file::{self, Batch, Columns, Opened};
-use super::write::{self, Ready, Written};
+use super::write::{self, Kept, Ready, Written};
 use crate::{Privity, Problem};
 
 /// Batches that are sealed while one is stored.
@@ -238,7 +240,8 @@ impl Run {
             };
             profile_import::save(tx, &after, before.position).map_err(at_work)
         };
-        let written = write::store(&self.p, ready, self.actor.clone(), save).await?;
+        let written =
+            write::store(&self.p, ready, self.actor.clone(), Kept::AtTheEnd, save).await?;
         self.imported.counts = added(&self.imported.counts, &written, records, unreadable);
         self.import.position = end;
         self.remember(

@@ -2,22 +2,22 @@
 //! only then her segments open; her records are seen as one, with what their sources say differently beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{AttributeName, DisclosureRecipient, ProfileQuery, Purpose, Withheld};
 use domain::id::{OperatorId, SubjectId};
 use domain::identity::{IdentifierTag, normalise};
-use domain::profile::{
-    AttributeKey, AttributeNumber, Profile, Schema, Segment, Sensitivity, merge,
-};
+use domain::profile::{AttributeKey, AttributeNumber, Profile, Schema, Segment, merge};
 use domain::rng::new_id;
 use domain::sensitive::Sensitive;
 use enforcement::{RecordedPermit, ReleasedProfile, release_profile, release_sources};
 pub use enforcement::{ReleasedAttribute, ReleasedSources, ReleasedValue};
+use jiff::Timestamp;
 use storage::profile_segment::{self, StoredSegment};
 use storage::subject::{self, StoredSubject};
-use storage::{Tx, identifier};
+use storage::{Tx, profile};
 
 use super::seal::{place_of, subject_key};
 use crate::disclosure::open_profile;
@@ -52,12 +52,35 @@ pub struct Shown {
     pub subject: SubjectId,
     /// Her records, the canonical one among them.
     pub records: BTreeSet<SubjectId>,
+    schema: Arc<Schema>,
+    permit: RecordedPermit,
+    opened: Opened,
+    now: Timestamp,
+    profile: OnceLock<ReleasedProfile>,
+    sources: OnceLock<ReleasedSources>,
+}
+
+impl Shown {
     /// What counts of each attribute.
-    pub profile: ReleasedProfile,
+    pub fn profile(&self) -> &ReleasedProfile {
+        self.profile.get_or_init(|| {
+            let merged = merge(&self.schema, &self.opened.profiles, self.now);
+            release_profile(&self.permit, &self.schema, &merged, &self.opened.described)
+        })
+    }
+
     /// What each source says.
-    pub sources: ReleasedSources,
+    pub fn sources(&self) -> &ReleasedSources {
+        self.sources.get_or_init(|| {
+            let merged = merge(&self.schema, &self.opened.profiles, self.now);
+            release_sources(&self.permit, &self.schema, &merged, &self.opened.described)
+        })
+    }
+
     /// What was withheld, and why.
-    pub withheld: Vec<Withheld>,
+    pub fn withheld(&self) -> &[Withheld] {
+        self.permit.permit().withheld()
+    }
 }
 
 /// Finds subjects by an identifier and shows each, most often one. That nobody was found is recorded, too.
@@ -75,10 +98,7 @@ pub async fn find(
     let tags = tags_of(p, &schema, by)?;
     let kind = by.0.clone();
     let found = p
-        .read_few("find profile", move |tx| {
-            let found = identifier::find(tx, &kind, &tags)?;
-            held(tx, &found)
-        })
+        .read_few("find profile", move |tx| found_by(tx, &kind, &tags))
         .await?;
     if found.len() > MOST_FOUND {
         return Err(Problem::conflict(
@@ -125,6 +145,25 @@ pub(crate) struct Held {
     pub(crate) canonical: SubjectId,
     pub(crate) records: Vec<StoredSubject>,
     pub(crate) segments: Vec<StoredSegment>,
+}
+
+/// The subjects that have one of these tags, with all of their records.
+fn found_by(
+    tx: &mut Tx,
+    kind: &IdentifierKind,
+    tags: &[IdentifierTag],
+) -> Result<Vec<Held>, Problem> {
+    let found = profile::find(tx, kind, tags)?;
+    if found.iter().any(|one| one.has_others) {
+        return held(tx, &found.iter().map(|one| one.subject.id).collect());
+    }
+    let whole = found.into_iter().filter(|one| one.subject.key.is_some());
+    let whole = whole.map(|one| Held {
+        canonical: one.subject.id,
+        records: vec![one.subject],
+        segments: one.segments,
+    });
+    Ok(whole.collect())
 }
 
 /// The subjects that these records belong to, with all of their records; those erased are left out.
@@ -188,7 +227,7 @@ pub(crate) fn tags_of(
 
 pub(super) async fn show_held(
     p: &Privity,
-    schema: &std::sync::Arc<Schema>,
+    schema: &Arc<Schema>,
     held: Held,
     wanted: &WantedAttributes,
     viewer: Viewer,
@@ -198,20 +237,22 @@ pub(super) async fn show_held(
     let records: BTreeSet<_> = held.records.iter().map(|record| record.id).collect();
     let query = query(p, schema, held.canonical, wanted, viewer);
     let facts = p.parts.deciding.profile_facts(
-        std::sync::Arc::clone(schema),
+        Arc::clone(schema),
         held.canonical,
         records.clone(),
         viewer == Viewer::Subject,
     );
     let permit = open_profile(p, &query, &facts, found_by, actor).await?;
     let opened = open(p, schema, &permit, &held)?;
-    let merged = merge(schema, &opened.profiles, p.now());
     Ok(Shown {
         subject: held.canonical,
         records,
-        profile: release_profile(&permit, schema, &merged, &opened.described),
-        sources: release_sources(&permit, schema, &merged, &opened.described),
-        withheld: permit.permit().withheld().to_vec(),
+        schema: Arc::clone(schema),
+        permit,
+        opened,
+        now: p.now(),
+        profile: OnceLock::new(),
+        sources: OnceLock::new(),
     })
 }
 
@@ -222,14 +263,10 @@ fn query(
     wanted: &WantedAttributes,
     viewer: Viewer,
 ) -> ProfileQuery {
-    let all = || schema.attributes().map(|rule| rule.key.clone()).collect();
-    let plain = schema
-        .attributes()
-        .filter(|rule| rule.sensitivity != Sensitivity::Sensitive);
     let attributes = match wanted {
-        WantedAttributes::These(keys) => keys.clone(),
-        WantedAttributes::All => all(),
-        WantedAttributes::Plain => plain.map(|rule| rule.key.clone()).collect(),
+        WantedAttributes::These(keys) => keys.iter().cloned().collect(),
+        WantedAttributes::All => Arc::clone(schema.keys()),
+        WantedAttributes::Plain => Arc::clone(schema.plain_keys()),
     };
     let (recipient, purpose) = match viewer {
         Viewer::Subject => (DisclosureRecipient::Subject, Purpose::GiveAccess),

@@ -35,7 +35,7 @@ pub struct ShownRecord {
 impl ShownRecord {
     /// What the source says of an attribute.
     pub fn value(&self, key: &AttributeKey) -> Option<&ReleasedValue> {
-        match self.shown.sources.attributes().get(key)? {
+        match self.shown.sources().attributes().get(key)? {
             ReleasedAttribute::Values(first, others) => std::iter::once(first)
                 .chain(others)
                 .find(|value| value.source == self.source),

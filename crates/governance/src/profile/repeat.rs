@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use storage::profile_call::{self, AnsweredCall};
 
 use super::given::GivenRecord;
-use super::write::{self, Written};
+use super::write::{self, Kept, Written};
 use crate::privacy_request::repeat::{Call, REMEMBERED, Tag, tags};
 use crate::work::later;
 use crate::{Privity, Problem};
@@ -90,7 +90,7 @@ pub async fn write_once(
             "the same call is being answered",
         ))
     };
-    match write::store(p, ready, actor, remember).await {
+    match write::store(p, ready, actor, Kept::Now, remember).await {
         Ok(written) => Ok(Answer::from(&written)),
         Err(problem) if problem.code == ANSWERED => {
             find(p, tag, body_tag).await?.ok_or_else(|| {

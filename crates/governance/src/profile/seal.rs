@@ -8,7 +8,7 @@ use domain::audit::Hash;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::identity::{IdentifierTag, POSSIBLE_MATCH_KIND};
-use domain::profile::{AttributeNumber, Profile, Schema, Segment, SourceNumber};
+use domain::profile::{AttributeNumber, AttributeValue, Profile, Schema, Segment, SourceNumber};
 use domain::rng::new_id;
 use enforcement::vault::{
     Amendment, IndexKeys, RecordTags, SegmentPlace, SubjectKey, VaultError, WrappedSubjectKey,
@@ -19,7 +19,7 @@ use storage::profile_segment::{self, StoredSegment};
 use storage::source_record::StoredSourceRecord;
 use storage::subject::{NewSubject, StoredKey, StoredSubject};
 
-use super::given::CheckedRecord;
+use super::given::{CheckedRecord, put};
 use super::trace::row_hash;
 use crate::identity::Moved;
 use crate::{Privity, Problem};
@@ -161,7 +161,7 @@ pub(super) fn seal(
 struct Folded {
     places: Vec<usize>,
     key_tags: Vec<(u32, IdentifierTag)>,
-    set: BTreeMap<AttributeNumber, domain::profile::AttributeValue>,
+    set: Vec<(AttributeNumber, AttributeValue)>,
     remove: BTreeSet<AttributeNumber>,
 }
 
@@ -188,10 +188,10 @@ fn fold(records: &[CheckedRecord], todo: &[usize]) -> Vec<Folded> {
         one.places.push(*place);
         for (number, value) in &record.set {
             one.remove.remove(number);
-            one.set.insert(*number, value.clone());
+            put(&mut one.set, *number, value.clone());
         }
         for number in &record.remove {
-            one.set.remove(number);
+            one.set.retain(|(known, _)| known != number);
             one.remove.insert(*number);
         }
     }
@@ -376,22 +376,14 @@ impl Work<'_> {
     }
 
     fn touches_tags(&self, folded: &Folded) -> bool {
-        let possible = self.schema.possible_match();
-        let counts = |number: &AttributeNumber| {
-            let rule = self.schema.attribute(*number);
-            rule.is_some_and(|rule| rule.identifier.is_some())
-                || possible.is_some_and(|rule| {
-                    rule.birth_date == *number
-                        || rule.name.contains(number)
-                        || rule.address.contains(number)
-                })
-        };
-        folded.set.keys().chain(&folded.remove).any(counts)
+        let counts = |number: &AttributeNumber| self.schema.is_compared(*number);
+        let set = folded.set.iter().map(|(number, _)| number);
+        set.chain(&folded.remove).any(counts)
     }
 
     fn amendments(
         &self,
-        set: BTreeMap<AttributeNumber, domain::profile::AttributeValue>,
+        set: Vec<(AttributeNumber, AttributeValue)>,
         remove: BTreeSet<AttributeNumber>,
     ) -> BTreeMap<Segment, Amendment> {
         let mut amendments: BTreeMap<Segment, Amendment> = BTreeMap::new();

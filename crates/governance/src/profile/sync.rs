@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::given::{GivenRecord, GivenValue};
 use super::mapping::Mapping;
-use super::write::{self, Ready, Written};
+use super::write::{self, Kept, Ready, Written};
 use crate::search::SearchError;
 use crate::work::later;
 use crate::{Privity, Problem};
@@ -417,9 +417,13 @@ impl Reading {
             holder: self.holder.clone(),
         };
         let last = saving.clone();
-        let written = write::store(&self.p, ready, self.actor.clone(), move |tx, written| {
-            saving.save(tx, written)
-        })
+        let written = write::store(
+            &self.p,
+            ready,
+            self.actor.clone(),
+            Kept::Now,
+            move |tx, written| saving.save(tx, written),
+        )
         .await?;
         self.tell(&written);
         self.counts.add(rows, &written);

@@ -54,7 +54,16 @@ pub async fn write(
     actor: Actor,
 ) -> Result<Written, Problem> {
     let ready = prepare(p, source, records).await?;
-    store(p, ready, actor, |_, _| Ok(())).await
+    store(p, ready, actor, Kept::Now, |_, _| Ok(())).await
+}
+
+/// When a batch has to be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// When its caller is answered.
+    Now,
+    /// At the end of the work that it is part of, and which goes on where it stopped.
+    AtTheEnd,
 }
 
 /// A batch that was checked and sealed for the state of the database that it met.
@@ -100,6 +109,7 @@ pub(crate) async fn store(
     p: &Privity,
     ready: Ready,
     actor: Actor,
+    kept: Kept,
     also: impl Fn(&mut Tx, &Written) -> Result<(), Problem> + Clone + Send + 'static,
 ) -> Result<Written, Problem> {
     let Ready {
@@ -116,18 +126,19 @@ pub(crate) async fn store(
             actor: actor.clone(),
         });
         let (inside, last) = (Arc::clone(&round), also.clone());
-        let outcome = p
-            .write_silently("write profiles", move |tx| inside.run(tx, &last))
-            .await;
+        let run = move |tx: &mut Tx| inside.run(tx, &last);
+        let outcome = match kept {
+            Kept::Now => p.write_silently("write profiles", run).await.map(first),
+            Kept::AtTheEnd => p.write_in_passing("write profiles", run).await,
+        };
         let todo = match outcome {
-            Ok((
-                Stored {
-                    written: now,
-                    again,
-                },
-                _,
-            )) => {
+            Ok(Stored {
+                written: now,
+                again,
+            }) => {
                 if again.is_empty() {
+                    let size = round.batch.records.len();
+                    drop(tokio::spawn(beside(size, move || drop(round))));
                     return Ok(now);
                 }
                 written = now;
@@ -146,6 +157,10 @@ pub(crate) async fn store(
     Err(Problem::conflict(
         "others keep changing the same profiles; nothing of this was lost, please try again",
     ))
+}
+
+fn first<T, U>((one, _): (T, U)) -> T {
+    one
 }
 
 /// The code under which a round says that somebody else was faster; it never leaves this file.

@@ -23,8 +23,8 @@ use domain::identity::{
 };
 use domain::profile::{AttributeNumber, Profile, Schema, SourceNumber};
 use domain::sensitive::Sensitive;
-use enforcement::decide_profile;
 use enforcement::vault::{KeyRing, SegmentPlace, WrappedSubjectKey};
+use enforcement::{Judgements, decide_profile};
 use governance::identity::{self, Decision};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -531,7 +531,7 @@ async fn opened(house: &ProfileHouse, subject: SubjectId, operator: OperatorId) 
         subject,
         recipient: DisclosureRecipient::Operator(operator),
         purpose: Purpose::ShowOperator,
-        attributes: schema.attributes().map(|rule| rule.key.clone()).collect(),
+        attributes: std::sync::Arc::clone(schema.keys()),
     };
     let categories = house.p.law().categories();
     let facts = ProfileFacts {
@@ -547,7 +547,7 @@ async fn opened(house: &ProfileHouse, subject: SubjectId, operator: OperatorId) 
         ),
         never_disclosed: [].into(),
     };
-    let permit = decide_profile(&query, &facts).unwrap();
+    let permit = decide_profile(&query, &facts, &Judgements::default()).unwrap();
     let record = permit.new_record(house.p.now(), Actor::Operator(operator));
     let written = house.p.database().write_recorded("record look", move |tx| {
         let log = "privacy.hearth.example/audit";

@@ -43,7 +43,7 @@ async fn look(
 }
 
 fn values(shown: &Shown) -> Value {
-    serde_json::to_value(&shown.profile).unwrap()
+    serde_json::to_value(shown.profile()).unwrap()
 }
 
 async fn planted(house: &ProfileHouse) -> (SubjectId, SubjectId) {
@@ -92,7 +92,7 @@ async fn a_subject_is_found_by_any_identifier_however_it_is_typed_and_her_record
             "loyalty_points": 42, "lead_score": 7, "newsletter": true,
         });
         assert_eq!(values(&found[0]), expected);
-        let sources = serde_json::to_value(&found[0].sources).unwrap();
+        let sources = serde_json::to_value(found[0].sources()).unwrap();
         let name = &sources["first_name"];
         assert_eq!((name["value"].as_str(), name["source"].as_str()), (Some("Maya"), Some("shop")));
         assert_eq!((name["others"][0]["value"].as_str(), name["others"][0]["conflicts"].as_bool()), (Some("May"), Some(true)));
@@ -118,7 +118,7 @@ async fn what_is_sensitive_is_shown_only_when_asked_for_and_what_never_leaves_no
         ]);
         let found = by(these).await.unwrap();
         let withheld: Vec<_> = found[0]
-            .withheld
+            .withheld()
             .iter()
             .map(|one| one.attribute.to_string())
             .collect();

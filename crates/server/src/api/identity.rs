@@ -415,7 +415,7 @@ impl<'a> Side<'a> {
         Self {
             id: shown.subject.to_string(),
             records: shown.records.iter().map(ToString::to_string).collect(),
-            attributes: &shown.sources,
+            attributes: shown.sources(),
         }
     }
 }

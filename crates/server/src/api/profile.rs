@@ -328,7 +328,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn of(shown: &'a Shown) -> Self {
-        let withheld = shown.withheld.iter().map(|one| WithheldAttribute {
+        let withheld = shown.withheld().iter().map(|one| WithheldAttribute {
             attribute: one.attribute.to_string(),
             reason: serde_json::to_value(one.reason)
                 .ok()
@@ -339,7 +339,7 @@ impl<'a> View<'a> {
         Self {
             id: shown.subject.to_string(),
             records: shown.records.iter().map(ToString::to_string).collect(),
-            attributes: &shown.sources,
+            attributes: shown.sources(),
             withheld: withheld.collect(),
         }
     }

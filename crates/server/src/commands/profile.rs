@@ -310,7 +310,7 @@ impl Look {
         let as_json = self.json;
         let shown = self.look(&privity).await?;
         if as_json {
-            let all: Vec<_> = shown.iter().map(|one| json!({"id": one.subject, "records": one.records, "attributes": one.sources, "withheld": one.withheld})).collect();
+            let all: Vec<_> = shown.iter().map(|one| json!({"id": one.subject, "records": one.records, "attributes": one.sources(), "withheld": one.withheld()})).collect();
             return show::json(&all);
         }
         if shown.is_empty() {
@@ -363,7 +363,7 @@ fn typed() -> Result<Sensitive<String>, Problem> {
 
 fn print(shown: &Shown) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    for (key, attribute) in shown.sources.attributes() {
+    for (key, attribute) in shown.sources().attributes() {
         match attribute {
             ReleasedAttribute::Description(text) => rows.push(vec![
                 key.to_string(),
@@ -390,10 +390,10 @@ fn print(shown: &Shown) -> anyhow::Result<()> {
         rows,
         "Nothing of it may be shown.",
     )?;
-    if !shown.withheld.is_empty() {
+    if !shown.withheld().is_empty() {
         show::aside(&format!(
             "{} attributes were withheld.",
-            shown.withheld.len()
+            shown.withheld().len()
         ));
     }
     Ok(())

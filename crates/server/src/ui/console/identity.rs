@@ -435,7 +435,7 @@ fn cell(side: &Shown, name: &'static str, key: &domain::profile::AttributeKey) -
         detail: String::new(),
         others: Vec::new(),
     };
-    match side.sources.attributes().get(key) {
+    match side.sources().attributes().get(key) {
         None => {}
         Some(ReleasedAttribute::Description(text)) => cell.value = Some(text.clone()),
         Some(ReleasedAttribute::Values(chosen, others)) => {
