@@ -36,6 +36,9 @@ pub struct Checkpoint {
 impl Database {
     /// [`Database::write`] for a closure that also appends to the audit log ([`append`]): answers the proof that each record is in the log
     /// for good. This is the only way to get such a proof, and data leaves only against one.
+    ///
+    /// Closures that wait at the same time run one after another in one transaction, on both engines: each sees what those before it
+    /// did, and is undone alone when it fails.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place: the transaction above has committed"
@@ -50,15 +53,16 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (value, pending) = self.write(name, closure).await?;
+        let (value, pending) = self.write_together(name, closure).await?;
         Ok((value, pending.durable()))
     }
 }
 
 /// Appends records to the log within the caller's transaction, and to the chain of each privacy request that they name.
 ///
-/// Once a transaction, and last: it holds the log's end until the commit, so that appends of one log follow one another. Chain heads are
-/// read under that hold, and held rows of privacy requests are not touched, so that two transactions don't wait for each other.
+/// Once a closure, and last: it holds the log's end until the commit, so that appends of one log follow one another. Chain heads are
+/// read under that hold, and held rows of privacy requests are not touched, so that two transactions don't wait for each other. (On
+/// PostgreSQL several closures may share a transaction, where they can; `db/postgres/writer.rs` says how that is resolved.)
 ///
 /// # Errors
 /// [`Error::Record`] when a record has no canonical form.
@@ -71,14 +75,18 @@ pub fn append(tx: &mut Tx, log: &str, records: Vec<NewRecord>) -> Result<Pending
         position: error.position,
         reason: error.source.to_string(),
     })?;
-    insert_entries(tx, log, &pending)?;
-    insert_tiles(tx, log, &pending)?;
-    save_log(tx, log, &pending)?;
+    tx.execute_all(&[
+        entries_to_insert(log, &pending),
+        tiles_to_insert(log, &pending),
+        log_to_save(log, &pending),
+    ])?;
+    tx.holds_log(pending.state());
     Ok(pending)
 }
 
 /// Holds the log's end until the transaction ends, for what has to be decided one after another: who is who, when two imports at once
-/// bring the same identifier. Whoever does this takes no row locks that others hold while they wait to append.
+/// bring the same identifier. Whoever does this takes no row locks that others hold while they wait to append. (A transaction that holds it
+/// already asks no more.)
 pub fn hold(tx: &mut Tx, log: &str) -> Result<(), Error> {
     lock_log(tx, log).map(drop)
 }
@@ -103,20 +111,28 @@ pub fn chain_heads(tx: &mut Tx, requests: &BTreeSet<RequestId>) -> Result<ChainH
     tx.query_given(sql, &sets)?.iter().map(head).collect()
 }
 
-/// Reads the log's end and holds it; makes the log when it is new.
+/// Reads the log's end and holds it; makes the log when it is new. Where this transaction holds it already, no statement is needed.
 fn lock_log(tx: &mut Tx, log: &str) -> Result<LogState, Error> {
+    if let Some(state) = tx.held_log(log) {
+        return Ok(state);
+    }
     let sql = "-- lock audit_log
         INSERT INTO audit_log (log, size, frontier) VALUES (?1, 0, ?2)
         ON CONFLICT (log) DO UPDATE SET size = audit_log.size
         RETURNING frontier";
     let row = tx.query_one(sql, &[log.into(), Frontier::default().to_bytes().into()])?;
-    Ok(LogState {
+    let state = LogState {
         log: log.to_owned(),
         frontier: frontier(&row)?,
-    })
+    };
+    tx.holds_log(&state);
+    Ok(state)
 }
 
-fn insert_entries(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
+/// A statement and the sets of values that it runs over.
+type Statement = (&'static str, Vec<Vec<Value>>);
+
+fn entries_to_insert(log: &str, pending: &Pending) -> Statement {
     let sql = "-- insert audit_entry
         INSERT INTO audit_entry (log, sequence, entry, leaf, request_id, request_sequence, at)
         SELECT column1, column2, column3, column4, column5, column6, column7
@@ -133,11 +149,10 @@ fn insert_entries(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error
             record.at.into(),
         ]
     };
-    let sets: Vec<_> = pending.entries().iter().map(values).collect();
-    tx.execute_many(sql, &sets).map(|_| ())
+    (sql, pending.entries().iter().map(values).collect())
 }
 
-fn insert_tiles(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
+fn tiles_to_insert(log: &str, pending: &Pending) -> Statement {
     let sql = "-- insert audit_tile\nINSERT INTO audit_tile (log, level, position, hash) VALUES (?1, ?2, ?3, ?4)";
     let values = |tile: &audit::merkle::SubtreeHash| -> Vec<Value> {
         vec![
@@ -147,25 +162,18 @@ fn insert_tiles(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> 
             tile.hash.0.into(),
         ]
     };
-    tx.execute_many(
-        sql,
-        &pending.subtrees().iter().map(values).collect::<Vec<_>>(),
-    )
-    .map(|_| ())
+    (sql, pending.subtrees().iter().map(values).collect())
 }
 
-fn save_log(tx: &mut Tx, log: &str, pending: &Pending) -> Result<(), Error> {
+fn log_to_save(log: &str, pending: &Pending) -> Statement {
     let frontier = &pending.state().frontier;
     let sql = "-- save audit_log\nUPDATE audit_log SET size = ?2, frontier = ?3 WHERE log = ?1";
-    tx.execute(
-        sql,
-        &[
-            log.into(),
-            frontier.size().into(),
-            frontier.to_bytes().into(),
-        ],
-    )
-    .map(|_| ())
+    let values = vec![
+        log.into(),
+        frontier.size().into(),
+        frontier.to_bytes().into(),
+    ];
+    (sql, vec![values])
 }
 
 /// Where the log ends now; an empty one when nothing was appended yet.

@@ -124,6 +124,27 @@ impl Database {
         result
     }
 
+    /// [`Database::write`] for a closure that holds what all such closures hold until they commit, as the end of the audit log: on both
+    /// engines, those that wait together are committed together, and none of them runs beside another.
+    pub(crate) async fn write_together<T, E, F>(
+        &self,
+        name: &'static str,
+        closure: F,
+    ) -> Result<T, E>
+    where
+        F: Fn(&mut Tx) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let start = Instant::now();
+        let result = match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(name, Durable::Now, closure).await,
+            Engine::Postgres(postgres) => postgres.write_together(name, closure).await,
+        };
+        measure(name, "write", start, result.is_ok());
+        result
+    }
+
     /// Runs `closure` over one unchanging state of the database. The closure may run more than once and can't write.
     pub async fn read<T, E, F>(&self, name: &'static str, closure: F) -> Result<T, E>
     where
@@ -170,7 +191,7 @@ impl Database {
     pub async fn close(&self) {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
-            Engine::Postgres(postgres) => postgres.close(),
+            Engine::Postgres(postgres) => postgres.close().await,
         }
     }
 

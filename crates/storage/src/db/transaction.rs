@@ -122,6 +122,18 @@ impl Tx {
         }
     }
 
+    /// Runs statements that don't build on one another, each once for each of its sets of values, in one round trip where the engine is
+    /// remote.
+    pub fn execute_all(&mut self, statements: &[(&str, Vec<Vec<Value>>)]) -> Result<(), Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => statements.iter().try_for_each(|(sql, sets)| {
+                let sets = sets.iter().map(Vec::as_slice);
+                sqlite::execute_many(sqlite, name, sql, sets).map(drop)
+            }),
+            Connection::Postgres(session) => session.execute_all(name, statements),
+        })
+    }
+
     /// Runs a statement and answers its rows.
     pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
         self.run(|connection, name| match connection {

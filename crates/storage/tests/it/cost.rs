@@ -52,6 +52,29 @@ async fn cost_of_small_transactions() {
             stream::iter(500..5_500).for_each_concurrent(64, intake)
         })
         .await;
+        let make = "-- make written\nCREATE TABLE written (id BIGINT NOT NULL PRIMARY KEY, times BIGINT NOT NULL)";
+        database.write("make written", move |tx| tx.execute(make, &[])).await.unwrap();
+        let single = |number: i64| {
+            let database = &database;
+            async move {
+                let save = "-- save written
+                    INSERT INTO written (id, times) VALUES (?1, 1) ON CONFLICT (id) DO UPDATE SET times = written.times + 1";
+                let record = NewRecord::new(at(0), Actor::System, Action::Erased);
+                let write = database.write_recorded("single", move |tx| {
+                    tx.execute(save, &[(number % 1_000).into()])?;
+                    Ok::<_, Error>(((), audit::append(tx, LOG, vec![record.clone()])?))
+                });
+                write.await.unwrap();
+            }
+        };
+        measure("one row and one record, 1 waiting", 500, || {
+            stream::iter(0..500).for_each(single)
+        })
+        .await;
+        measure("the same, 256 waiting", 5_000, || {
+            stream::iter(0..5_000).for_each_concurrent(256, single)
+        })
+        .await;
         let get = |number: u32| {
             let database = &database;
             async move {

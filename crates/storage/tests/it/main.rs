@@ -24,4 +24,5 @@ mod privacy_request;
 mod profile;
 mod sample;
 mod task;
+mod together;
 mod workload;

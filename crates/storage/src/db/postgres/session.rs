@@ -1,11 +1,15 @@
 //! One connection during one transaction. BEGIN travels together with the first statement, and many statements of one kind together.
+//!
+//! A transaction of many members ([`super::writer`]) has a savepoint for each; it travels the same way.
 
 use std::sync::Arc;
 
 use deadpool_postgres::{Client, Object};
+use domain::audit::LogState;
 use futures_util::future::join_all;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio_postgres::Statement;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::statement::{self, columns, parameters, read_rows};
@@ -25,21 +29,49 @@ const ARRAY: usize = 1_024;
 /// Such statements sent before the first answer is read.
 const ARRAYS: usize = 24;
 
+const BEGIN_MEMBERS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SAVEPOINT member";
+const NEXT_MEMBER: &str = "RELEASE SAVEPOINT member; SAVEPOINT member";
+const UNDO_MEMBER: &str = "ROLLBACK TO SAVEPOINT member";
+// RELEASE also sees to it that a transaction in a failed state is refused: a bare COMMIT would roll it back and call that done.
+const COMMIT_MEMBERS: &str = "RELEASE SAVEPOINT member; COMMIT";
+
 /// A connection that a transaction holds.
 pub(crate) struct Session {
     client: Client,
-    handle: Handle,
+    runs: Runs,
     rewritten: Arc<Rewritten>,
     target: String,
-    /// What opens the transaction, until it was sent.
-    begin: Option<&'static str>,
+    /// What has to be sent before the next statement: what opens the transaction, or a member of it.
+    ahead: Option<&'static str>,
+    /// Whether the server knows of the transaction.
+    is_open: bool,
+    /// The end of the log that this transaction holds, and what was known of it when the last member ended.
+    log: [Option<LogState>; 2],
+    commit: &'static str,
     access: Access,
+}
+
+/// Where the connection's own work is done while a statement is waited for.
+pub(super) enum Runs {
+    /// On the threads of whoever opened it.
+    Elsewhere(Handle),
+    /// On the waiting thread itself, so that an answer wakes no other one.
+    Here(Arc<Runtime>),
+}
+
+impl Runs {
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        match self {
+            Self::Elsewhere(handle) => handle.block_on(work),
+            Self::Here(runtime) => runtime.block_on(work),
+        }
+    }
 }
 
 impl Session {
     pub(super) const fn new(
         client: Client,
-        handle: Handle,
+        runs: Runs,
         access: Access,
         rewritten: Arc<Rewritten>,
         target: String,
@@ -54,12 +86,55 @@ impl Session {
         };
         Self {
             client,
-            handle,
+            runs,
             rewritten,
             target,
-            begin: Some(begin),
+            ahead: Some(begin),
+            is_open: false,
+            log: [None, None],
+            commit: "COMMIT",
             access,
         }
+    }
+
+    /// The same for a write of many members, each of which is kept ([`Session::keep_member`]) or undone ([`Session::undo_member`]).
+    pub(super) fn of_members(self) -> Self {
+        Self {
+            ahead: Some(BEGIN_MEMBERS),
+            commit: COMMIT_MEMBERS,
+            ..self
+        }
+    }
+
+    /// What was done since the last member ended stays, and the next statement is another member's.
+    pub(super) fn keep_member(&mut self) {
+        let [now, at_last_end] = &mut self.log;
+        at_last_end.clone_from(now);
+        if self.ahead.is_none() {
+            self.ahead = Some(NEXT_MEMBER);
+        }
+    }
+
+    /// Takes back what was done since the last member ended; its savepoint serves the next one.
+    ///
+    /// # Errors
+    /// The whole transaction is lost.
+    pub(super) fn undo_member(&mut self) -> Result<(), Failure> {
+        // Whoever locked the log and is undone has let go of it.
+        let [now, at_last_end] = &mut self.log;
+        now.clone_from(at_last_end);
+        if self.ahead.is_some() {
+            return Ok(());
+        }
+        let undone = self.client.batch_execute(UNDO_MEMBER);
+        self.runs
+            .block_on(undone)
+            .map_err(|error| statement::failure("group commit", "undo", &self.target, &error))
+    }
+
+    pub(super) fn log_end(&mut self) -> &mut Option<LogState> {
+        let [now, _] = &mut self.log;
+        now
     }
 
     pub(in crate::db) fn execute(
@@ -70,11 +145,9 @@ impl Session {
     ) -> Result<u64, Failure> {
         let work = async {
             let statement = self.client.prepare_cached(&self.rewritten.get(sql)).await?;
-            let parameters = parameters(values);
-            let run = self.client.execute(&statement, &parameters);
-            with_begin(&self.client, self.begin, run).await
+            self.client.execute(&statement, &parameters(values)).await
         };
-        let result = self.handle.block_on(work);
+        let result = self.send(work);
         self.settle(transaction, sql, result)
     }
 
@@ -86,11 +159,9 @@ impl Session {
     ) -> Result<Vec<Row>, Failure> {
         let work = async {
             let statement = self.client.prepare_cached(&self.rewritten.get(sql)).await?;
-            let parameters = parameters(values);
-            let run = self.client.query(&statement, &parameters);
-            with_begin(&self.client, self.begin, run).await
+            self.client.query(&statement, &parameters(values)).await
         };
-        let result = self.handle.block_on(work);
+        let result = self.send(work);
         read_rows(&self.settle(transaction, sql, result)?, statement_name(sql))
     }
 
@@ -113,6 +184,58 @@ impl Session {
             })?,
         };
         Ok(changed.into_iter().sum())
+    }
+
+    pub(in crate::db) fn execute_all(
+        &mut self,
+        transaction: &str,
+        statements: &[(&str, Vec<Vec<Value>>)],
+    ) -> Result<(), Failure> {
+        let runs = statements
+            .iter()
+            .map(|(sql, sets)| self.run_sets(sql, sets));
+        let answers = match self.send(async { Ok(join_all(runs).await) }) {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error)],
+        };
+        let mut failed: Vec<_> = statements
+            .iter()
+            .zip(answers)
+            .filter_map(|((sql, _), answer)| answer.err().map(|error| (*sql, error)))
+            .collect();
+        // Those that came behind it only say that the transaction has already failed.
+        failed.sort_by_key(|(_, error)| error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+        match failed.into_iter().next() {
+            Some((sql, error)) => self.settle(transaction, sql, Err(error)),
+            None => self.settle(transaction, "", Ok(())),
+        }
+    }
+
+    async fn run_sets(&self, sql: &str, sets: &[Vec<Value>]) -> Result<(), tokio_postgres::Error> {
+        if sets.is_empty() {
+            return Ok(());
+        }
+        let arrays = over_arrays(sql);
+        let text = self.rewritten.get(arrays.as_deref().unwrap_or(sql));
+        let statement = self.client.prepare_cached(&text).await?;
+        if arrays.is_some() {
+            for part in sets.chunks(ARRAY) {
+                let columns = columns(part);
+                let arrays: Vec<_> = columns
+                    .iter()
+                    .map(|column| column as &(dyn ToSql + Sync))
+                    .collect();
+                self.client.execute(&statement, &arrays).await?;
+            }
+            return Ok(());
+        }
+        let runs = sets
+            .iter()
+            .map(async |values| self.client.execute(&statement, &parameters(values)).await);
+        join_all(runs)
+            .await
+            .into_iter()
+            .try_for_each(|run| run.map(drop))
     }
 
     pub(in crate::db) fn query_given(
@@ -155,11 +278,7 @@ impl Session {
     }
 
     pub(in crate::db) fn define(&mut self, transaction: &str, ddl: &str) -> Result<(), Failure> {
-        let result = self.handle.block_on(with_begin(
-            &self.client,
-            self.begin,
-            self.client.batch_execute(ddl),
-        ));
+        let result = self.send(self.client.batch_execute(ddl));
         self.settle(transaction, ddl, result)
     }
 
@@ -176,19 +295,12 @@ impl Session {
         for part in sets.chunks(PIPELINE) {
             let work = async {
                 let statement = self.client.prepare_cached(&self.rewritten.get(sql)).await?;
-                let runs = async {
-                    Ok(join_all(
-                        part.iter()
-                            .map(|values| run(&self.client, &statement, values)),
-                    )
-                    .await)
-                };
-                with_begin(&self.client, self.begin, runs)
-                    .await?
-                    .into_iter()
-                    .collect::<Result<Vec<T>, _>>()
+                let runs = part
+                    .iter()
+                    .map(|values| run(&self.client, &statement, values));
+                join_all(runs).await.into_iter().collect()
             };
-            let result = self.handle.block_on(work);
+            let result: Result<Vec<T>, _> = self.send(work);
             answers.extend(self.settle(transaction, sql, result)?);
         }
         Ok(answers)
@@ -223,16 +335,29 @@ impl Session {
                         .collect();
                     run(&self.client, &statement, &arrays).await
                 };
-                let runs = async { Ok(join_all(part.chunks(ARRAY).map(one)).await) };
-                with_begin(&self.client, self.begin, runs)
-                    .await?
-                    .into_iter()
-                    .collect::<Result<Vec<T>, _>>()
+                let runs = join_all(part.chunks(ARRAY).map(one)).await;
+                runs.into_iter().collect::<Result<Vec<T>, _>>()
             };
-            let result = self.handle.block_on(work);
+            let result = self.send(work);
             answers.extend(self.settle(transaction, sql, result)?);
         }
         Ok(answers)
+    }
+
+    /// Sends what goes ahead and the work's statements in one go; PostgreSQL works them off in order. The work begins with preparing its
+    /// statement: one that can't be prepared must not spoil the member before it.
+    fn send<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let Some(ahead) = self.ahead else {
+            return self.runs.block_on(work);
+        };
+        self.runs.block_on(async {
+            let (begun, answer) = tokio::join!(biased; self.client.batch_execute(ahead), work);
+            begun?;
+            answer
+        })
     }
 
     fn settle<T>(
@@ -241,7 +366,8 @@ impl Session {
         sql: &str,
         result: Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
-        self.begin = None;
+        self.ahead = None;
+        self.is_open = true;
         result.map_err(|error| {
             if statement::is_outdated_plan(&error) {
                 self.client.statement_cache.clear();
@@ -251,10 +377,10 @@ impl Session {
     }
 
     pub(super) fn commit(self, transaction: &'static str) -> Result<(), Failure> {
-        if self.begin.is_some() {
+        if !self.is_open {
             return Ok(());
         }
-        let Err(error) = self.handle.block_on(self.client.batch_execute("COMMIT")) else {
+        let Err(error) = self.runs.block_on(self.client.batch_execute(self.commit)) else {
             return Ok(());
         };
         let mut failure = statement::failure(transaction, "commit", &self.target, &error);
@@ -272,9 +398,9 @@ impl Session {
     }
 
     pub(super) fn roll_back(self) {
-        if self.begin.is_none()
+        if self.is_open
             && self
-                .handle
+                .runs
                 .block_on(self.client.batch_execute("ROLLBACK"))
                 .is_err()
         {
@@ -286,18 +412,4 @@ impl Session {
     fn discard(self) {
         drop(Object::take(self.client));
     }
-}
-
-/// Sends BEGIN and the first statement in one go; PostgreSQL works them off in order.
-async fn with_begin<T>(
-    client: &Object,
-    begin: Option<&'static str>,
-    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, tokio_postgres::Error> {
-    let Some(begin) = begin else {
-        return statement.await;
-    };
-    let (begun, answer) = tokio::join!(biased; client.batch_execute(begin), statement);
-    begun?;
-    answer
 }
