@@ -39,7 +39,7 @@ pub use suppression::take_back;
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
 pub use trace::{row_hash, row_text};
-pub use write::{Written, write};
+pub use write::{Seen, Written, write, write_if};
 
 use crate::{Privity, Problem};
 

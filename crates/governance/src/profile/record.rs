@@ -13,6 +13,7 @@ use super::read::{
     Held, ReleasedAttribute, ReleasedValue, Shown, Viewer, WantedAttributes, held, show_held,
     tags_of,
 };
+use super::write::version_of;
 use crate::{Privity, Problem};
 
 /// Records in one answer, at most.
@@ -156,11 +157,7 @@ impl Reader<'_> {
             .first()
             .map_or(Timestamp::MIN, |record| record.created_at);
         let changed_at = held.segments.iter().map(|segment| segment.updated_at).max();
-        let version = held
-            .segments
-            .iter()
-            .map(|segment| segment.row_version)
-            .sum();
+        let version = version_of(&held.segments);
         let source = schema.source(self.source);
         let source = source
             .map(|source| source.key.to_string())

@@ -12,6 +12,7 @@ use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::profile::{Schema, SourceNumber};
 use enforcement::vault::IndexKeys;
+use storage::profile_segment::StoredSegment;
 use storage::{Tx, profile_segment, source_record, subject};
 
 use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
@@ -66,11 +67,37 @@ pub(crate) enum Kept {
     AtTheEnd,
 }
 
+/// How a record was when somebody decided to change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Whose it is.
+    pub subject: SubjectId,
+    /// Versions that it may have ([`super::record::ShownRecord::version`]).
+    pub versions: Vec<u64>,
+}
+
+/// [`write()`], unless a record is no more as it was seen, which is looked at in the transaction that writes.
+///
+/// # Errors
+/// As [`write()`], and status 412 when it was changed or erased meanwhile; nothing was kept then.
+pub async fn write_if(
+    p: &Privity,
+    source: SourceNumber,
+    records: Vec<GivenRecord>,
+    seen: Seen,
+    actor: Actor,
+) -> Result<Written, Problem> {
+    let mut ready = prepare(p, source, records).await?;
+    ready.seen = Some(seen);
+    store(p, ready, actor, |_, _| Ok(())).await
+}
+
 /// A batch that was checked and sealed for the state of the database that it met.
 pub(crate) struct Ready {
     pub(crate) written: Written,
     batch: Arc<Batch>,
     changes: Changes,
+    seen: Option<Seen>,
 }
 
 /// What stays the same over all rounds of a batch.
@@ -101,6 +128,7 @@ pub(crate) async fn prepare(
         written,
         batch,
         changes,
+        seen: None,
     })
 }
 
@@ -116,6 +144,7 @@ pub(crate) async fn store(
         mut written,
         batch,
         mut changes,
+        seen,
     } = ready;
     for _ in 0..ROUNDS {
         let round = Arc::new(Round {
@@ -123,6 +152,7 @@ pub(crate) async fn store(
             batch: Arc::clone(&batch),
             changes,
             written,
+            seen: seen.clone(),
             actor: actor.clone(),
         });
         let (inside, last) = (Arc::clone(&round), also.clone());
@@ -172,6 +202,7 @@ struct Round {
     batch: Arc<Batch>,
     changes: Changes,
     written: Written,
+    seen: Option<Seen>,
     actor: Actor,
 }
 
@@ -181,12 +212,37 @@ struct Stored {
     again: Vec<usize>,
 }
 
+impl Seen {
+    /// Holds the record, so that it stays as it is found here until the transaction ends.
+    fn check(&self, tx: &mut Tx) -> Result<(), Problem> {
+        let one = BTreeSet::from([self.subject]);
+        let held = subject::hold(tx, &one)?;
+        let segments = profile_segment::of_subjects(tx, &held)?;
+        if !held.is_empty() && self.versions.contains(&version_of(&segments)) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            "not_possible_now",
+            412,
+            "the record was changed meanwhile; read it again and repeat",
+        ))
+    }
+}
+
+/// The version of a record: it grows with every change, since segments are never taken out of one.
+pub(super) fn version_of(segments: &[StoredSegment]) -> u64 {
+    segments.iter().map(|segment| segment.row_version).sum()
+}
+
 impl Round {
     fn run(
         &self,
         tx: &mut Tx,
         also: &impl Fn(&mut Tx, &Written) -> Result<(), Problem>,
     ) -> Result<(Stored, Vec<NewRecord>), Problem> {
+        if let Some(seen) = &self.seen {
+            seen.check(tx)?;
+        }
         let (kept, again) = self.insert(tx)?;
         self.amend(tx)?;
         let mut written = self.written.clone();

@@ -25,11 +25,11 @@ use domain::scim::{Changes, Filter, OnDelete, Path, ScimError, patched, replaced
 use domain::sensitive::Sensitive;
 use governance::Problem;
 use governance::profile::record::{MOST, Reader, ShownRecord};
-use governance::profile::{GivenRecord, GivenValue, ScimMapping, write};
+use governance::profile::{GivenRecord, GivenValue, ScimMapping, Seen, write, write_if};
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::answer::{Refused, created, gone, list, one, unchanged, version};
+use self::answer::{Refused, created, gone, list, one, unchanged, version_in};
 use super::operator::Operator;
 use crate::{App, Shared};
 
@@ -171,7 +171,7 @@ async fn delete(
 ) -> Result<Response, Refused> {
     let call = Call::of(&app, &operator)?;
     let record = call.record(&id).await?;
-    matching(&headers, &record)?;
+    let wanted = wanted_versions(&headers, &record)?;
     let places = call.mapping.places.iter();
     let is_key = |number| number == call.mapping.record.number;
     let active = call.mapping.named("active").map(|(place, _)| place);
@@ -180,7 +180,7 @@ async fn delete(
             && (call.mapping.on_delete == OnDelete::Withdraw || Some(place) == active)
     });
     let changes = going.map(|(place, _)| (place.clone(), None)).collect();
-    call.write(changes, Some(&record)).await?;
+    call.write(changes, Some((&record, wanted))).await?;
     Ok(gone())
 }
 
@@ -292,9 +292,9 @@ impl<'a> Call<'a> {
         changes: Changes,
     ) -> Result<Response, Refused> {
         let record = self.record(id).await?;
-        matching(headers, &record)?;
+        let wanted = wanted_versions(headers, &record)?;
         self.refuse_taken(&changes, &record).await?;
-        self.write(changes, Some(&record)).await?;
+        self.write(changes, Some((&record, wanted))).await?;
         let record = self.reader().show(record.id).await?;
         Ok(one(self, &record))
     }
@@ -312,12 +312,13 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Writes what changes of a record; a new one where there is none.
+    /// Writes what changes of a record, unless it has none of the versions that are wanted; a new one where there is none.
     async fn write(
         &self,
         changes: Changes,
-        record: Option<&ShownRecord>,
+        change_of: Option<(&ShownRecord, Option<Vec<u64>>)>,
     ) -> Result<SubjectId, Refused> {
+        let (record, versions) = change_of.unzip();
         let mut values = Vec::new();
         for (place, value) in changes {
             let Some(rule) = self.mapping.attribute(&place) else {
@@ -348,7 +349,15 @@ impl<'a> Call<'a> {
             observed_at: None,
         }];
         let actor = Actor::Operator(self.operator.0.id);
-        let written = write(&self.app.privity, self.mapping.source, records, actor).await?;
+        let (p, source) = (&self.app.privity, self.mapping.source);
+        let written = match record.zip(versions.flatten()) {
+            None => write(p, source, records, actor).await?,
+            Some((record, versions)) => {
+                let subject = record.id;
+                let seen = Seen { subject, versions };
+                write_if(p, source, records, seen, actor).await?
+            }
+        };
         if let Some((_, reason)) = written.refused.first() {
             return Err(ScimError::value(reason.to_string()).into());
         }
@@ -387,17 +396,23 @@ fn given(value: Option<Sensitive<String>>) -> GivenValue {
     }
 }
 
-/// `If-Match`, where it was sent.
-fn matching(headers: &HeaderMap, record: &ShownRecord) -> Result<(), Refused> {
-    let Some(wanted) = headers.get(IF_MATCH).and_then(|value| value.to_str().ok()) else {
-        return Ok(());
+/// The versions that `If-Match` names; none where it was not sent, or where any will do. Refuses what is known to be late already; what
+/// comes in between is found by the write.
+fn wanted_versions(headers: &HeaderMap, record: &ShownRecord) -> Result<Option<Vec<u64>>, Refused> {
+    let Some(wanted) = headers.get(IF_MATCH) else {
+        return Ok(None);
     };
-    let ours = version(record);
-    if wanted
+    let wanted = wanted
+        .to_str()
+        .unwrap_or_default()
         .split(',')
-        .any(|one| one.trim() == "*" || one.trim() == ours)
-    {
-        return Ok(());
+        .map(str::trim);
+    if wanted.clone().any(|one| one == "*") {
+        return Ok(None);
+    }
+    let versions: Vec<u64> = wanted.filter_map(version_in).collect();
+    if versions.contains(&record.version) {
+        return Ok(Some(versions));
     }
     Err(Problem::new(
         "not_possible_now",

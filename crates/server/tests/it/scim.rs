@@ -255,6 +255,50 @@ async fn a_user_is_made_read_changed_and_deleted() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_change_one_version_at_once_one_is_refused_and_changes_nothing() {
+    on_each_engine(SCHEMA, async |office, key| {
+        let client = Client { office, key };
+        let made = client.make("7", "bjensen").await;
+        let path = format!("/Users/{}", made["id"].as_str().unwrap());
+        let mut etag = made["meta"]["version"].as_str().unwrap().to_owned();
+        for round in 0..12 {
+            let mut whole = person("7", "bjensen");
+            whole["name"]["givenName"] = json!(format!("Ada {round}"));
+            let part = patch(json!([
+                {"op": "replace", "path": "name.givenName", "value": format!("Bea {round}")},
+                {"op": "replace", "path": "active", "value": round % 2 == 0},
+            ]));
+            let headers = [("if-match", etag.as_str())];
+            let (put, patched) = tokio::join!(
+                client.call_with("PUT", &path, Some(&whole), &headers),
+                client.call_with("PATCH", &path, Some(&part), &headers),
+            );
+            let (won, lost, name) = if put.status == StatusCode::OK {
+                (put, patched, format!("Ada {round}"))
+            } else {
+                (patched, put, format!("Bea {round}"))
+            };
+            assert_eq!((won.status, error(&lost).0), (StatusCode::OK, 412));
+            let shown = client.call("GET", &path, None).await;
+            assert_eq!(read(&shown), read(&won), "what was refused changed nothing");
+            assert_eq!(read(&shown)["name"]["givenName"], name);
+            etag = shown.headers["etag"].to_str().unwrap().to_owned();
+        }
+        let (headers, whole) = ([("if-match", etag.as_str())], person("7", "bjensen"));
+        let (deleted, late) = tokio::join!(
+            client.call_with("DELETE", &path, None, &headers),
+            client.call_with("PUT", &path, Some(&whole), &headers),
+        );
+        let statuses = [deleted.status.as_u16(), late.status.as_u16()];
+        assert!(
+            matches!(statuses, [204, 404 | 412] | [412, 200]),
+            "{statuses:?}"
+        );
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn filters_find_by_what_identifies_and_by_nothing_else() {
     on_each_engine(SCHEMA, async |office, key| {

@@ -113,6 +113,11 @@ pub(super) fn version(record: &ShownRecord) -> String {
     format!("W/\"{}\"", record.version)
 }
 
+/// The version that a client sends back.
+pub(super) fn version_in(text: &str) -> Option<u64> {
+    text.strip_prefix("W/\"")?.strip_suffix('"')?.parse().ok()
+}
+
 /// Whether the client has this version.
 pub(super) fn unchanged(headers: &HeaderMap, record: &ShownRecord) -> bool {
     let known = headers
