@@ -216,7 +216,7 @@ pub async fn promote(p: &Privity, kind: KeyKind, patience: Duration) -> Result<u
             "no key waits to be promoted; add one first with `privity key add`",
         ));
     };
-    let newest = history::Seen::of(&p.keys()).newest();
+    let newest = history::Seen::of(&p.keys(), p.parts.keys.source().service()).newest();
     let knows = move |holder: &KeyHolder| holder.check == newest;
     wait_for(p, patience, NOT_LOADED, knows).await?;
     p.parts.keys.change(kind.promoting()).await?;
@@ -342,17 +342,26 @@ async fn age_of(p: &Privity, epoch: u32) -> Result<SignedDuration, Problem> {
     Ok(promoted_at.map_or(SignedDuration::ZERO, |at| p.now().duration_since(at)))
 }
 
-/// Seals the key file under the key service that the settings name; answers the service's name. The program need not run.
+/// Seals the key file under the key service that the settings name; answers the service's name. The program need not run, but the
+/// database has to take the record of it.
 ///
 /// # Errors
-/// The settings name none, it does not answer, or the key file is sealed already.
+/// The settings name none, it or the database does not answer, or the key file is sealed already; the key file is as before.
 pub async fn protect(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 ) -> Result<String, Problem> {
-    let source = Source::to_protect(settings, clock, rng)?;
-    source.protect().await.map(str::to_owned)
+    let sealed = settings.clone();
+    if sealed.key_service.is_none() {
+        return Err(source::none_named());
+    }
+    let opening = || Opening(clock.clone(), rng.clone());
+    opening().is_seen(without_service(settings)).await?;
+    let source = Source::to_protect(settings, clock.clone(), rng.clone())?;
+    let service = source.protect().await?.to_owned();
+    opening().is_seen_or_later(sealed).await;
+    Ok(service)
 }
 
 /// The way back: the key file opens by itself again.
@@ -364,8 +373,42 @@ pub async fn unprotect(
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 ) -> Result<String, Problem> {
-    let source = Source::of(settings, clock, rng)?;
-    source.unprotect().await.map(str::to_owned)
+    let sealed = settings.clone();
+    if sealed.key_service.is_none() {
+        return Err(source::none_named());
+    }
+    let opening = || Opening(clock.clone(), rng.clone());
+    opening().is_seen(sealed).await?;
+    let source = Source::of(settings, clock.clone(), rng.clone())?;
+    let service = source.unprotect().await?.to_owned();
+    opening().is_seen_or_later(without_service(settings)).await;
+    Ok(service)
+}
+
+fn without_service(settings: &Settings) -> Settings {
+    Settings {
+        key_service: None,
+        ..settings.clone()
+    }
+}
+
+/// A short run of the program, so that the history of keys, and with it the audit log, sees how the key file opens.
+struct Opening(Arc<dyn Clock>, Arc<dyn Rng>);
+
+impl Opening {
+    async fn is_seen(self, settings: Settings) -> Result<(), Problem> {
+        let p = crate::start(settings, self.0, self.1).await?;
+        let seen = p.hold_keys().await;
+        p.let_go_of_keys().await;
+        p.database().close().await;
+        seen
+    }
+
+    async fn is_seen_or_later(self, settings: Settings) {
+        if let Err(problem) = self.is_seen(settings).await {
+            tracing::warn!(cause = %problem, "the key file was changed; the audit log will say so when the program starts next");
+        }
+    }
 }
 
 /// Says that this program writes no more, so that the next one need not wait for its word to end.

@@ -110,6 +110,8 @@ pub enum Action {
     SignalHonoured,
     /// Records of consent were exported.
     ConsentExported,
+    /// An operator looked at what somebody chose.
+    ConsentShown,
     /// A new key was made and waits.
     KeyAdded,
     /// A key that waited is the present one.
@@ -118,6 +120,10 @@ pub enum Action {
     KeysRewrapped,
     /// An old key was destroyed; what only it opened is gone, in backups too.
     OldKeyDestroyed,
+    /// The key file opens with a key service from now on.
+    KeyFileProtected,
+    /// The key file opens by itself from now on.
+    KeyFileUnprotected,
 }
 
 /// A text that is no action of this version.
@@ -129,7 +135,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 58] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -181,10 +187,13 @@ impl Action {
         Self::ConsentRecorded,
         Self::SignalHonoured,
         Self::ConsentExported,
+        Self::ConsentShown,
         Self::KeyAdded,
         Self::KeyPromoted,
         Self::KeysRewrapped,
         Self::OldKeyDestroyed,
+        Self::KeyFileProtected,
+        Self::KeyFileUnprotected,
     ];
 
     /// The stable text.
@@ -241,10 +250,13 @@ impl Action {
             Self::ConsentRecorded => "consent_recorded",
             Self::SignalHonoured => "signal_honoured",
             Self::ConsentExported => "consent_exported",
+            Self::ConsentShown => "consent_shown",
             Self::KeyAdded => "key_added",
             Self::KeyPromoted => "key_promoted",
             Self::KeysRewrapped => "keys_rewrapped",
             Self::OldKeyDestroyed => "old_key_destroyed",
+            Self::KeyFileProtected => "key_file_protected",
+            Self::KeyFileUnprotected => "key_file_unprotected",
         }
     }
 }

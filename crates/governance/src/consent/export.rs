@@ -1,4 +1,5 @@
-//! A choice's record for others to read: ISO/IEC TS 27560 with DPV terms, or a Kantara receipt. Every export is in the audit log.
+//! A choice's record for others to read: ISO/IEC TS 27560 with DPV terms, or a Kantara receipt; and an operator's look at what somebody
+//! chose. Every export and every look is in the audit log.
 //!
 //! Law: GDPR Art. 7(1) and 11 CCR 7101 (a business shows what was chosen, when, how and on which words).
 
@@ -12,7 +13,7 @@ use domain::receipt::{self, LegalEntity, RECORD_PROFILE};
 use serde_json::Value;
 
 use super::known::ages_of;
-use super::{Asked, Ground, History};
+use super::{Asked, Ground, History, PurposeStanding};
 use crate::{Privity, Problem};
 
 /// In which form a record is written.
@@ -106,12 +107,41 @@ impl Privity {
         Ok(records)
     }
 
-    /// Ids only; with many, their number.
+    /// How every purpose stands for a party, and all that it chose, for an operator to look at. That she looked is recorded first.
+    ///
+    /// # Errors
+    /// Our database doesn't answer; nothing is shown then.
+    pub async fn look_at_consents(
+        &self,
+        party: &Party,
+        by: Actor,
+    ) -> Result<(Vec<PurposeStanding>, History), Problem> {
+        let asked = Asked::of(party.clone());
+        let (standings, history) = (
+            self.standings(&asked).await?,
+            self.consent_history(&asked).await?,
+        );
+        let linked = history.linked.values().flatten();
+        let shown = history.own.iter().chain(linked);
+        let ids: Vec<_> = shown.map(|stored| stored.event.id).collect();
+        let mut record = self.of_consents(Action::ConsentShown, &ids, by);
+        if let Party::Subject(subject) = party {
+            record = record.with("subject", subject.to_string());
+        }
+        self.append(vec![record]).await?;
+        Ok((standings, history))
+    }
+
     fn exported(&self, ids: &[ConsentId], wanted: &WantedRecord, by: Actor) -> NewRecord {
+        self.of_consents(Action::ConsentExported, ids, by)
+            .with("form", wanted.form.as_str())
+    }
+
+    /// Ids only; with many, their number.
+    fn of_consents(&self, action: Action, ids: &[ConsentId], by: Actor) -> NewRecord {
         const NAMED: usize = 500;
         let named = ids.iter().take(NAMED).map(|id| Value::from(id.to_string()));
-        NewRecord::new(self.now(), by, Action::ConsentExported)
-            .with("form", wanted.form.as_str())
+        NewRecord::new(self.now(), by, action)
             .with("count", ids.len())
             .with("consents", named.collect::<Vec<_>>())
     }

@@ -272,7 +272,7 @@ impl Privity {
         is_new: bool,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let seen = Seen::of(ring);
+        let seen = Seen::of(ring, self.parts.keys.source.service());
         let present = in_use(ring);
         let before = known.said.map_or(present, |said| said.in_use);
         let newest = |versions: enforcement::vault::KeyVersions| {

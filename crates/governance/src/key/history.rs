@@ -50,20 +50,35 @@ pub(crate) struct Life {
 pub(crate) struct History {
     pub(crate) epochs: BTreeMap<u32, Life>,
     pub(crate) index_keys: BTreeMap<u32, Life>,
+    /// How the key file opened last; not known of databases from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opens: Option<Opens>,
 }
 
-/// What a key ring shows of its keys.
+/// How the key file opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Opens {
+    ByItself,
+    /// With the key service of this name.
+    With(String),
+}
+
+/// What a key ring shows of its keys, and its key file of how it opens.
 #[derive(Clone)]
 pub(crate) struct Seen {
     epochs: (BTreeMap<u32, String>, u32),
     index_keys: (BTreeMap<u32, String>, u32),
+    opens: Opens,
 }
 
 impl Seen {
-    pub(crate) fn of(ring: &KeyRing) -> Self {
+    /// `service`: the name of the key service that opened the key file.
+    pub(crate) fn of(ring: &KeyRing, service: Option<&str>) -> Self {
         Self {
             epochs: (ring.epoch_checks(), ring.epoch_versions().present),
             index_keys: (ring.index_checks(), ring.index_versions().present),
+            opens: service.map_or(Opens::ByItself, |name| Opens::With(name.to_owned())),
         }
     }
 
@@ -141,7 +156,22 @@ impl History {
             &seen.index_keys,
             now,
         )?);
+        records.extend(self.observe_opening(&seen.opens, now));
         Ok(records)
+    }
+
+    /// Sealing the key file, or no more, is a change like any other of the keys.
+    fn observe_opening(&mut self, opens: &Opens, now: Timestamp) -> Option<NewRecord> {
+        let before = self.opens.replace(opens.clone())?;
+        if before == *opens {
+            return None;
+        }
+        let (action, service) = match (before, opens) {
+            (_, Opens::With(name)) => (Action::KeyFileProtected, name.clone()),
+            (Opens::With(name), Opens::ByItself) => (Action::KeyFileUnprotected, name),
+            (Opens::ByItself, Opens::ByItself) => return None,
+        };
+        Some(NewRecord::new(now, Actor::System, action).with("key_service", service))
     }
 
     pub(crate) const fn of(&self, kind: KeyKind) -> &BTreeMap<u32, Life> {
@@ -237,7 +267,12 @@ fn other_key(kind: KeyKind, version: u32) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )]
     use super::*;
 
     fn seen(epochs: &[(u32, &str)], present: u32) -> Seen {
@@ -247,6 +282,7 @@ mod tests {
         Seen {
             epochs: (checks.collect(), present),
             index_keys: (BTreeMap::from([(1, "i".to_owned())]), 1),
+            opens: Opens::ByItself,
         }
     }
 
@@ -276,6 +312,30 @@ mod tests {
             [Action::OldKeyDestroyed]
         );
         assert_eq!(history.epochs[&1].destroyed_at, Some(at(5)));
+    }
+
+    #[test]
+    fn sealing_the_key_file_is_recorded_once_and_by_its_service_alone() {
+        let mut history = History::default();
+        let open = seen(&[(1, "a")], 1);
+        let with = |name: &str| Seen {
+            opens: Opens::With(name.to_owned()),
+            ..open.clone()
+        };
+        // A database from before this was kept has no story to tell.
+        actions(&mut history, &open, 1);
+        let protected = with("local_file");
+        assert_eq!(
+            actions(&mut history, &protected, 2),
+            [Action::KeyFileProtected]
+        );
+        assert!(actions(&mut history, &protected, 3).is_empty());
+        let moved = history.observe(&with("aws_kms:key"), at(4)).unwrap();
+        assert_eq!(moved[0].details["key_service"], "aws_kms:key");
+        assert_eq!(
+            actions(&mut history, &open, 5),
+            [Action::KeyFileUnprotected]
+        );
     }
 
     #[test]

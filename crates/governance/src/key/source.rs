@@ -120,9 +120,7 @@ impl Source {
     }
 
     fn named(&self) -> Result<&dyn KeyService, Problem> {
-        self.service.as_deref().ok_or_else(|| {
-            Problem::conflict("the settings name no key service; add `key_service`, and repeat")
-        })
+        self.service.as_deref().ok_or_else(none_named)
     }
 
     /// What the key file looks like from outside; `None` when it can't be seen.
@@ -135,6 +133,10 @@ impl Source {
             size: metadata.size(),
         })
     }
+}
+
+pub(crate) fn none_named() -> Problem {
+    Problem::conflict("the settings name no key service; add `key_service`, and repeat")
 }
 
 fn build(

@@ -12,6 +12,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use domain::id::SubjectId;
@@ -26,6 +27,7 @@ use governance::settings::Settings;
 use governance::{Privity, Problem};
 use jiff::SignedDuration;
 use storage::subject::{NewSubject, StoredKey};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::house::{House, SeededRng, ask, open, open_with, sql};
 
@@ -100,6 +102,8 @@ fn recorded(house: &House) -> Vec<String> {
         "key_promoted",
         "keys_rewrapped",
         "old_key_destroyed",
+        "key_file_protected",
+        "key_file_unprotected",
     ];
     rows.lines()
         .filter_map(|row| of_keys.iter().find(|action| row.contains(**action)))
@@ -480,13 +484,9 @@ impl Settled {
             .unwrap_or_else(|problem| panic!("{problem}"))
     }
 
-    async fn protect(&self) -> Result<String, Problem> {
-        key::protect(
-            &self.settings(),
-            governance::system_clock(),
-            governance::system_rng(),
-        )
-        .await
+    async fn protect(&self, house: &House) -> Result<String, Problem> {
+        let clock: Arc<dyn Clock> = house.clock.clone();
+        key::protect(&self.settings(), clock, governance::system_rng()).await
     }
 }
 
@@ -502,7 +502,7 @@ async fn a_key_file_is_sealed_under_a_service_used_changed_and_opened_again() {
         wrap.display()
     );
     let sealed = Settled::at(house.dir.path(), &file).with(&service);
-    assert!(plain.protect().await.is_err(), "no service is named");
+    assert!(plain.protect(&house).await.is_err(), "no service is named");
 
     std::fs::write(&wrap, "").unwrap();
     std::fs::remove_file(&wrap).unwrap();
@@ -510,7 +510,7 @@ async fn a_key_file_is_sealed_under_a_service_used_changed_and_opened_again() {
         sealed.try_start(&house).await.is_err(),
         "it is not sealed yet"
     );
-    assert_eq!(sealed.protect().await.unwrap(), "local_file");
+    assert_eq!(sealed.protect(&house).await.unwrap(), "local_file");
     assert!(
         std::fs::read_to_string(&file)
             .unwrap()
@@ -527,15 +527,54 @@ async fn a_key_file_is_sealed_under_a_service_used_changed_and_opened_again() {
     assert!(who_asked(&p, received.id).await.is_ok());
 
     let settings = sealed.settings();
-    key::unprotect(
-        &settings,
-        governance::system_clock(),
-        governance::system_rng(),
-    )
-    .await
-    .unwrap();
+    let clock: Arc<dyn Clock> = house.clock.clone();
+    key::unprotect(&settings, clock, governance::system_rng())
+        .await
+        .unwrap();
     let p = plain.start(&house).await;
     assert!(who_asked(&p, received.id).await.is_ok());
+    assert_eq!(
+        recorded(&house),
+        [
+            "key_file_protected",
+            "key_added",
+            "key_promoted",
+            "keys_rewrapped",
+            "old_key_destroyed",
+            "key_file_unprotected"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_key_file_whose_sealing_nobody_could_record_is_sealed_by_nobody() {
+    let house = House::new().await;
+    let file = house.dir.path().join("privity.key");
+    let wrap = house.dir.path().join("wrap.key");
+    let service = format!(
+        "key_service: {{kind: local_file, path: {}}}\n",
+        wrap.display()
+    );
+    let sealed = Settled::at(house.dir.path(), &file).with(&service);
+    let before = std::fs::read(&file).unwrap();
+    let mut elsewhere = sealed.settings();
+    let nowhere = house.dir.path().join("no/such/folder/privity.db");
+    elsewhere.storage = Sensitive::new(format!("sqlite:{}", nowhere.display()));
+    let clock: Arc<dyn Clock> = house.clock.clone();
+    let refused = key::protect(&elsewhere, clock, governance::system_rng()).await;
+    assert!(refused.is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    assert!(!wrap.exists() && recorded(&house).is_empty());
+
+    // Whoever seals it otherwise is seen by the next program.
+    house.clock.advance(seconds(61));
+    sealed.protect(&house).await.unwrap();
+    let text = sql(
+        &house.dir.path().join("privity.db"),
+        "SELECT entry FROM audit_entry ORDER BY sequence DESC LIMIT 1",
+    );
+    assert!(text.contains("key_file_protected") && text.contains("local_file"));
+    assert!(!text.contains(&wrap.display().to_string()));
 }
 
 #[tokio::test]
@@ -548,7 +587,7 @@ async fn a_service_that_is_down_stops_a_start_in_clear_words_and_not_a_running_p
         wrap.display()
     );
     let sealed = Settled::at(house.dir.path(), &file).with(&local);
-    sealed.protect().await.unwrap();
+    sealed.protect(&house).await.unwrap();
     let p = sealed.start(&house).await;
     std::fs::remove_file(&wrap).unwrap();
     let missing = sealed.try_start(&house).await.err().unwrap();
@@ -573,6 +612,103 @@ async fn a_service_that_is_down_stops_a_start_in_clear_words_and_not_a_running_p
             && down.title.contains("does not answer"),
         "{down}"
     );
+}
+
+/// A transit engine that only turns texts around, and that can be down (closes) or slow (never answers).
+struct Transit {
+    port: u16,
+    mood: Arc<AtomicU8>,
+}
+
+const UP: u8 = 0;
+const DOWN: u8 = 1;
+const SLOW: u8 = 2;
+
+impl Transit {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mood = Arc::new(AtomicU8::new(UP));
+        let now = Arc::clone(&mood);
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                match now.load(Ordering::SeqCst) {
+                    UP => drop(tokio::spawn(turn_around(stream))),
+                    DOWN => drop(stream),
+                    _ => held.push(stream),
+                }
+            }
+        });
+        Self { port, mood }
+    }
+
+    fn is(&self, mood: u8) {
+        self.mood.store(mood, Ordering::SeqCst);
+    }
+}
+
+async fn turn_around(mut stream: tokio::net::TcpStream) {
+    let mut request = Vec::new();
+    let body = loop {
+        if stream.read_buf(&mut request).await.unwrap() == 0 {
+            return;
+        }
+        let text = String::from_utf8_lossy(&request);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+        if let Some(Ok(body)) = body.map(serde_json::from_str::<serde_json::Value>) {
+            break body;
+        }
+    };
+    let data = match body["ciphertext"].as_str() {
+        Some(wrapped) => serde_json::json!({"plaintext": wrapped.replace("vault:v1:", "")}),
+        None => {
+            let plain = body["plaintext"].as_str().unwrap();
+            serde_json::json!({"ciphertext": format!("vault:v1:{plain}")})
+        }
+    };
+    let answer = serde_json::json!({"data": data}).to_string();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{answer}",
+        answer.len()
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_while_the_service_is_down_or_slow_changes_nothing_and_goes_on_afterwards() {
+    let (house, transit) = (House::new().await, Transit::start().await);
+    let file = house.dir.path().join("privity.key");
+    let service = format!(
+        "key_service: {{kind: vault_transit, address: \"http://127.0.0.1:{}\", key: privity, token: x, timeout_seconds: 1}}\n",
+        transit.port
+    );
+    let sealed = Settled::at(house.dir.path(), &file).with(&service);
+    sealed.protect(&house).await.unwrap();
+    house.clock.advance(seconds(61));
+    let p = sealed.start(&house).await;
+    let received = ask(&p, RequestKind::Delete, "maya@example.org").await;
+    for (steps, mood) in [DOWN, SLOW, DOWN].into_iter().enumerate() {
+        let before = std::fs::read(&file).unwrap();
+        transit.is(mood);
+        let problem = key::rotate(&p, KeyKind::Epoch, AT_ONCE).await.unwrap_err();
+        assert_eq!(problem.code, "key_service_unavailable", "{problem}");
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{steps}");
+        assert!(who_asked(&p, received.id).await.is_ok());
+        let other = ask(&p, RequestKind::Delete, "sam@example.org").await;
+        assert!(who_asked(&p, other.id).await.is_ok(), "work goes on");
+        transit.is(UP);
+        match steps {
+            0 => drop(key::add(&p, KeyKind::Epoch).await.unwrap()),
+            1 => drop(key::promote(&p, KeyKind::Epoch, AT_ONCE).await.unwrap()),
+            _ => {
+                let rotated = key::rotate(&p, KeyKind::Epoch, AT_ONCE).await.unwrap();
+                assert_eq!((rotated.present, rotated.finished_earlier), (2, true));
+            }
+        }
+    }
+    let again = sealed.start(&house).await;
+    assert!(who_asked(&again, received.id).await.is_ok());
 }
 
 const DIR: &str = "PRIVITY_KEY_CRASH_DIR";

@@ -482,7 +482,14 @@ async fn an_operator_finds_what_a_browser_chose_and_takes_its_records_away() {
     let sought = [("kind", "device"), ("value", DEVICE)];
     let found = office.post("/console/consents", &session, &sought).await;
     assert!(!found.location.contains(DEVICE), "an address holds no id");
+    let looked = |office: &Office| {
+        let shown = b"\"consent_shown\"".as_slice();
+        let bytes = office.bytes();
+        bytes.windows(shown.len()).any(|window| window == shown)
+    };
+    assert!(!looked(&office));
     let page = office.get_as(&found.location, &session).await.text;
+    assert!(looked(&office), "that she looked is in the audit log");
     assert!(page.contains("opted out") && page.contains("Sale of addresses"));
     assert!(page.contains("because you said yes") && page.contains("advice, version 1, en"));
     let links = page

@@ -547,6 +547,16 @@ async fn records_are_written_in_both_forms_and_every_export_is_recorded() {
         .unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!(records(p, Action::ConsentExported).await.len(), 3);
+    let operator = domain::id::OperatorId::from_uuid(Uuid::from_u128(7));
+    let (standings, history) = p
+        .look_at_consents(&device(), Actor::Operator(operator))
+        .await
+        .unwrap();
+    assert_eq!((standings.is_empty(), history.own.len()), (false, 2));
+    let looks = records(p, Action::ConsentShown).await;
+    let named = looks[0].details["consents"].as_array().unwrap();
+    assert!(looks.len() == 1 && looks[0].actor == Actor::Operator(operator));
+    assert!(named.contains(&id.to_string().into()) && looks[0].details["count"] == 2);
     let nobody = domain::consent::ConsentId::from_uuid(Uuid::from_u128(1));
     let missing = p
         .consent_record(nobody, &wanted(RecordForm::Kantara), Actor::CommandLine)

@@ -1,7 +1,7 @@
 //! Consents in the Console: how every purpose stands for somebody and why, everything that was chosen, and its records to take away.
 //!
 //! What finds her is sent in a body and hashed; addresses hold opaque ids. A business has to be able to show what was chosen, when, how and
-//! on which words (11 CCR 7101; GDPR Art. 7(1)). Every export is in the audit log.
+//! on which words (11 CCR 7101; GDPR Art. 7(1)). Every look and every export is in the audit log.
 
 use std::sync::Arc;
 
@@ -13,9 +13,7 @@ use axum::routing::get;
 use domain::audit::Actor;
 use domain::consent::{By, ConsentEvent, ConsentId, How, Matter, Party};
 use domain::data_map::IdentifierKind;
-use governance::consent::{
-    Asked, History, PurposeStanding, RecordForm, StoredConsent, WantedRecord,
-};
+use governance::consent::{History, PurposeStanding, RecordForm, StoredConsent, WantedRecord};
 use governance::{Privity, Problem};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -105,7 +103,7 @@ async fn page(
     Query(asking): Query<Asking>,
 ) -> Result<Response, Failure> {
     let found = match asking.of.as_deref() {
-        Some(of) => Some(look(&app.privity, &party(of)?).await?),
+        Some(of) => Some(look(&app.privity, &party(of)?, &operator).await?),
         None => None,
     };
     let page = ConsentsPage::of(&app.privity, "subject", None, found);
@@ -232,12 +230,9 @@ fn party(text: &str) -> Result<Party, Problem> {
     found.ok_or_else(|| Problem::not_found("person or device"))
 }
 
-async fn look(privity: &Privity, party: &Party) -> Result<Found, Problem> {
-    let asked = Asked::of(party.clone());
-    let (standings, history) = (
-        privity.standings(&asked).await?,
-        privity.consent_history(&asked).await?,
-    );
+async fn look(privity: &Privity, party: &Party, operator: &Operator) -> Result<Found, Problem> {
+    let by = Actor::Operator(operator.0.id);
+    let (standings, history) = privity.look_at_consents(party, by).await?;
     let law = privity.law().law(&privity.settings().business.default_law);
     let zone = law.map_or(TimeZone::UTC, |law| law.time_zone().clone());
     let titles = Titles(privity);
