@@ -130,7 +130,7 @@ async fn any_history_is_answered_as_a_plain_list_would_on_postgresql() {
     }
 }
 
-async fn house_on(url: &str) -> House {
+pub(super) async fn house_on(url: &str) -> House {
     let house = house_with("").await;
     let p = crate::house::open_on(&house, url, "consent: $DIR/consent\n").await;
     House { p, ..house }

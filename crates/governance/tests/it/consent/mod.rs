@@ -9,6 +9,7 @@
 
 mod cost;
 mod crash;
+mod flood;
 mod history;
 mod profiles;
 mod recording;
