@@ -38,6 +38,7 @@ pub(crate) use suppression::suppress;
 pub use suppression::take_back;
 pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
+pub(crate) use trace::{NEW_ROWS, Parts, new_rows};
 pub use trace::{row_hash, row_text};
 pub use write::{Seen, Written, write, write_if};
 

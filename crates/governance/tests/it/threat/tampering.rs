@@ -1,6 +1,8 @@
 //! The attacker writes into the database: he moves sealed rows, cuts them short, exchanges keys, puts old rows back.
 
+use domain::audit::Actor;
 use domain::id::SubjectId;
+use governance::profile::forget;
 use governance::reconcile::{RowFault, reconcile};
 use storage::profile_segment::StoredSegment;
 use storage::{Error, Value};
@@ -181,6 +183,113 @@ async fn a_row_that_nobody_recorded_and_one_that_is_gone_are_found() {
         let sql = "-- remove\nDELETE FROM profile_segment WHERE subject_id = ?1 AND segment = ?2";
         run(house, sql, vec![Value::id(sam), row.segment.text().into()]).await;
         assert_eq!(faults(house, sam).await, [RowFault::Missing]);
+    })
+    .await;
+}
+
+/// More records at once than the audit log lists row by row.
+async fn crowd(house: &ProfileHouse) -> Vec<SubjectId> {
+    let records = (0..80).map(|number| {
+        house.record(&[
+            ("customer_number", &format!("c{number}")),
+            ("email", &format!("customer{number}@example.org")),
+            ("first_name", &format!("First{number}")),
+        ])
+    });
+    let written = house.write_given(SHOP, records.collect()).await;
+    written.subjects.into_iter().flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_large_import_that_vanish_or_change_are_found_one_by_one() {
+    on_each_engine(async |house| {
+        let all = crowd(house).await;
+        // Some changed since, and one was erased: that is as it should be.
+        house
+            .write(
+                SHOP,
+                &[&[("customer_number", "c1"), ("first_name", "Other")]],
+            )
+            .await;
+        forget(&house.p, [all[2]].into(), Actor::CommandLine)
+            .await
+            .unwrap();
+        let done = reconcile(&house.p).await.unwrap();
+        assert_eq!((done.rows, done.findings), (158, Vec::new()));
+
+        // One part of a profile, a whole subject, one who is said to be erased, and one whose changed row is gone.
+        let part = rows_of(house, all[10]).await.remove(0);
+        let sql = "-- remove\nDELETE FROM profile_segment WHERE subject_id = ?1 AND segment = ?2";
+        run(
+            house,
+            sql,
+            vec![Value::id(all[10]), part.segment.text().into()],
+        )
+        .await;
+        for gone in [all[11], all[12], all[1]] {
+            let sql = "-- remove\nDELETE FROM profile_segment WHERE subject_id = ?1";
+            run(house, sql, vec![Value::id(gone)]).await;
+        }
+        run(
+            house,
+            "-- remove\nDELETE FROM subject WHERE id = ?1",
+            vec![Value::id(all[11])],
+        )
+        .await;
+        let sql = "-- pretend\nUPDATE subject SET erased_at = 1, wrapped_key = NULL WHERE id = ?1";
+        run(house, sql, vec![Value::id(all[12])]).await;
+        // One row with a byte changed, and one of somebody else's in its place.
+        let row = rows_of(house, all[13]).await.remove(0);
+        let mut bytes = row.sealed.envelope().to_vec();
+        bytes[30] ^= 1;
+        put(house, &row, &bytes).await;
+        let other = rows_of(house, all[14]).await;
+        let other = other.iter().find(|one| one.segment == row.segment).unwrap();
+        put(house, other, row.sealed.envelope()).await;
+
+        let done = reconcile(&house.p).await.unwrap();
+        let mut found: Vec<_> = done
+            .findings
+            .into_iter()
+            .map(|finding| (finding.subject, finding.fault))
+            .collect();
+        found.sort_by_key(|(subject, _)| all.iter().position(|one| one == subject));
+        let (missing, altered) = (RowFault::Missing, RowFault::Altered);
+        assert_eq!(
+            found,
+            [
+                (all[1], missing),
+                (all[1], missing),
+                (all[10], missing),
+                (all[11], missing),
+                (all[11], missing),
+                (all[12], missing),
+                (all[12], missing),
+                (all[13], altered),
+                (all[14], altered),
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_an_erased_subject_that_is_put_back_is_found() {
+    on_each_engine(async |house| {
+        let all = crowd(house).await;
+        let before = rows_of(house, all[5]).await.remove(0);
+        forget(&house.p, [all[5]].into(), Actor::CommandLine)
+            .await
+            .unwrap();
+        let put_back = before.clone();
+        let written = house.p.database().write("put back", move |tx| {
+            storage::profile_segment::insert_many(tx, [&put_back])
+        });
+        written
+            .await
+            .unwrap_or_else(|error: Error| panic!("{error}"));
+        assert_eq!(faults(house, all[5]).await, [RowFault::Unrecorded]);
+        assert!(!all_open(house, all[5]).await, "and nobody opens it");
     })
     .await;
 }
