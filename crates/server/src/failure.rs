@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -85,14 +85,23 @@ pub(crate) async fn show(State(app): State<Arc<App>>, request: Request, next: Ne
     let Some(problem) = problem_of(&response) else {
         return response;
     };
-    if path.starts_with("/scim/") {
-        return crate::api::scim_error(status_of(&problem), &problem.title);
+    let mut response = if path.starts_with("/scim/") {
+        crate::api::scim_error(status_of(&problem), &problem.title)
+    } else if is_for_machines(&path) {
+        as_json(&app, &problem, &trace)
+    } else {
+        as_page(&app, &path, &problem, &trace)
+    };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(PAUSE_SECONDS));
     }
-    if is_for_machines(&path) {
-        return as_json(&app, &problem, &trace);
-    }
-    as_page(&app, &path, &problem, &trace)
+    response
 }
+
+/// What every 503 says in words: again in a minute.
+const PAUSE_SECONDS: u32 = 60;
 
 /// The problem that a route attached, or one for what the framework refused by itself.
 fn problem_of(response: &Response) -> Option<Problem> {

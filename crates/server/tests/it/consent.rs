@@ -358,3 +358,49 @@ async fn a_flood_of_single_choices_waits_and_loses_none() {
     let state = json_of(&post(&office, &key, "/api/v1/consents/find", &last).await);
     assert_eq!(state["choices"].as_array().unwrap().len(), 1);
 }
+
+/// As if the disk of our own database had no room for more pages than these.
+async fn limit_pages(office: &Office, pages: u32) {
+    let limited = office.privity.database().write("limit", move |tx| {
+        tx.query(&format!("PRAGMA max_page_count = {pages}"), &[])?;
+        Ok::<_, governance::Problem>(())
+    });
+    limited.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_choices_are_refused_with_a_time_to_come_again_and_none_is_lost() {
+    let (office, key) = office().await;
+    limit_pages(&office, 1).await;
+    let mut refused = Vec::new();
+    for round in 0..30 {
+        let answers = join_all((0..200).map(|number| {
+            let (office, key, device) = (&office, &key, format!("{round} {number}"));
+            async move {
+                let answer = post(office, key, "/api/v1/consents", &no(&device)).await;
+                (device, answer)
+            }
+        }))
+        .await;
+        for (device, answer) in answers {
+            if answer.status == StatusCode::CREATED {
+                continue;
+            }
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.headers["retry-after"], "60");
+            refused.push(device);
+        }
+        if !refused.is_empty() {
+            break;
+        }
+    }
+    assert!(!refused.is_empty(), "the disk is full some day");
+    limit_pages(&office, 1_073_741_823).await;
+    for device in &refused {
+        let find = json!({"party": {"device": device}});
+        let state = json_of(&post(&office, &key, "/api/v1/consents/find", &find).await);
+        assert_eq!(state["choices"], json!([]), "nothing half done");
+        let again = post(&office, &key, "/api/v1/consents", &no(device)).await;
+        assert_eq!(again.status, StatusCode::CREATED);
+    }
+}
