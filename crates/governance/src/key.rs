@@ -356,11 +356,11 @@ pub async fn protect(
     if sealed.key_service.is_none() {
         return Err(source::none_named());
     }
-    let opening = || Opening(clock.clone(), rng.clone());
-    opening().is_seen(without_service(settings)).await?;
-    let source = Source::to_protect(settings, clock.clone(), rng.clone())?;
+    let opening = Opening(clock.clone(), rng.clone());
+    opening.is_seen(without_service(settings)).await?;
+    let source = Source::to_protect(settings, clock, rng)?;
     let service = source.protect().await?.to_owned();
-    opening().is_seen_or_later(sealed).await;
+    opening.is_seen_or_later(sealed).await;
     Ok(service)
 }
 
@@ -377,11 +377,11 @@ pub async fn unprotect(
     if sealed.key_service.is_none() {
         return Err(source::none_named());
     }
-    let opening = || Opening(clock.clone(), rng.clone());
-    opening().is_seen(sealed).await?;
-    let source = Source::of(settings, clock.clone(), rng.clone())?;
+    let opening = Opening(clock.clone(), rng.clone());
+    opening.is_seen(sealed).await?;
+    let source = Source::of(settings, clock, rng)?;
     let service = source.unprotect().await?.to_owned();
-    opening().is_seen_or_later(without_service(settings)).await;
+    opening.is_seen_or_later(without_service(settings)).await;
     Ok(service)
 }
 
@@ -396,15 +396,15 @@ fn without_service(settings: &Settings) -> Settings {
 struct Opening(Arc<dyn Clock>, Arc<dyn Rng>);
 
 impl Opening {
-    async fn is_seen(self, settings: Settings) -> Result<(), Problem> {
-        let p = crate::start(settings, self.0, self.1).await?;
+    async fn is_seen(&self, settings: Settings) -> Result<(), Problem> {
+        let p = crate::start(settings, self.0.clone(), self.1.clone()).await?;
         let seen = p.hold_keys().await;
         p.let_go_of_keys().await;
         p.database().close().await;
         seen
     }
 
-    async fn is_seen_or_later(self, settings: Settings) {
+    async fn is_seen_or_later(&self, settings: Settings) {
         if let Err(problem) = self.is_seen(settings).await {
             tracing::warn!(cause = %problem, "the key file was changed; the audit log will say so when the program starts next");
         }
