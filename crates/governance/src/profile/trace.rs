@@ -2,8 +2,6 @@
 //! place (or for all, where there are few) its version and hash, so that a row that somebody rolls back can be told, and of the new rows
 //! of a large batch whose they are and which parts, in 23 bytes a subject, so that those that vanish can be told.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::audit::{Action, Actor, Hash, NewRecord};
@@ -54,7 +52,7 @@ pub(super) fn trace(
         .map(|(one, hash)| row_text(one, hash).into())
         .collect();
     let new = hashed.iter().filter(|one| !is_listed(one));
-    let new: Vec<_> = parts_of(new.map(|(one, _)| *one)).into_iter().collect();
+    let new = parts_of(new.map(|(one, _)| *one));
     let record = NewRecord::new(at, actor.clone(), Action::ProfilesWritten)
         .about(source)
         .with("new", written.new - before.new)
@@ -116,12 +114,20 @@ impl Parts {
     }
 }
 
-fn parts_of<'a>(rows: impl Iterator<Item = &'a StoredSegment>) -> BTreeMap<SubjectId, Parts> {
-    let mut parts: BTreeMap<SubjectId, Parts> = BTreeMap::new();
+/// Rows of one subject stand together; this runs where the database's writer waits.
+fn parts_of<'a>(rows: impl Iterator<Item = &'a StoredSegment>) -> Vec<(SubjectId, Parts)> {
+    let mut all: Vec<(SubjectId, Parts)> = Vec::new();
     for row in rows {
-        parts.entry(row.subject).or_default().insert(row.segment);
+        match all.last_mut() {
+            Some((subject, parts)) if *subject == row.subject => parts.insert(row.segment),
+            _ => {
+                let mut parts = Parts::default();
+                parts.insert(row.segment);
+                all.push((row.subject, parts));
+            }
+        }
     }
-    parts
+    all
 }
 
 /// For each subject the 22 characters of her id and one for her new parts, without anything in between.
