@@ -17,7 +17,7 @@ export async function choose(browser, program, folder, shots, check) {
   try {
     for (const step of [
       "asksOnlyWhatThePageUses", "looksGood", "closingIsNoChoice", "keyboardAlone", "aNoHoldsAndAYesIsConfirmed", "aSignalNeedsNoNumber",
-      "aSignalTakesAnEarlierYesBack", "nothingRunsWithoutThePrivacyCenter", "tagsAreTold", "strangersGetNothing", "strictPages", "pagesOfTheCenter",
+      "aSignalTakesAnEarlierYesBack", "nothingRunsWithoutThePrivacyCenter", "tagsAreTold", "strangersGetNothing", "strictPages", "pagesOfTheCenter", "aGuardianSaysYes",
     ]) {
       await walk.guarded(step);
     }
@@ -325,7 +325,38 @@ class Walk {
     await page.goto(`${this.shop.center}/choices?for=child`);
     this.says("for a child there is a no everywhere and no yes", (await page.locator("button:text-is('Yes')").count()) === 0 && (await page.locator("button:text-is('No')").count()) > 2, "a yes");
     await page.click("#crumb_club button:has-text('No')");
+    this.says("how a guardian can say yes is told", (await page.textContent("main")).includes("in a call with our trained staff"), await page.textContent("main"));
     this.says("a guardian's no counts without proof", (await page.textContent("#crumb_club")).includes("you said no"), await page.textContent("#crumb_club"));
+  }
+
+  /** A child whose age the profile says, and her guardian, whom staff know to be one. */
+  async aGuardianSaysYes() {
+    const { call, center } = this.shop;
+    const born = `${new Date().getFullYear() - 9}-01-01`;
+    const record = { attributes: { customer_number: "77", email: "kid@example.com", birth_date: born } };
+    await call("/profiles", { source: "shop", records: [record] });
+    const child = { identifier: { email: "kid@example.com" } };
+    const refused = await call("/guardians", { child, proof: "video" });
+    this.says("a proof that is not enabled is refused", refused.body.code === "guardian_proof_not_enabled", refused);
+    const confirmed = await call("/guardians", { child, proof: "call" });
+    this.says("an operator confirms a guardian", confirmed.status === 201, confirmed.status);
+    const path = confirmed.body.url.slice(center.length);
+    for (const face of FACES) {
+      const { name: size, width, height, colorScheme } = face;
+      const page = await this.open({ url: center, viewport: { width, height }, colorScheme, bypassCSP: true }, path);
+      await this.picture(page, `guardian-${size}`, true);
+      this.check(`the guardian's page has no accessibility fault (${size})`, await faults(page));
+      this.check(`the guardian's page fits the screen (${size})`, await tooWide(page));
+    }
+    const page = await this.open({ url: center, javaScriptEnabled: false }, path);
+    const sale = () => page.textContent("#sale_to_brokers");
+    this.says("below 13 nothing is sold before a guardian says yes", (await sale()).includes("Only a parent or guardian can say yes"), await sale());
+    await page.click("#sale_to_brokers button:has-text('Yes')");
+    await page.click("#sale_to_brokers button:has-text('Yes, I confirm')");
+    this.says("a guardian's yes counts", (await sale()).includes("because you said yes"), await sale());
+    await page.click("#sale_to_brokers button:has-text('No')");
+    this.says("and is taken back by one click", (await sale()).includes("you took your yes back"), await sale());
+    this.says("a guardian's browser is not the child's", (await page.context().cookies()).length === 0, await page.context().cookies());
   }
 }
 

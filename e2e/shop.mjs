@@ -1,5 +1,5 @@
 // A shop on its own origin that has the page script in its pages, a tag's origin, and a Privacy Center that can be stopped and started.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
@@ -55,13 +55,24 @@ export async function openShop(folder, program) {
     storage: `sqlite:${join(folder, "privity.db")}`,
     data_map: "map.yaml",
     consent: resolve(import.meta.dirname, "../demo/consent"),
+    profile: resolve(import.meta.dirname, "../demo/profile.yaml"),
+    guardian_proofs: ["call"],
     sites: [origin(shop), origin(strict)],
     mail: { url: "smtp://127.0.0.1:1", tls: "none", from: "privacy@hearth-and-crumb.example" },
   };
   writeFileSync(join(folder, "privity.yaml"), JSON.stringify(settings));
   const privity = new PrivacyCenter(folder, program, center);
+  const operator = ["--config", join(folder, "privity.yaml"), "operator", "add", "Robin", "--json"];
+  const { key } = JSON.parse(execFileSync(program, operator, { stdio: ["ignore", "pipe", "ignore"] }).toString());
   await privity.start();
+  /** One call of the business's own programs. */
+  const call = async (path, body) => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const answer = await fetch(`${center}/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    return { status: answer.status, body: await answer.json() };
+  };
   return {
+    call,
     url: origin(shop), strict: origin(strict), stranger: origin(stranger), center, privity,
     close: async () => {
       await privity.stop();

@@ -65,6 +65,18 @@ async function asSubject(page, links, look, check, face) {
     await page.goto(links[name]);
     await look(name.replace("'", ""));
   }
+  if (links["Maya's copy"]) await chooseAsSubject(page, links["Maya's copy"], look, check, face);
+}
+
+/** Whoever has typed the code chooses for all that is known about her. */
+async function chooseAsSubject(page, tracker, look, check, face) {
+  await page.goto(tracker);
+  await page.click("text=Make your choices");
+  check(`her page leads to her choices (${face.name})`, page.url().endsWith("/choices") ? [] : [page.url()]);
+  await look("choices of a subject");
+  await page.click("#personalisation button:has-text('No')");
+  const said = await page.textContent("main");
+  check(`a subject's choice is saved (${face.name})`, said.includes("Saved.") && said.includes("all that we know about you") ? [] : [said.slice(0, 300)]);
 }
 
 async function asRecipient(page, links, look) {

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 pub use age::{Age, BirthDate};
 pub use check::InvalidConsent;
 pub use offer::{Button, MissingWay, Offer, OptOutWay, OptOutWays, Says, UnfairOffer};
-pub use standing::{AskAgain, Conflict, Facts, Question, Reason, Standing, standing};
+pub use standing::{
+    AskAgain, Conflict, Facts, Question, Reason, Standing, depends_on_age, standing,
+};
 pub use terms::Terms;
 
 use crate::data_map::RecipientKey;
@@ -322,6 +324,30 @@ pub enum GuardianProof {
     InPerson,
     /// An identity document that was checked and then deleted.
     GovernmentId,
+}
+
+impl GuardianProof {
+    /// All proofs.
+    pub const ALL: [Self; 6] = [
+        Self::SignedForm,
+        Self::CardPayment,
+        Self::Call,
+        Self::Video,
+        Self::InPerson,
+        Self::GovernmentId,
+    ];
+
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedForm => "signed_form",
+            Self::CardPayment => "card_payment",
+            Self::Call => "call",
+            Self::Video => "video",
+            Self::InPerson => "in_person",
+            Self::GovernmentId => "government_id",
+        }
+    }
 }
 
 /// How a choice reached the business.

@@ -54,7 +54,7 @@ pub struct ProfileQuery {
     pub attributes: Arc<[AttributeKey]>,
 }
 
-/// Who gets the values. Text form: `subject`, `source_system:KEY`, `recipient:KEY`, `operator:opr_…`.
+/// Who gets the values. Text form: `subject`, `source_system:KEY`, `recipient:KEY`, `operator:opr_…`, `nobody`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DisclosureRecipient {
     /// The subject of the privacy request.
@@ -65,6 +65,8 @@ pub enum DisclosureRecipient {
     Recipient(RecipientKey, RecipientRole),
     /// An operator in the Console.
     Operator(OperatorId),
+    /// Nobody: what is opened stays in the vault, and only what follows from it for a rule is used.
+    Nobody,
 }
 
 impl fmt::Display for DisclosureRecipient {
@@ -74,6 +76,7 @@ impl fmt::Display for DisclosureRecipient {
             Self::SourceSystem(key) => write!(f, "source_system:{key}"),
             Self::Recipient(key, _) => write!(f, "recipient:{key}"),
             Self::Operator(id) => write!(f, "operator:{id}"),
+            Self::Nobody => f.write_str("nobody"),
         }
     }
 }
@@ -93,17 +96,20 @@ pub enum Purpose {
     VerifyIdentity,
     /// Show an operator who works on the privacy request what it is about.
     ShowOperator,
+    /// Find out who may consent: the subject herself or her guardian (Civ. Code 1798.120(c)).
+    KnowWhoMayConsent,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AnswerRequest,
         Self::GiveAccess,
         Self::InformRecipient,
         Self::WriteToSubject,
         Self::VerifyIdentity,
         Self::ShowOperator,
+        Self::KnowWhoMayConsent,
     ];
 
     /// The stable text.
@@ -115,6 +121,7 @@ impl Purpose {
             Self::WriteToSubject => "write_to_subject",
             Self::VerifyIdentity => "verify_identity",
             Self::ShowOperator => "show_operator",
+            Self::KnowWhoMayConsent => "know_who_may_consent",
         }
     }
 }

@@ -43,7 +43,7 @@ pub fn decide(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
 
 /// Whether the purpose is open to this recipient, for this kind of privacy request, where it stands.
 fn check_purpose(query: &Query, facts: &Facts) -> Result<(), DenialReason> {
-    use DisclosureRecipient::{Operator, Recipient, SourceSystem, Subject};
+    use DisclosureRecipient::{Nobody, Operator, Recipient, SourceSystem, Subject};
     if facts.request.id != query.request {
         return Err(DenialReason::OtherRequest);
     }
@@ -56,6 +56,7 @@ fn check_purpose(query: &Query, facts: &Facts) -> Result<(), DenialReason> {
         (Purpose::WriteToSubject, Subject) => Ok(()),
         (Purpose::InformRecipient, Recipient(..)) => may_inform(query, facts),
         (Purpose::ShowOperator, Operator(_)) => Ok(()),
+        (Purpose::KnowWhoMayConsent, Nobody) => may_choose(facts),
         _ => Err(DenialReason::WrongRecipient),
     }
 }
@@ -84,6 +85,22 @@ fn may_give_access(query: &Query, facts: &Facts) -> Result<(), DenialReason> {
     in_state(
         facts,
         &[
+            RequestState::InProgress,
+            RequestState::Fulfilled,
+            RequestState::PartlyFulfilled,
+        ],
+    )
+}
+
+/// Whoever has shown, for a privacy request, that an address is hers may choose for whom it belongs to. Nobody is asked to for an opt-out.
+fn may_choose(facts: &Facts) -> Result<(), DenialReason> {
+    if facts.request.kind == RequestKind::OptOutSaleShare {
+        return Err(DenialReason::WrongKind);
+    }
+    in_state(
+        facts,
+        &[
+            RequestState::Verified,
             RequestState::InProgress,
             RequestState::Fulfilled,
             RequestState::PartlyFulfilled,
@@ -164,6 +181,8 @@ fn check_use(
             own && WRITING.iter().any(|ancestor| is_within(category, ancestor))
         }
         Purpose::InformRecipient => return known_to_recipient(attribute, facts),
+        // The address that she has shown to be hers.
+        Purpose::KnowWhoMayConsent => own && is_within(category, "user.contact"),
     };
     if useful {
         Ok(())

@@ -1,4 +1,5 @@
-//! The decision about a profile without a privacy request behind it: which of her attributes may a subject or an operator see?
+//! The decision about a profile without a privacy request behind it: which of her attributes may a subject or an operator see, and which
+//! may the rules on who consents look at?
 //!
 //! Closed wherever it does not know. What recipients may have is not decided here yet: it depends on consent and contracts, and
 //! the policy language brings both (docs/decisions/004-vault.md). Until then every recipient is denied.
@@ -39,7 +40,8 @@ fn check_purpose(query: &ProfileQuery, facts: &ProfileFacts) -> Result<(), Denia
     match (query.purpose, &query.recipient) {
         (Purpose::GiveAccess, DisclosureRecipient::Subject) if facts.subject_verified => Ok(()),
         (Purpose::GiveAccess, DisclosureRecipient::Subject) => Err(DenialReason::NotVerified),
-        (Purpose::ShowOperator, DisclosureRecipient::Operator(_)) => Ok(()),
+        (Purpose::ShowOperator, DisclosureRecipient::Operator(_))
+        | (Purpose::KnowWhoMayConsent, DisclosureRecipient::Nobody) => Ok(()),
         _ => Err(DenialReason::WrongRecipient),
     }
 }

@@ -154,6 +154,9 @@ fn judge(
     if !facts.known_categories.contains(&rule.category) {
         return Err((WithholdReason::UnknownCategory, None));
     }
+    if query.purpose == Purpose::KnowWhoMayConsent {
+        return judge_for_age(rule, facts);
+    }
     let operator = query.purpose == Purpose::ShowOperator;
     if operator && rule.sensitivity == Sensitivity::Sensitive && !facts.operator_sees_sensitive {
         return Err((WithholdReason::SensitiveForRole, None));
@@ -166,4 +169,16 @@ fn judge(
         }),
         Some(never) => Err((WithholdReason::NeverDisclosed, Some(never.citation.clone()))),
     }
+}
+
+/// Of the birth date the vault may say what follows for who may consent; of everything else nothing does.
+fn judge_for_age(rule: &AttributeRule, facts: &ProfileFacts) -> Result<Verdict, Refusal> {
+    let birth_date = facts
+        .schema
+        .birth_date()
+        .map(|birth_date| birth_date.number);
+    if birth_date == Some(rule.number) {
+        return Ok(Verdict::AgeOnly);
+    }
+    Err((WithholdReason::NotForThisPurpose, None))
 }

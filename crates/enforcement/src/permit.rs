@@ -28,6 +28,8 @@ pub(crate) enum Verdict {
     Allowed,
     /// Only a description of what is held may.
     Described { text: String, citation: String },
+    /// Nothing may: only the vault reads it, for what it says of her age.
+    AgeOnly,
 }
 
 pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
@@ -49,6 +51,8 @@ enum Decided {
 pub(crate) struct Named {
     allowed: Value,
     described: Value,
+    /// Where there is one.
+    age_only: Option<Value>,
     withheld: Value,
 }
 
@@ -167,6 +171,7 @@ impl Permit {
         let Named {
             allowed,
             described,
+            age_only,
             withheld,
         } = match &self.decided {
             Decided::Own { verdicts, withheld } => Named::of(verdicts, withheld),
@@ -177,6 +182,10 @@ impl Permit {
             .with("allowed", allowed)
             .with("described", described)
             .with("withheld", withheld);
+        let details = match age_only {
+            Some(names) => details.with("age_only", names),
+            None => details,
+        };
         self.about.put_into(NewRecord {
             at,
             actor,
@@ -228,6 +237,11 @@ impl Permit {
     /// Attributes of which only a description may go out.
     pub fn described(&self) -> impl Iterator<Item = &AttributeName> {
         described(self.verdicts())
+    }
+
+    /// Attributes that the vault reads for what they say of her age, and that stay in it.
+    pub fn age_only(&self) -> impl Iterator<Item = &AttributeName> {
+        age_only(self.verdicts())
     }
 
     fn verdicts(&self) -> &Verdicts {
@@ -426,6 +440,7 @@ impl Parts {
                     self.part(text);
                     self.part(citation);
                 }
+                Verdict::AgeOnly => self.part("age_only"),
             }
         }
     }
@@ -440,9 +455,11 @@ fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -
 
 impl Named {
     pub(crate) fn of(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
+        let for_age: Vec<_> = age_only(verdicts).collect();
         Self {
             allowed: names(allowed(verdicts)),
             described: names(described(verdicts)),
+            age_only: (!for_age.is_empty()).then(|| names(for_age.into_iter())),
             withheld: reasons(withheld),
         }
     }
@@ -456,8 +473,14 @@ fn allowed(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
 
 fn described(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
     let described = verdicts.iter();
-    let described = described.filter(|(_, verdict)| **verdict != Verdict::Allowed);
+    let described = described.filter(|(_, verdict)| matches!(verdict, Verdict::Described { .. }));
     described.map(|(name, _)| name)
+}
+
+fn age_only(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
+    let read = verdicts.iter();
+    let read = read.filter(|(_, verdict)| **verdict == Verdict::AgeOnly);
+    read.map(|(name, _)| name)
 }
 
 fn names<'a>(attributes: impl Iterator<Item = &'a AttributeName>) -> Value {

@@ -38,6 +38,7 @@ pub fn release_profile(
             Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| Released::Description(text.clone())),
+            Verdict::AgeOnly => None,
         };
         Some((rule.key.clone(), released?))
     });
@@ -90,6 +91,7 @@ pub fn release_sources(
             Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| ReleasedAttribute::Description(text.clone())),
+            Verdict::AgeOnly => None,
         };
         Some((rule.key.clone(), released?))
     });

@@ -3,6 +3,7 @@
 //! Destroying a request's wrapped key makes everything that it sealed unreadable, in every backup too, once the keys that
 //! wrapped it have been rotated away. Decision: docs/decisions/004-vault.md.
 
+mod age;
 mod blind_index;
 mod bookmark;
 mod key_file;
@@ -17,7 +18,7 @@ mod stream;
 mod subject_key;
 mod token;
 
-pub use blind_index::normalise;
+pub use blind_index::{BlindKey, normalise};
 pub use key_file::KeyFileError;
 pub use key_ring::{KeyRing, SecretPurpose};
 pub use key_service::LocalKeyService;

@@ -4,9 +4,13 @@
 //! else. Nothing runs at night: a consent that has ended and a birthday show when the history is read.
 //! Law: Civ. Code 1798.120, 1798.121, 1798.135(c), 1798.140(h); 11 CCR 7025-7028, 7070-7072; GDPR Art. 7.
 
+mod age;
 pub mod choices;
 mod export;
+mod forgotten;
+mod guardian;
 mod known;
+mod link;
 mod load;
 mod record;
 mod standing;
@@ -25,6 +29,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 pub use export::{RecordForm, WantedRecord};
+pub(crate) use forgotten::keep_noes;
+pub use guardian::GuardianLink;
+pub(crate) use known::link_holders;
+pub(crate) use link::{Carried, CarriedKeys, MOST_SUBJECTS, link_carried};
 pub use load::{ConsentFilesError, load};
 pub use record::{MOST_CHOICES, NewChoice, Recorded, Said, ShownNotice, Yes};
 pub(crate) use record::{record_of, unknown_subject};
@@ -32,6 +40,10 @@ pub use standing::{Asked, History, PurposeStanding, RecipientStanding};
 pub use storage::consent::StoredConsent;
 
 use crate::{Privity, Problem};
+
+/// The kinds under which devices, and the business's own ids of somebody, are hashed.
+const DEVICE: &str = "consent_device";
+const PSEUDONYM: &str = "pseudonym";
 
 /// Laws and days whose terms are kept ready; older ones are read again when they are asked for.
 const TERMS_KEPT: usize = 64;
@@ -111,7 +123,7 @@ impl Privity {
 
     /// The keyed hash under which a device's choices are kept; `device` is the random id in its cookie or app, which is kept nowhere.
     pub fn device_tag(&self, device: &Sensitive<String>) -> Tag {
-        self.pseudonym_tag(&IdentifierKind("consent_device".to_owned()), device)
+        self.pseudonym_tag(&IdentifierKind(DEVICE.to_owned()), device)
     }
 
     /// The keyed hash under which the choices of somebody who isn't known as a subject are kept, by an identifier of hers.

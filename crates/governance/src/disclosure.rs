@@ -82,10 +82,6 @@ impl Privity {
 }
 
 /// Decides a query about a profile and records it before anything opens. `found_by` is the kind of identifier by which she was found.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place for profiles: whatever the decision is, it is recorded before it is handed on"
-)]
 pub(crate) async fn open_profile(
     p: &Privity,
     query: &ProfileQuery,
@@ -93,15 +89,52 @@ pub(crate) async fn open_profile(
     found_by: Option<&IdentifierKind>,
     actor: Actor,
 ) -> Result<RecordedPermit, Problem> {
-    let decision = decide_profile(query, facts, p.parts.deciding.judgements());
-    let mut record = match &decision {
-        Ok(permit) => permit.new_record(p.now(), actor),
-        Err(denial) => denial.new_record(p.now(), actor),
-    };
+    let (decision, mut record) = decide_about(p, query, facts, actor);
     if let Some(kind) = found_by {
         record = record.with("found_by", kind.0.clone());
     }
     let mut appended = p.append(vec![record]).await?;
+    permitted(decision, appended.pop())
+}
+
+/// The same for several subjects, whose records are appended together.
+pub(crate) async fn open_profiles(
+    p: &Privity,
+    asked: &[(ProfileQuery, ProfileFacts)],
+    actor: &Actor,
+) -> Result<Vec<RecordedPermit>, Problem> {
+    let decided = asked.iter();
+    let decided = decided.map(|(query, facts)| decide_about(p, query, facts, actor.clone()));
+    let (decisions, records): (Vec<_>, Vec<_>) = decided.unzip();
+    let mut appended = p.append(records).await?.into_iter();
+    let decisions = decisions.into_iter();
+    decisions
+        .map(|decision| permitted(decision, appended.next()))
+        .collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place for profiles: whatever the decision is, it is recorded before it is handed on"
+)]
+fn decide_about(
+    p: &Privity,
+    query: &ProfileQuery,
+    facts: &ProfileFacts,
+    actor: Actor,
+) -> (Result<Permit, Denial>, NewRecord) {
+    let decision = decide_profile(query, facts, p.parts.deciding.judgements());
+    let record = match &decision {
+        Ok(permit) => permit.new_record(p.now(), actor),
+        Err(denial) => denial.new_record(p.now(), actor),
+    };
+    (decision, record)
+}
+
+fn permitted(
+    decision: Result<Permit, Denial>,
+    proof: Option<Appended>,
+) -> Result<RecordedPermit, Problem> {
     let permit = decision.map_err(|denial| {
         Problem::new(
             "disclosure_denied",
@@ -109,8 +142,7 @@ pub(crate) async fn open_profile(
             format!("{denial}; ask for other attributes, or for another purpose"),
         )
     })?;
-    let proof = appended
-        .pop()
+    let proof = proof
         .ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
     recorded(permit, proof)
 }

@@ -1,7 +1,9 @@
 //! What a business sets: its name, its addresses, its rules. Read from privity.yaml and the environment by the server.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use domain::consent::GuardianProof;
 use domain::privacy_request::RequestKind;
 use domain::sensitive::Sensitive;
 use serde::Deserialize;
@@ -47,6 +49,10 @@ pub struct Settings {
     /// Origins of the business's own sites, e.g. `https://shop.example`: their pages may show choices and send them.
     #[serde(default)]
     pub sites: Vec<String>,
+    /// How a parent or guardian can be shown to be one to your staff (11 CCR 7070(a)(2)): `signed_form`, `card_payment`, `call`, `video`, `in_person`,
+    /// `government_id`. With none, no page takes a yes for a child.
+    #[serde(default)]
+    pub guardian_proofs: BTreeSet<GuardianProof>,
     /// The mail server.
     pub mail: connectors::email::SmtpConfig,
     /// What needs no operator's approval.

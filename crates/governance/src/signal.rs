@@ -19,13 +19,11 @@ use serde_json::Value;
 use storage::Tx;
 use storage::consent::{NewConsents, StoredConsent};
 
-use crate::consent::unknown_subject;
+use crate::consent::{MOST_SUBJECTS, unknown_subject};
 use crate::{Privity, Problem};
 
 /// The most pseudonyms in one call.
 const MOST_PSEUDONYMS: usize = 20;
-/// A device with more subjects than this is one that everybody uses: it says nothing about any of them.
-const MOST_SUBJECTS_OF_DEVICE: usize = 50;
 
 /// Whose browser sent a signal, as far as the business knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -290,7 +288,7 @@ fn new_links(tx: &mut Tx, sender: &Sender) -> Result<BTreeSet<(Party, Party)>, P
     wanted.retain(|(one, other)| !there.contains(&(one.clone(), other.clone())));
     let is_of_subject =
         |(from, to): &&(Party, Party)| matches!((from, to), (Party::Device(_), Party::Subject(_)));
-    if there.iter().filter(is_of_subject).count() >= MOST_SUBJECTS_OF_DEVICE {
+    if there.iter().filter(is_of_subject).count() >= MOST_SUBJECTS {
         wanted.retain(|link| !is_of_subject(&link));
     }
     Ok(wanted)

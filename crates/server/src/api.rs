@@ -95,6 +95,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consent::record))
         .routes(routes!(consent::signal))
         .routes(routes!(consent::link))
+        .routes(routes!(consent::confirm_guardian))
 }
 
 /// An error as SCIM tells it.

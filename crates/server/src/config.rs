@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 59] = [
+const KEYS: [(&str, Kind); 60] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -52,6 +52,7 @@ const KEYS: [(&str, Kind); 59] = [
     ("law", Kind::Path),
     ("consent", Kind::Path),
     ("sites", Kind::Other),
+    ("guardian_proofs", Kind::Other),
     ("mail.url", Kind::Text),
     ("mail.tls", Kind::Text),
     ("mail.from", Kind::Text),

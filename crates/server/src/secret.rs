@@ -11,6 +11,15 @@ pub(crate) fn tracker_path(token: &Sensitive<String>) -> String {
     format!("/requests/{}", token.expose())
 }
 
+/// The address of a guardian's page, which goes to her alone.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator who confirmed her hands it to her; it goes into the answer and nowhere else"
+)]
+pub(crate) fn guardian_url(base_url: &str, token: &Sensitive<String>) -> String {
+    format!("{base_url}/choices/child/{}", token.expose())
+}
+
 /// The value of an operator's session cookie.
 #[expect(
     clippy::disallowed_methods,

@@ -203,6 +203,13 @@ pub fn with_choices(tx: &mut Tx, parties: &BTreeSet<Party>) -> Result<BTreeSet<P
     rows.iter().map(|row| party_of(row, "party")).collect()
 }
 
+/// Whether anything was ever chosen under a pseudonym. One look at the table's own key.
+pub fn any_pseudonym(tx: &mut Tx) -> Result<bool, Error> {
+    let sql = "-- find any pseudonym of consent_event\nSELECT party FROM consent_event WHERE party >= ?1 AND party < ?2 LIMIT 1";
+    let (first, last): (Value, Value) = (vec![PSEUDONYM].into(), vec![PSEUDONYM + 1].into());
+    Ok(tx.query_optional(sql, &[first, last])?.is_some())
+}
+
 /// How many choices there are.
 pub fn count(tx: &mut Tx) -> Result<u64, Error> {
     tx.query_one(

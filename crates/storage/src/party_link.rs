@@ -38,6 +38,18 @@ pub fn remove(tx: &mut Tx, one: &Party, other: &Party) -> Result<bool, Error> {
     Ok(tx.execute(sql, &ends)? > 0)
 }
 
+/// Takes apart every link of these parties. Answers how many there were.
+pub fn forget(tx: &mut Tx, parties: &BTreeSet<Party>) -> Result<u64, Error> {
+    let sql = "-- forget party_link\nDELETE FROM party_link WHERE party = ?1 AND linked = ?2";
+    let links = of_parties(tx, parties)?;
+    let ends = |(one, other): &(Party, Party)| {
+        let [one, other]: [Value; 2] = [party_bytes(one).into(), party_bytes(other).into()];
+        [vec![one.clone(), other.clone()], vec![other, one]]
+    };
+    let sets: Vec<_> = links.iter().flat_map(ends).collect();
+    Ok(tx.execute_many(sql, &sets)? / 2)
+}
+
 /// The links of these parties, each as the party that was asked about and the one linked to it.
 pub fn of_parties(
     tx: &mut Tx,

@@ -93,6 +93,22 @@ pub fn of_subjects(
     tx.query_given(sql, &sets)?.iter().map(stored).collect()
 }
 
+/// One part of these subjects' profiles, in no order; whoever doesn't have it is left out.
+pub fn of_segment(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+    segment: Segment,
+) -> Result<Vec<StoredSegment>, Error> {
+    let sql = "-- list profile_segment of segment
+        SELECT s.subject_id, s.segment, s.row_version, s.schema_version, s.sealed, s.updated_at
+        FROM (VALUES (?1 /* BYTEA */, ?2 /* TEXT */)) AS given JOIN profile_segment s ON s.subject_id = column1 AND s.segment = column2";
+    let sets: Vec<_> = subjects
+        .iter()
+        .map(|id| vec![Value::id(*id), segment.text().into()])
+        .collect();
+    tx.query_given(sql, &sets)?.iter().map(stored).collect()
+}
+
 /// Segments in the order of their subjects, after one of them: for work that passes over all.
 pub fn walk(
     tx: &mut Tx,

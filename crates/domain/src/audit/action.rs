@@ -108,6 +108,8 @@ pub enum Action {
     ConsentRecorded,
     /// An opt-out preference signal was honoured.
     SignalHonoured,
+    /// Staff were shown that somebody is a child's parent or guardian.
+    GuardianConfirmed,
     /// Records of consent were exported.
     ConsentExported,
     /// An operator looked at what somebody chose.
@@ -135,7 +137,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 59] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -186,6 +188,7 @@ impl Action {
         Self::IdentityReviewed,
         Self::ConsentRecorded,
         Self::SignalHonoured,
+        Self::GuardianConfirmed,
         Self::ConsentExported,
         Self::ConsentShown,
         Self::KeyAdded,
@@ -249,6 +252,7 @@ impl Action {
             Self::IdentityReviewed => "identity_reviewed",
             Self::ConsentRecorded => "consent_recorded",
             Self::SignalHonoured => "signal_honoured",
+            Self::GuardianConfirmed => "guardian_confirmed",
             Self::ConsentExported => "consent_exported",
             Self::ConsentShown => "consent_shown",
             Self::KeyAdded => "key_added",

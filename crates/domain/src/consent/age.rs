@@ -47,6 +47,16 @@ pub enum Age {
 }
 
 impl Age {
+    /// What counts where two sources say something of one subject: the later birth date, so that protection doesn't end because one of
+    /// them is wrong.
+    #[must_use]
+    pub fn or_younger(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, known) | (known, Self::Unknown) => known,
+            (Self::Born(one), Self::Born(other)) => Self::Born(BirthDate(one.0.max(other.0))),
+        }
+    }
+
     /// The birthday on which she is that old; none when her age isn't known.
     pub(super) fn turns(self, years: i64) -> Turns {
         match self {
@@ -122,6 +132,24 @@ mod tests {
     fn a_child_of_whom_only_a_band_is_known_counts_as_its_youngest() {
         let known = BirthDate::at_least(13, date(2026, 11, 22)).unwrap();
         assert_eq!(known.turns(16), Some(date(2029, 11, 22)));
+    }
+
+    #[test]
+    fn of_two_birth_dates_the_later_one_counts_whoever_says_it() {
+        let born = |day| Age::Born(BirthDate::new(day));
+        let (child, adult) = (born(date(2014, 3, 1)), born(date(1990, 3, 1)));
+        assert_eq!(
+            (child.or_younger(adult), adult.or_younger(child)),
+            (child, child)
+        );
+        assert_eq!(
+            (
+                child.or_younger(Age::Unknown),
+                Age::Unknown.or_younger(child)
+            ),
+            (child, child)
+        );
+        assert_eq!(Age::Unknown.or_younger(Age::Unknown), Age::Unknown);
     }
 
     #[test]

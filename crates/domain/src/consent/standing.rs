@@ -163,6 +163,29 @@ impl Reason {
     }
 }
 
+/// Whether the answer for a purpose can depend on how old the subject is: only then is it worth to open a birth date. `has_yes` says whether
+/// she, or somebody for her, ever said yes; the age in `facts` isn't looked at.
+pub fn depends_on_age(
+    purpose: &PurposeOfUse,
+    has_yes: bool,
+    on: Timestamp,
+    facts: &Facts<'_>,
+) -> bool {
+    let unknown = Facts {
+        age: Age::Unknown,
+        ..*facts
+    };
+    let laws = || facts.terms.laws.iter();
+    let guards_sale = purpose.is_sale_like()
+        && laws().any(|law| law.sale_by_consent.is_some() || law.sale_ban.is_some());
+    let guards_yes = laws().any(|law| law.guardian.is_some());
+    match regime(purpose, &unknown, day_of(on, facts.time_zone)).demand {
+        Demand::Nothing | Demand::Impossible => false,
+        Demand::NoOptOut => guards_sale || (guards_yes && has_yes),
+        Demand::Consent => guards_sale || guards_yes,
+    }
+}
+
 /// What a history allows at a moment. `events` are those of the subject, of her pseudonyms and of the device that asks, as far as they are
 /// linked, in any order; those of an unknown visitor are of the device alone.
 pub fn standing(

@@ -38,6 +38,9 @@ impl Schema {
         check.records(file, &attributes, &mut sources);
         check.proofs(file, &attributes, &mut sources);
         let possible_match = check.possible_match(file, &attributes);
+        let birth_date = check
+            .birth_date(file, &attributes)
+            .or_else(|| possible_match.as_ref().map(|rule| rule.birth_date));
         if !check.faults.is_empty() {
             return Err(Faults(check.faults));
         }
@@ -53,6 +56,7 @@ impl Schema {
             numbers,
             source_numbers,
             possible_match,
+            birth_date,
             retired_attributes: file
                 .retired_attributes
                 .iter()
@@ -297,29 +301,42 @@ impl Check<'_> {
         let text = file.identity.possible_match.as_ref()?;
         let name = self.numbers_of(&text.name, attributes);
         let address = self.numbers_of(&text.address, attributes);
-        let birth_date = self
-            .numbers_of(std::slice::from_ref(&text.birth_date), attributes)
-            .pop()?;
+        let birth_date = self.date("identity", &text.birth_date, attributes)?;
         if name.is_empty() || address.is_empty() {
             self.fault("identity", "`possible_match` needs a name, a birth date and an address, since two of them are shared by too many; name attributes for all three");
-        }
-        if attributes
-            .get(&birth_date)
-            .is_some_and(|rule| rule.kind != ValueKind::Date)
-        {
-            self.fault(
-                "identity",
-                format!(
-                    "the birth date `{}` has to be of `kind: date`",
-                    text.birth_date
-                ),
-            );
         }
         Some(PossibleMatchRule {
             name,
             birth_date,
             address,
         })
+    }
+
+    /// Which attribute says how old a subject is.
+    fn birth_date(
+        &mut self,
+        file: &SchemaFile,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) -> Option<AttributeNumber> {
+        self.date("birth_date", file.birth_date.as_ref()?, attributes)
+    }
+
+    /// The attribute with a birth date, which has to be a date; `place` is where it is named.
+    fn date(
+        &mut self,
+        place: &str,
+        key: &str,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) -> Option<AttributeNumber> {
+        let Some(rule) = attributes.values().find(|rule| rule.key.as_ref() == key) else {
+            self.unknown_attribute(place, key, attributes);
+            return None;
+        };
+        if rule.kind != ValueKind::Date {
+            let problem = format!("the birth date `{key}` has to be of `kind: date`");
+            self.fault(place, problem);
+        }
+        Some(rule.number)
     }
 
     fn numbers_of(
@@ -576,6 +593,12 @@ impl Check<'_> {
                 format!("`{POSSIBLE_MATCH_KIND}` is what possible matches are kept under; give the identifier another kind"),
             );
         }
+        if text.pseudonym && text.rule != IdentifierRule::Verbatim {
+            self.fault(
+                &attribute.attribute,
+                "is a pseudonym of pages and apps only as they write it; use `rule: verbatim`, or remove `pseudonym`",
+            );
+        }
         let link = LinkRule {
             unique: text.unique,
             one_per_subject: text.one_per_subject,
@@ -594,6 +617,7 @@ impl Check<'_> {
         IdentifierUse {
             kind,
             rule: text.rule,
+            pseudonym: text.pseudonym,
         }
     }
 }
@@ -722,6 +746,8 @@ attributes:
         assert_eq!(shop.record, Some(AttributeNumber(1)));
         assert_eq!(shop.proves, [AttributeNumber(1)].into());
         let rule = schema.possible_match().unwrap();
+        assert_eq!(schema.birth_date().unwrap().number, rule.birth_date);
+        assert!(checked(GOOD).unwrap().birth_date().is_none());
         assert_eq!(
             (
                 rule.name.as_slice(),
@@ -743,6 +769,16 @@ attributes:
                 "does not come from it",
             ),
             ("birth_date: born", "birth_date: name", "`kind: date`"),
+            (
+                "version: 1\n",
+                "version: 1\nbirth_date: name\n",
+                "`kind: date`",
+            ),
+            (
+                "version: 1\n",
+                "version: 1\nbirth_date: brn\n",
+                "did you mean `born`?",
+            ),
             ("address: [street]", "address: []", "needs a name"),
             ("name: [name]", "name: [colour]", "not declared"),
             (

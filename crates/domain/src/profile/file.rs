@@ -17,6 +17,9 @@ pub struct SchemaFile {
     /// How subjects are told to be the same.
     #[serde(default)]
     pub identity: IdentityText,
+    /// The attribute that holds the birth date, by which is known who may consent; that of `possible_match` where nothing is said.
+    #[serde(default)]
+    pub birth_date: Option<String>,
     /// Where attributes come from; where an attribute names none of its own, this order is their precedence.
     pub sources: Vec<SourceText>,
     /// What a profile may hold.
@@ -140,6 +143,9 @@ pub struct IdentifierText {
     /// Whether two records with the same verified one are about the same subject.
     #[serde(default)]
     pub unique: bool,
+    /// Whether pages and apps name her by it, as a `pseudonym` or a `device`: what is chosen under it then holds for her at once.
+    #[serde(default)]
+    pub pseudonym: bool,
     /// Whether nobody has two of them, so that two different ones prove two subjects.
     #[serde(default)]
     pub one_per_subject: bool,

@@ -21,6 +21,7 @@ pub struct Schema {
     pub(super) numbers: BTreeMap<AttributeKey, AttributeNumber>,
     pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
     pub(super) possible_match: Option<PossibleMatchRule>,
+    pub(super) birth_date: Option<AttributeNumber>,
     pub(super) retired_attributes: Vec<AttributeNumber>,
     pub(super) retired_sources: Vec<SourceNumber>,
     pub(super) keys: Arc<[AttributeKey]>,
@@ -138,6 +139,8 @@ pub struct IdentifierUse {
     pub kind: IdentifierKind,
     /// How it is brought to one form.
     pub rule: IdentifierRule,
+    /// Whether pages and apps name her by it, as a pseudonym or a device.
+    pub pseudonym: bool,
 }
 
 impl Segment {
@@ -181,6 +184,11 @@ impl Schema {
     /// Which attributes together make a possible match.
     pub const fn possible_match(&self) -> Option<&PossibleMatchRule> {
         self.possible_match.as_ref()
+    }
+
+    /// The attribute that holds the birth date, by which is known who may consent; `None` where the business keeps none.
+    pub fn birth_date(&self) -> Option<&AttributeRule> {
+        self.attribute(self.birth_date?)
     }
 
     /// All sources, by number.

@@ -12,16 +12,34 @@ use super::key_ring::KeyRing;
 /// Version of [`normalise`]; part of every tag, so that a changed rule can never match by accident.
 const NORMALISATION: u8 = 1;
 
+/// The key of one kind of identifier, ready to make tags: for whoever makes many.
+pub struct BlindKey {
+    kind: IdentifierKind,
+    key: hmac::Key,
+}
+
 impl KeyRing {
     /// The tag of an identifier: the first 16 bytes of HMAC-SHA-256 under a key of its own for each kind.
     pub fn blind_tag(&self, kind: &IdentifierKind, value: &Sensitive<String>) -> [u8; 16] {
-        let key = hmac::Key::new(
-            hmac::HMAC_SHA256,
-            self.derived(&format!("blind index|{}", kind.0)).as_slice(),
-        );
-        let mut context = hmac::Context::with_key(&key);
+        self.blind_key(kind).tag(value)
+    }
+
+    /// The key behind [`KeyRing::blind_tag`].
+    pub fn blind_key(&self, kind: &IdentifierKind) -> BlindKey {
+        let derived = self.derived(&format!("blind index|{}", kind.0));
+        BlindKey {
+            kind: kind.clone(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_slice()),
+        }
+    }
+}
+
+impl BlindKey {
+    /// The tag of an identifier, as [`KeyRing::blind_tag`] makes it.
+    pub fn tag(&self, value: &Sensitive<String>) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(&[NORMALISATION]);
-        context.update(normalise(kind, value).expose().as_bytes());
+        context.update(normalise(&self.kind, value).expose().as_bytes());
         let tag = context.sign();
         tag.as_ref().first_chunk().copied().unwrap_or_default()
     }

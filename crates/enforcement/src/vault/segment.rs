@@ -95,7 +95,7 @@ impl SubjectKey {
             match permit.verdict_of(rule.number) {
                 Some(Verdict::Allowed) => drop(opened.profile.set(rule.number, value.to_value())),
                 Some(Verdict::Described { .. }) => drop(opened.described.insert(rule.number)),
-                None => {}
+                Some(Verdict::AgeOnly) | None => {}
             }
         }
         Ok(opened)

@@ -87,6 +87,7 @@ fn each_purpose_is_open_to_its_own_recipient_and_to_no_other() {
         DisclosureRecipient::SourceSystem("shop".into()),
         DisclosureRecipient::Recipient("mail_house".into(), RecipientRole::ServiceProvider),
         DisclosureRecipient::Operator(OperatorId::from_uuid(uuid::Uuid::from_u128(1))),
+        DisclosureRecipient::Nobody,
     ];
     let mut open = Vec::new();
     for purpose in Purpose::ALL {
@@ -118,6 +119,8 @@ fn each_purpose_is_open_to_its_own_recipient_and_to_no_other() {
         ("write_to_subject", "subject", 32),
         ("verify_identity", "source_system", 4),
         ("show_operator", "operator", 32),
+        // Three kinds in the four states after the code.
+        ("know_who_may_consent", "nobody", 12),
     ];
     assert_eq!(
         open,
@@ -135,6 +138,37 @@ fn told(facts: Facts) -> Facts {
         recipient: Some(recipient),
         ..facts
     }
+}
+
+#[test]
+fn an_opt_out_shows_nobody_to_be_the_subject_and_a_code_does() {
+    let asked = query(
+        Purpose::KnowWhoMayConsent,
+        DisclosureRecipient::Nobody,
+        vec![attribute(AttributeName::Own(CONTACT), "user.contact.email")],
+    );
+    let answer = |kind, state| decide(&asked, &facts(kind, state)).map(drop);
+    assert_eq!(answer(RequestKind::Delete, RequestState::Verified), Ok(()));
+    let reason = |kind, state| answer(kind, state).unwrap_err().reason();
+    let opt_out = reason(RequestKind::OptOutSaleShare, RequestState::Verified);
+    assert_eq!(opt_out, DenialReason::WrongKind);
+    for state in [
+        RequestState::Received,
+        RequestState::Denied,
+        RequestState::Withdrawn,
+    ] {
+        assert_eq!(reason(RequestKind::Delete, state), DenialReason::WrongState);
+    }
+    let found = query(
+        Purpose::KnowWhoMayConsent,
+        DisclosureRecipient::Nobody,
+        vec![email()],
+    );
+    let verified = facts(RequestKind::Delete, RequestState::Verified);
+    assert!(
+        decide(&found, &verified).is_err(),
+        "what a source system holds stays there"
+    );
 }
 
 #[test]

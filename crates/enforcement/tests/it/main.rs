@@ -11,6 +11,7 @@
     reason = "the tests stand in for storage, which says when a record is durable"
 )]
 
+mod ages;
 mod decisions;
 mod evidence_files;
 mod independent_verifier;

@@ -36,6 +36,7 @@ fn only_the_verified_subject_and_operators_see_a_profile() {
             operator(),
             DisclosureRecipient::SourceSystem("shop".into()),
             DisclosureRecipient::Recipient("mail_house".into(), RecipientRole::ServiceProvider),
+            DisclosureRecipient::Nobody,
         ] {
             open += usize::from(ask(purpose, recipient).is_ok());
         }
@@ -203,4 +204,45 @@ fn the_record_names_the_subject_and_attributes_and_serves_no_other_permit() {
             .digest()
     };
     assert_ne!(digest(&[1, 2]), digest(&[1, 3]));
+}
+
+#[test]
+fn for_who_may_consent_the_birth_date_is_read_and_nothing_comes_out() {
+    let all = query(
+        Purpose::KnowWhoMayConsent,
+        DisclosureRecipient::Nobody,
+        &["born", "email", "ssn", "shoe_size"],
+    );
+    let permit = decide_profile(&all, &facts(&[1])).unwrap();
+    let names = |names: Vec<String>| names.join(" ");
+    assert_eq!(
+        names(permit.allowed().map(ToString::to_string).collect()),
+        ""
+    );
+    assert_eq!(
+        names(permit.described().map(ToString::to_string).collect()),
+        ""
+    );
+    assert_eq!(
+        names(permit.age_only().map(ToString::to_string).collect()),
+        "profile:born"
+    );
+    let reasons: Vec<_> = permit.withheld().iter().map(|one| one.reason).collect();
+    assert_eq!(
+        reasons,
+        [
+            WithholdReason::NotForThisPurpose,
+            WithholdReason::NotForThisPurpose,
+            WithholdReason::UnknownAttribute
+        ]
+    );
+    let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::System);
+    assert_eq!(record.details["age_only"], json!(["profile:born"]));
+    assert_eq!(record.details["recipient"], json!("nobody"));
+    assert_eq!(record.details["allowed"], json!([]));
+    for recipient in [DisclosureRecipient::Subject, operator()] {
+        let asked = query(Purpose::KnowWhoMayConsent, recipient, &["born"]);
+        let denied = decide_profile(&asked, &facts(&[1])).unwrap_err();
+        assert_eq!(denied.reason(), DenialReason::WrongRecipient);
+    }
 }

@@ -46,7 +46,7 @@ type Row = (
     Option<&'static str>,
 );
 
-const ATTRIBUTES: [Row; 5] = [
+const ATTRIBUTES: [Row; 6] = [
     (1, "name", "user.name", Sensitivity::Basic, None, None),
     (
         2,
@@ -80,6 +80,14 @@ const ATTRIBUTES: [Row; 5] = [
         None,
         None,
     ),
+    (
+        6,
+        "born",
+        "user.demographic.date_of_birth",
+        Sensitivity::Basic,
+        Some(Segment::Preferences),
+        None,
+    ),
 ];
 
 pub(crate) fn schema() -> Arc<Schema> {
@@ -97,6 +105,7 @@ pub(crate) fn schema() -> Arc<Schema> {
             most_subjects: None,
             possible_match: None,
         },
+        birth_date: Some("born".to_owned()),
         sources: vec![source],
         attributes: ATTRIBUTES.into_iter().map(attribute).collect(),
         retired_attributes: Vec::new(),
@@ -119,16 +128,17 @@ fn attribute((number, key, category, sensitivity, segment, rule): Row) -> Attrib
         kind: None,
         rule: serde_json::from_value(rule.into()).unwrap(),
         unique: true,
+        pseudonym: false,
         one_per_subject: false,
     });
     AttributeText {
         attribute: key.to_owned(),
         number,
         title: key.to_owned(),
-        kind: if sensitivity == Sensitivity::Unstructured {
-            domain::data_map::ValueKind::Json
-        } else {
-            domain::data_map::ValueKind::Text
+        kind: match key {
+            "purchases" => domain::data_map::ValueKind::Json,
+            "born" => domain::data_map::ValueKind::Date,
+            _ => domain::data_map::ValueKind::Text,
         },
         category: category.to_owned(),
         sensitivity,

@@ -3,9 +3,10 @@
 //! Pure: books and a history in, an offer out. Law: Civ. Code 1798.135(c)(4), 1798.140(h); 11 CCR 7004, 7013-7016, 7025-7028.
 
 mod gpp;
+mod proven;
 mod visitor;
 
-use domain::consent::{AskAgain, Facts, Party, Question, Reason, Standing, Tag};
+use domain::consent::{Age, AskAgain, Facts, Party, Question, Reason, Standing, Tag};
 use domain::data_map::RecipientKey;
 use domain::gpp::Gpp;
 use domain::id::Id;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use storage::consent::StoredConsent;
 
+pub use proven::{Proven, may_choose};
 pub use visitor::{Chosen, SignalOf, Visitor, is_device};
 
 use super::History;
@@ -49,6 +51,8 @@ pub(super) struct Visit<'a> {
     pub(super) now: Timestamp,
     /// Whether anything is sold or shared.
     pub(super) sells: bool,
+    /// Whether a guardian who was shown to be one chooses for her child.
+    pub(super) is_guardian: bool,
 }
 
 /// What she is offered.
@@ -156,9 +160,9 @@ impl<'b> Desk<'_, 'b> {
             without_choice.reason,
             Reason::NoChoice | Reason::TooYoung | Reason::NeverAllowed
         );
-        let yes = self.notice(purpose).filter(|_| {
-            is_free && without_choice.reason != Reason::GuardianNeeded && !self.is_stopped(purpose)
-        });
+        let yes = self
+            .notice(purpose)
+            .filter(|_| is_free && self.can_say_yes(&without_choice) && !self.is_stopped(purpose));
         let recipients = purpose.recipients.iter().map(|key| OfferedRecipient {
             key,
             standing: self.standing(self.history, purpose, Some(key)),
@@ -187,6 +191,15 @@ impl<'b> Desk<'_, 'b> {
             attribute: None,
         };
         history.standing(&question, self.visit.now, self.visit.facts)
+    }
+
+    /// Below the age a guardian alone, and for nobody else a guardian: a yes that would not count is not offered.
+    fn can_say_yes(&self, without_choice: &Standing) -> bool {
+        let is_childs = without_choice.reason == Reason::GuardianNeeded;
+        if self.visit.is_guardian {
+            return is_childs || self.visit.facts.age == Age::Unknown;
+        }
+        !is_childs
     }
 
     /// While the signal of an unknown visitor is there, no yes of hers would count (11 CCR 7025(c)(3)).

@@ -3,8 +3,6 @@
 //!
 //! Law: GDPR Art. 7(1) and 11 CCR 7101 (a business shows what was chosen, when, how and on which words).
 
-use std::collections::BTreeSet;
-
 use domain::audit::{Action, Actor, NewRecord};
 use domain::consent::{ConsentEvent, ConsentId, Matter, Party, Question};
 use domain::data_map::RecipientKey;
@@ -12,7 +10,6 @@ use domain::purpose_of_use::{PurposeKey, PurposeOfUse};
 use domain::receipt::{self, LegalEntity, RECORD_PROFILE};
 use serde_json::Value;
 
-use super::known::ages_of;
 use super::{Asked, Ground, History, PurposeStanding};
 use crate::{Privity, Problem};
 
@@ -177,10 +174,9 @@ impl Privity {
 
     async fn desk(&self, party: &Party, wanted: &WantedRecord) -> Result<Desk<'_>, Problem> {
         let ground = self.ground(wanted.law.as_deref(), self.now())?;
-        let age = match party {
-            Party::Subject(id) => ages_of(self, &BTreeSet::from([*id])).await?.of(party),
-            _ => domain::consent::Age::Unknown,
-        };
+        let history = self.consent_history(&Asked::of(party.clone())).await?;
+        let age = self.age_for(party, &history, &ground, self.purposes().iter());
+        let age = age.await?;
         let law = wanted.law.as_deref();
         let law = law.unwrap_or(&self.settings().business.default_law);
         let law = self.law().law(law);
@@ -189,7 +185,7 @@ impl Privity {
             p: self,
             form: wanted.form,
             language: language.unwrap_or_else(|| self.settings().business.language.clone()),
-            history: self.consent_history(&Asked::of(party.clone())).await?,
+            history,
             jurisdiction: law.map(|law| law.jurisdiction.clone()).unwrap_or_default(),
             business: self.business(),
             ground,

@@ -1,40 +1,18 @@
-//! What profiles say about whom a choice is for: whose an identifier is, which records are one subject, and how old she is.
+//! What profiles say about whom a choice is for: whose an identifier is, and which records are one subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::consent::{Age, Party};
+use domain::consent::Party;
 use domain::data_map::IdentifierKind;
-use domain::id::SubjectId;
 use domain::identity::{IdentifierTag, normalise};
 use domain::profile::Schema;
 use domain::sensitive::Sensitive;
 use enforcement::vault::KeyRing;
 use storage::Tx;
+use storage::subject::StoredSubject;
 
+use super::link;
 use crate::{Privity, Problem};
-
-/// What is known of the ages of many subjects.
-#[derive(Default)]
-pub(super) struct Ages(BTreeMap<SubjectId, Age>);
-
-impl Ages {
-    /// The age of whom a choice is for. Of a device and a pseudonym nobody knows it.
-    pub(super) fn of(&self, party: &Party) -> Age {
-        match party {
-            Party::Subject(id) => self.0.get(id).copied().unwrap_or(Age::Unknown),
-            Party::Pseudonym(_) | Party::Device(_) => Age::Unknown,
-        }
-    }
-}
-
-/// The one place where consent asks how old somebody is. A birth date is sealed and opened only by a recorded decision; there is none for this
-/// yet, so that every age is unknown.
-pub(super) async fn ages_of(
-    _p: &Privity,
-    _subjects: &BTreeSet<SubjectId>,
-) -> Result<Ages, Problem> {
-    Ok(Ages::default())
-}
 
 /// The party with, if it is a subject, all records that were merged with hers.
 pub(super) fn records_of(tx: &mut Tx, party: &Party) -> Result<BTreeSet<Party>, Problem> {
@@ -60,7 +38,7 @@ impl Privity {
     }
 
     /// For whom choices hold that come with identifiers, in the order given: the subject whose it is, else its pseudonym. What was chosen under the
-    /// pseudonym before is linked to the subject. An identifier that several claim is nobody's.
+    /// pseudonym before is linked to the records that carry it. An identifier that several claim is nobody's; a no under it holds for each.
     ///
     /// # Errors
     /// Our database doesn't answer.
@@ -72,7 +50,7 @@ impl Privity {
             Party::Pseudonym(self.pseudonym_tag(kind, value))
         };
         let pseudonyms: Vec<Party> = identifiers.iter().map(tag).collect();
-        let Some(schema) = self.schema() else {
+        let Some(schema) = self.schema().filter(|_| !identifiers.is_empty()) else {
             return Ok(pseudonyms);
         };
         let keys = self.keys();
@@ -86,14 +64,26 @@ impl Privity {
             .read_few("find parties", move |tx| find(tx, &wanted, &tags))
             .await?;
         if !links.is_empty() {
-            let now = self.now();
+            let inside = self.clone();
             self.write_silently("link parties", move |tx| {
-                storage::party_link::insert_many(tx, &links, now)?;
+                link::insert(&inside, tx, links.clone())?;
                 Ok(((), Vec::new()))
             })
             .await?;
         }
         Ok(parties)
+    }
+
+    /// Links what was just chosen under these identifiers to whoever carries them by now: a profile may have come between asking whose they are and
+    /// recording the choice.
+    ///
+    /// # Errors
+    /// Our database doesn't answer; naming one of them again makes up for it.
+    pub async fn link_chosen(
+        &self,
+        identifiers: &[(IdentifierKind, Sensitive<String>)],
+    ) -> Result<(), Problem> {
+        self.parties_of(identifiers).await.map(drop)
     }
 
     /// One of them, as [`Privity::parties_of`].
@@ -113,7 +103,7 @@ impl Privity {
 
 /// The tags of one identifier under every version of the index key.
 type Tags = (IdentifierKind, Vec<IdentifierTag>);
-type Links = BTreeSet<(Party, Party)>;
+pub(super) type Links = BTreeSet<(Party, Party)>;
 
 fn find(
     tx: &mut Tx,
@@ -122,27 +112,55 @@ fn find(
 ) -> Result<(Vec<Party>, Links), Problem> {
     let (mut parties, mut found) = (Vec::with_capacity(tags.len()), Links::new());
     for (pseudonym, tags) in pseudonyms.iter().zip(tags) {
-        let subject = match tags {
-            Some((kind, tags)) => subject_with(tx, kind, tags)?,
-            None => None,
+        let holders = match tags {
+            Some((kind, tags)) => holders(tx, kind, tags)?,
+            None => Vec::new(),
         };
-        let party = subject.map(Party::Subject);
-        found.extend(party.clone().map(|party| (pseudonym.clone(), party)));
-        parties.push(party.unwrap_or_else(|| pseudonym.clone()));
+        let records = holders.iter().map(|holder| Party::Subject(holder.id));
+        found.extend(records.map(|record| (pseudonym.clone(), record)));
+        let subjects: BTreeSet<_> = holders.iter().map(StoredSubject::stands_for).collect();
+        let subject = subjects.first().filter(|_| subjects.len() == 1);
+        parties.push(subject.map_or_else(|| pseudonym.clone(), |id| Party::Subject(*id)));
     }
     Ok((parties, missing_links(tx, found)?))
 }
 
-fn subject_with(
+/// The records that carry an identifier, but for those erased.
+fn holders(
     tx: &mut Tx,
     kind: &IdentifierKind,
     tags: &[IdentifierTag],
-) -> Result<Option<SubjectId>, Problem> {
+) -> Result<Vec<StoredSubject>, Problem> {
     let holders = storage::identifier::find(tx, kind, tags)?;
-    let holders = storage::subject::get_many(tx, &holders)?.into_iter();
-    let there = holders.filter(|subject| subject.erased_at.is_none());
-    let subjects: BTreeSet<SubjectId> = there.map(|subject| subject.stands_for()).collect();
-    Ok(subjects.first().copied().filter(|_| subjects.len() == 1))
+    let mut holders = storage::subject::get_many(tx, &holders)?;
+    holders.retain(|subject| subject.erased_at.is_none());
+    Ok(holders)
+}
+
+/// Links what was chosen under identifiers, inside the transaction that recorded it, to the records that carry them.
+pub(crate) fn link_holders(
+    p: &Privity,
+    tx: &mut Tx,
+    identifiers: &[(IdentifierKind, Sensitive<String>)],
+) -> Result<(), Problem> {
+    let Some(schema) = p.schema().filter(|_| !identifiers.is_empty()) else {
+        return Ok(());
+    };
+    // Whoever writes a profile waits here: one of the two sees what the other one wrote.
+    storage::audit::hold(tx, &p.log_name())?;
+    let keys = p.keys();
+    let mut index = Index::new(schema, &keys);
+    let mut found = Links::new();
+    for (kind, value) in identifiers {
+        let Some((_, tags)) = index.tags(kind, value) else {
+            continue;
+        };
+        let pseudonym = Party::Pseudonym(p.pseudonym_tag(kind, value));
+        let holders = holders(tx, kind, &tags)?.into_iter();
+        found.extend(holders.map(|holder| (pseudonym.clone(), Party::Subject(holder.id))));
+    }
+    let missing = missing_links(tx, found)?;
+    link::insert(p, tx, missing)
 }
 
 /// Of pseudonyms and whose they turned out to be: those under which something was chosen that isn't linked to her yet.

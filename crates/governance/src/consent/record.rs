@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::audit::{Action, Actor, NewRecord};
 use domain::consent::{
     Act, Age, Assent, By, ConsentEvent, ConsentId, How, InvalidConsent, Matter, Party, Question,
-    Reason, Scope, Steps, Tag, standing,
+    Reason, Scope, Steps, Tag, depends_on_age, standing,
 };
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use storage::Tx;
 use storage::consent::{InsertedConsents, NewConsents, StoredConsent};
 
-use super::known::{Ages, ages_of};
+use super::age::{Ages, ages_of};
 use crate::work::later;
 use crate::{Privity, Problem};
 
@@ -241,6 +241,24 @@ impl Privity {
             .map_err(|invalid| invalid_choice(&invalid))?;
         self.check_counts(&event, choice.law.as_deref(), who.ages.of(&event.party))?;
         Ok(event)
+    }
+
+    /// Whether it depends on her age if a choice counts. A no always does, and so does what came with data from elsewhere.
+    fn looks_at_age(&self, choice: &NewChoice) -> bool {
+        let is_yes = matches!(choice.said, Said::Given(_) | Said::OptedInAgain(_));
+        let Matter::Purpose(key) = &choice.scope.of else {
+            return false;
+        };
+        if !is_yes || choice.how == How::Imported {
+            return false;
+        }
+        let on = choice.at.unwrap_or(Timestamp::MAX).min(self.now());
+        // What is unknown is told when the choice itself is looked at.
+        let ground = self.ground(choice.law.as_deref(), on).ok();
+        let known = self.purposes().get(key).zip(ground);
+        known.is_some_and(|(purpose, ground)| {
+            depends_on_age(purpose, true, ground.on, &ground.facts(Age::Unknown))
+        })
     }
 
     fn moment(&self, at: Option<Timestamp>) -> Result<Timestamp, Problem> {
@@ -498,7 +516,12 @@ impl Who {
             Party::Pseudonym(_) | Party::Device(_) => None,
         });
         let subjects: BTreeSet<SubjectId> = subjects.collect();
-        let ages = ages_of(p, &subjects).await?;
+        let of_age = choices.iter().filter(|choice| p.looks_at_age(choice));
+        let of_age = of_age.filter_map(|choice| match choice.party {
+            Party::Subject(id) => Some(id),
+            Party::Pseudonym(_) | Party::Device(_) => None,
+        });
+        let ages = ages_of(p, &of_age.collect()).await?;
         Ok(Self {
             known: p.known_subjects(subjects).await?,
             ages,

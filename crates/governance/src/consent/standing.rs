@@ -17,7 +17,7 @@ use storage::Tx;
 use storage::consent::StoredConsent;
 
 use super::Ground;
-use super::known::{ages_of, records_of};
+use super::known::records_of;
 use crate::{Privity, Problem};
 
 /// Of whom something is asked.
@@ -84,8 +84,9 @@ impl Privity {
     /// # Errors
     /// An unknown law; our database doesn't answer. A party of whom nothing is recorded has a standing like any other.
     pub async fn standings(&self, asked: &Asked) -> Result<Vec<PurposeStanding>, Problem> {
-        let (history, ground, age) = self.gather(asked).await?;
-        let facts = ground.facts(age);
+        let (history, ground) = self.gather(asked).await?;
+        let age = self.age_for(&asked.party, &history, &ground, self.purposes().iter());
+        let facts = ground.facts(age.await?);
         let all = self.purposes().iter();
         Ok(all
             .map(|purpose| self.of_purpose(&history, purpose, ground.on, &facts))
@@ -105,7 +106,9 @@ impl Privity {
     ) -> Result<Standing, Problem> {
         let known = self.purposes().get(purpose);
         let purpose = known.ok_or_else(|| Problem::not_found("purpose"))?;
-        let (history, ground, age) = self.gather(asked).await?;
+        let (history, ground) = self.gather(asked).await?;
+        let age = self.age_for(&asked.party, &history, &ground, std::iter::once(purpose));
+        let age = age.await?;
         let question = Question {
             purpose,
             recipient,
@@ -126,16 +129,9 @@ impl Privity {
         .await
     }
 
-    async fn gather(
-        &self,
-        asked: &Asked,
-    ) -> Result<(History, Ground, domain::consent::Age), Problem> {
+    async fn gather(&self, asked: &Asked) -> Result<(History, Ground), Problem> {
         let ground = self.ground(asked.law.as_deref(), asked.on.unwrap_or_else(|| self.now()))?;
-        let age = match asked.party {
-            Party::Subject(id) => ages_of(self, &BTreeSet::from([id])).await?.of(&asked.party),
-            _ => domain::consent::Age::Unknown,
-        };
-        Ok((self.consent_history(asked).await?, ground, age))
+        Ok((self.consent_history(asked).await?, ground))
     }
 
     fn of_purpose(
@@ -179,6 +175,13 @@ impl Privity {
 }
 
 impl History {
+    /// Whether anybody in it ever said yes to something.
+    pub(super) fn has_yes(&self) -> bool {
+        let linked = self.linked.values().flatten();
+        let mut all = self.own.iter().chain(linked);
+        all.any(|stored| stored.event.act.assent().is_some())
+    }
+
     /// What it allows.
     pub(crate) fn standing(
         &self,

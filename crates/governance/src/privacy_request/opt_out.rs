@@ -5,6 +5,7 @@
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::consent::{Act, By, ConsentEvent, How, Party, Scope};
+use domain::data_map::IdentifierKind;
 use domain::id::RequestId;
 use domain::notice::Way;
 use domain::plan::Plan;
@@ -18,7 +19,7 @@ use storage::Tx;
 use storage::consent::NewConsents;
 
 use crate::claim::{Batch, Worker, end_step};
-use crate::consent::record_of;
+use crate::consent::{link_holders, record_of};
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
@@ -47,6 +48,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
         ));
     }
     let choices = choices(p, batch, &located)?;
+    let known = known(&located);
     let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
     let next = &[TaskKind::SendOutreach, TaskKind::Close];
     let going_on = end_step(p, worker, "opt-out begun", next, move |tx| {
@@ -75,9 +77,21 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
                 .collect(),
         )?;
         close::when_ready(&q, tx, &requests.into_iter().collect())?;
+        // Last, since it makes others who want to append wait.
+        link_holders(&q, tx, &known)?;
         Ok(records)
     });
     Ok(going_on.await?)
+}
+
+/// Identifiers by which profiles may know her already.
+fn known(located: &[Located]) -> Vec<(IdentifierKind, Sensitive<String>)> {
+    let all = located.iter().flat_map(|located| &located.identifiers);
+    all.flat_map(|(kind, values)| {
+        let values = values.iter();
+        values.map(|value| (kind.clone(), Sensitive::new(value.clone())))
+    })
+    .collect()
 }
 
 /// Her choice under each of her identifiers, one batch for each privacy request: nobody knows yet which subject she is.

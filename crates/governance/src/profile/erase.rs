@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::audit::{Action, Actor, NewRecord};
+use domain::consent::Tag;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::identity::{IdentifierTag, POSSIBLE_MATCH_KIND};
@@ -17,6 +18,7 @@ use storage::subject::StoredSubject;
 use storage::{Tx, identifier, identity, profile_segment, source_record, subject};
 
 use super::seal::{place_of, subject_key};
+use crate::consent::keep_noes;
 use crate::{Privity, Problem};
 
 /// More ids than this are counted in the audit record and not named: it has room for so many.
@@ -76,6 +78,11 @@ pub(crate) fn erase(
     let stored = subject::get_many(tx, &members)?;
     let segments = segments(tx, &members)?;
     let traces = Traces::of(p, &*p.needed_schema()?, &stored, &segments);
+    let mut kept = Vec::new();
+    for members in groups.values() {
+        let named = || named_surely(p, members, &stored, &segments);
+        kept.extend(keep_noes(p, tx, members, named)?);
+    }
     let mut tags = identifier::forget(tx, &traces.identifiers)?;
     let mut sources = source_record::forget(tx, &traces.sources)?;
     let unsure = traces.unsure(&tags);
@@ -97,7 +104,35 @@ pub(crate) fn erase(
         sources,
         swept: unsure,
     };
-    Ok(done.told(p, &groups, actor))
+    let (forgotten, mut records) = done.told(p, &groups, actor);
+    records.extend(kept);
+    Ok((forgotten, records))
+}
+
+/// Keyed hashes of whatever surely names a subject, as the suppression list has them. A damaged segment names nobody any more.
+fn named_surely(
+    p: &Privity,
+    members: &BTreeSet<SubjectId>,
+    stored: &[StoredSubject],
+    segments: &BTreeMap<SubjectId, Vec<StoredSegment>>,
+) -> BTreeSet<Tag> {
+    let Some(schema) = p.schema() else {
+        return BTreeSet::new();
+    };
+    let (ring, mut tags) = (p.keys(), BTreeSet::new());
+    for one in stored.iter().filter(|one| members.contains(&one.id)) {
+        let key = one.key.as_ref();
+        let Some(key) = key.and_then(|key| subject_key(p, one.id, key).ok()) else {
+            continue;
+        };
+        for segment in segments.get(&one.id).into_iter().flatten() {
+            let place = place_of(segment);
+            let found = key.suppression_tags(&ring, schema, &place, &segment.sealed);
+            let found = found.unwrap_or_default().into_iter();
+            tags.extend(found.map(|(_, tag)| Tag(tag)));
+        }
+    }
+    tags
 }
 
 /// The records of these subjects, by the one that stands for her.

@@ -21,6 +21,7 @@ use storage::subject::{NewSubject, StoredKey, StoredSubject};
 
 use super::given::{CheckedRecord, put};
 use super::trace::row_hash;
+use crate::consent::{Carried, CarriedKeys};
 use crate::identity::Moved;
 use crate::{Privity, Problem};
 
@@ -34,6 +35,8 @@ pub(super) struct Known {
     pub(super) whose: BTreeMap<IdentifierTag, SubjectId>,
     pub(super) subjects: BTreeMap<SubjectId, StoredSubject>,
     pub(super) segments: BTreeMap<SubjectId, Vec<StoredSegment>>,
+    /// Whether anything was chosen under an identifier before anybody knew whose it is.
+    pub(super) chosen: bool,
 }
 
 /// What a batch changes.
@@ -44,6 +47,8 @@ pub(super) struct Changes {
     pub(super) new: Vec<New>,
     pub(super) changed: Vec<Changed>,
     pub(super) unchanged: Vec<(SubjectId, Vec<usize>)>,
+    /// Whether what records carry was reckoned for choices under identifiers, too.
+    pub(super) chosen: bool,
 }
 
 /// A new subject.
@@ -55,6 +60,8 @@ pub(super) struct New {
     /// What the audit log says of each segment: made here, beside the database's writer.
     hashes: Vec<Hash>,
     pub(super) identifiers: Vec<StoredIdentifier>,
+    /// What she may be known by to whoever records choices.
+    carried: BTreeSet<Carried>,
     /// Her tags in older versions of the index key, to find others by.
     older: Vec<(IdentifierKind, IdentifierTag)>,
 }
@@ -69,6 +76,7 @@ pub(super) struct Changed {
     pub(super) gone: Vec<StoredIdentifier>,
     /// Tags that she has now.
     pub(super) come: Vec<StoredIdentifier>,
+    carried: BTreeSet<Carried>,
     older: Vec<(IdentifierKind, IdentifierTag)>,
 }
 
@@ -103,6 +111,21 @@ impl Changes {
         moved
     }
 
+    /// What those kept may be known by to whoever records choices.
+    pub(super) fn carried(
+        &self,
+        kept: &BTreeSet<SubjectId>,
+    ) -> impl Iterator<Item = (SubjectId, Carried)> {
+        let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
+        let new = new.map(|new| (new.subject.id, &new.carried));
+        let changed = self.changed.iter().map(|one| (one.subject, &one.carried));
+        let each = |(id, carried): (SubjectId, &BTreeSet<Carried>)| {
+            let carried = carried.iter().cloned();
+            carried.map(move |one| (id, one)).collect::<Vec<_>>()
+        };
+        new.chain(changed).flat_map(each)
+    }
+
     /// All segments that are stored.
     pub(super) fn segments(&self, kept: &BTreeSet<SubjectId>) -> Vec<(&StoredSegment, Hash)> {
         let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
@@ -123,13 +146,19 @@ pub(super) fn seal(
     todo: Vec<usize>,
     known: Known,
 ) -> Result<Changes, Problem> {
+    let ring = p.keys();
     let work = Work {
         p,
         schema,
         keys,
         source,
+        carried: CarriedKeys::new(&ring, schema),
+        chosen: known.chosen,
     };
-    let mut changes = Changes::default();
+    let mut changes = Changes {
+        chosen: known.chosen,
+        ..Changes::default()
+    };
     let mut new = Vec::new();
     for folded in fold(records, &todo) {
         let subject = (folded.key_tags.iter()).find_map(|(_, tag)| known.whose.get(tag));
@@ -203,12 +232,15 @@ struct Work<'a> {
     schema: &'a Schema,
     keys: &'a IndexKeys,
     source: SourceNumber,
+    carried: CarriedKeys<'a>,
+    chosen: bool,
 }
 
 impl Work<'_> {
     fn new_subject(&self, id: SubjectId, folded: Folded) -> Result<New, Problem> {
         let (rng, now) = (self.p.rng(), self.p.now());
         let (key, wrapped) = self.p.keys().new_subject_key(id, 1, rng).map_err(sealing)?;
+        let carried = self.carried.of(&folded.set, self.chosen);
         let mut profile = Profile::new(id);
         profile.extend(folded.set);
         let tags = self.keys.tags_of(self.schema, &profile);
@@ -237,6 +269,7 @@ impl Work<'_> {
             hashes: segments.iter().map(row_hash).collect(),
             segments,
             identifiers,
+            carried,
             older,
         })
     }
@@ -256,6 +289,7 @@ impl Work<'_> {
             .unwrap_subject_key(id, &wrapped)
             .map_err(sealing)?;
         let moves_tags = self.touches_tags(&folded);
+        let carried = self.carried.of(&folded.set, self.chosen);
         let mut segments = Vec::new();
         for (segment, amendment) in self.amendments(folded.set, folded.remove) {
             let known = stored.iter().find(|one| one.segment == segment);
@@ -271,6 +305,7 @@ impl Work<'_> {
             segments,
             gone: Vec::new(),
             come: Vec::new(),
+            carried,
             older: Vec::new(),
         };
         if moves_tags {

@@ -19,6 +19,7 @@ use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
 use super::seal::{Changes, Known, seal};
 use super::suppression::suppressed;
 use super::trace::trace;
+use crate::consent::link_carried;
 use crate::identity;
 use crate::{Privity, Problem};
 
@@ -89,7 +90,7 @@ pub async fn write_if(
 ) -> Result<Written, Problem> {
     let mut ready = prepare(p, source, records).await?;
     ready.seen = Some(seen);
-    store(p, ready, actor, |_, _| Ok(())).await
+    store(p, ready, actor, Kept::Now, |_, _| Ok(())).await
 }
 
 /// A batch that was checked and sealed for the state of the database that it met.
@@ -196,6 +197,11 @@ fn first<T, U>((one, _): (T, U)) -> T {
 /// The code under which a round says that somebody else was faster; it never leaves this file.
 const RIVAL: &str = "rival_write";
 
+fn rival() -> Problem {
+    let words = "somebody else changed this profile meanwhile; please try again";
+    Problem::new(RIVAL, 409, words)
+}
+
 /// One attempt to store what was prepared.
 struct Round {
     p: Privity,
@@ -254,6 +260,7 @@ impl Round {
             &self.batch.keys,
             self.changes.moved(&kept),
         )?;
+        self.link(tx, &kept)?;
         if again.is_empty() {
             also(tx, &written)?;
         }
@@ -271,6 +278,15 @@ impl Round {
             &segments,
         ));
         Ok((Stored { written, again }, records))
+    }
+
+    /// What was chosen under identifiers that these records carry holds for them from here on.
+    fn link(&self, tx: &mut Tx, kept: &BTreeSet<SubjectId>) -> Result<(), Problem> {
+        // The first choice of all under an identifier came after this batch was prepared.
+        if !self.changes.chosen && storage::consent::any_pseudonym(tx)? {
+            return Err(rival());
+        }
+        link_carried(&self.p, tx, self.changes.carried(kept))
     }
 
     /// Stores new subjects; answers which of them are ours, and which records another writer was faster with.
@@ -313,11 +329,7 @@ impl Round {
         let missed = subject::hold(tx, &ids)?.len() < ids.len()
             || !profile_segment::save_many(tx, &segments)?.is_empty();
         if missed {
-            return Err(Problem::new(
-                RIVAL,
-                409,
-                "somebody else changed this profile meanwhile; please try again",
-            ));
+            return Err(rival());
         }
         let gone: Vec<_> = changed
             .iter()
@@ -462,6 +474,7 @@ fn look_up(tx: &mut Tx, batch: &Batch, todo: &[usize]) -> Result<Known, Problem>
     let ids: BTreeSet<_> = whose.values().copied().collect();
     let mut known = Known {
         whose,
+        chosen: storage::consent::any_pseudonym(tx)?,
         ..Known::default()
     };
     if ids.is_empty() {
@@ -481,7 +494,7 @@ fn look_up(tx: &mut Tx, batch: &Batch, todo: &[usize]) -> Result<Known, Problem>
 }
 
 /// Runs work of some milliseconds beside the runtime's threads; little work where it is, since handing it over costs more.
-async fn beside<T: Send + 'static>(
+pub(crate) async fn beside<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -141,7 +141,7 @@ async fn is_found(p: &Privity, number: u32) -> bool {
     let [one] = found.as_slice() else {
         return false;
     };
-    let shown = serde_json::to_value(&one.profile).unwrap();
+    let shown = serde_json::to_value(one.profile()).unwrap();
     shown["first_name"] == format!("First{number}")
 }
 

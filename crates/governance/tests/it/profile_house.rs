@@ -74,8 +74,14 @@ pub(crate) async fn open_with(
     // A test may bring a schema of its own.
     let own = dir.join("profile.yaml");
     let schema = if own.exists() { own } else { schema_file() };
+    let consent = dir.join("consent");
+    let consent = if consent.exists() {
+        format!("consent: {}\n", consent.display())
+    } else {
+        String::new()
+    };
     let yaml = format!(
-        "business: {{name: Hearth & Crumb}}\nbase_url: https://privacy.hearth.example\nstorage: \"{storage}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nprofile: {}\nmail: {{url: \"smtp://127.0.0.1:9\", tls: none, from: \"privacy@hearth.example\"}}\n",
+        "business: {{name: Hearth & Crumb}}\nbase_url: https://privacy.hearth.example\nstorage: \"{storage}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nprofile: {}\nmail: {{url: \"smtp://127.0.0.1:9\", tls: none, from: \"privacy@hearth.example\"}}\n{consent}",
         schema.display()
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
@@ -92,9 +98,17 @@ impl ProfileHouse {
 
     /// A house with a schema of its own.
     pub(crate) async fn with_schema(store: Option<Store>, schema: Option<&str>) -> Self {
+        let schema = schema.map(|schema| ("profile.yaml", schema));
+        Self::with_files(store, schema.as_slice()).await
+    }
+
+    /// A house with files of its own: `profile.yaml`, and a folder `consent`.
+    pub(crate) async fn with_files(store: Option<Store>, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        if let Some(schema) = schema {
-            std::fs::write(dir.path().join("profile.yaml"), schema).unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         std::fs::write(dir.path().join("map.yaml"), MAP).unwrap();
         let clock = Arc::new(FixedClock::at("2026-11-02T18:00:00Z".parse().unwrap()));

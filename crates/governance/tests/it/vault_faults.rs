@@ -104,7 +104,7 @@ async fn is_found(house: &ProfileHouse, number: u64) -> bool {
     )
     .await
     .unwrap_or_else(|problem| panic!("{problem}"));
-    let shown = found.iter().map(|one| &one.profile);
+    let shown = found.iter().map(|one| one.profile());
     let shown = serde_json::to_value(shown.collect::<Vec<_>>()).unwrap();
     found.len() == 1 && shown[0]["first_name"] == format!("First{number}")
 }

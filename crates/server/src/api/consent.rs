@@ -11,12 +11,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::audit::Actor;
-use domain::consent::ConsentId;
+use domain::consent::{ConsentId, GuardianProof};
 use domain::sensitive::Sensitive;
 use domain::signal::Signal;
 use governance::consent::{Asked, RecordForm, Recorded, WantedRecord};
 use governance::signal::{Sender, signals_in};
 use governance::{Privity, Problem};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -42,6 +43,27 @@ pub(super) struct RecordedConsent {
     party: PartyView,
     /// Whether an earlier call had recorded it already.
     repeated: bool,
+}
+
+/// Somebody who was shown to be a child's parent or guardian.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGuardian {
+    /// The child.
+    child: PartyId,
+    /// How it was shown: one of the `guardian_proofs` in the settings.
+    #[schema(value_type = String)]
+    proof: GuardianProof,
+}
+
+/// Where a guardian says yes for her child.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ConfirmedGuardian {
+    /// The address of her page: a secret, for her alone.
+    url: String,
+    /// Until when it works.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
 }
 
 /// Many choices.
@@ -173,11 +195,13 @@ pub(super) async fn create(
     body: Body<NewConsent>,
 ) -> Result<Response, Failure> {
     let key = repeat::key(&headers)?;
-    let choice = body.value.look_up(&app.privity).await?;
+    let (choice, unclaimed) = body.value.look_up(&app.privity).await?;
     let party = PartyView::of(&choice.party);
     let by = Actor::Operator(operator.0.id);
     let recorded = app.privity.record_consents(vec![choice], by, key.as_ref());
-    match recorded.await?.pop() {
+    let recorded = recorded.await?.pop();
+    app.privity.link_chosen(&unclaimed).await?;
+    match recorded {
         Some(Recorded::Kept { id, repeated }) => {
             let status = if repeated {
                 StatusCode::OK
@@ -211,7 +235,12 @@ pub(super) async fn create_many(
     body: Body<NewConsents>,
 ) -> Result<Json<RecordedConsents>, Failure> {
     let key = repeat::key(&headers)?;
-    let (choices, refused) = sent::read_many(&app.privity, &body.value.items).await?;
+    let read = sent::read_many(&app.privity, &body.value.items).await?;
+    let sent::ReadMany {
+        choices,
+        refused,
+        unclaimed,
+    } = read;
     let by = Actor::Operator(operator.0.id);
     let positions = choices
         .iter()
@@ -222,6 +251,7 @@ pub(super) async fn create_many(
         .privity
         .record_consents(choices, by, key.as_ref())
         .await?;
+    app.privity.link_chosen(&unclaimed).await?;
     let mut items: Vec<_> = positions.into_iter().zip(recorded).chain(refused).collect();
     items.sort_by_key(|(position, _)| *position);
     let items: Vec<_> = items
@@ -350,6 +380,25 @@ pub(super) async fn link(
     named(&sender)?;
     app.privity.link_parties(&sender).await?;
     Ok(no_content())
+}
+
+/// Say that staff were shown that somebody is a child's parent or guardian, and get the address of a page where she can say yes for the child. It
+/// holds for 24 hours; give it to her alone.
+#[utoipa::path(post, path = "/api/v1/guardians", tag = "consents", security(("operator_key" = [])), request_body = NewGuardian, responses((status = 201, body = ConfirmedGuardian), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn confirm_guardian(
+    State(app): Shared,
+    operator: Operator,
+    body: Body<NewGuardian>,
+) -> Result<Response, Failure> {
+    let child = body.value.child.party(&app.privity).await?;
+    let by = Actor::Operator(operator.0.id);
+    let link = app.privity.confirm_guardian(&child, body.value.proof, by);
+    let link = link.await?;
+    let confirmed = ConfirmedGuardian {
+        url: crate::secret::guardian_url(&app.privity.settings().base_url, &link.token),
+        until: link.until,
+    };
+    Ok((StatusCode::CREATED, Json(confirmed)).into_response())
 }
 
 fn named(sender: &Sender) -> Result<(), Problem> {

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 43] = [
+const PAGES: [(&str, &str); 46] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -52,6 +52,18 @@ const PAGES: [(&str, &str); 43] = [
     (
         "evidence_refused",
         include_str!("../../../../docs/errors/evidence_refused.md"),
+    ),
+    (
+        "guardian_link_ended",
+        include_str!("../../../../docs/errors/guardian_link_ended.md"),
+    ),
+    (
+        "guardian_not_confirmed",
+        include_str!("../../../../docs/errors/guardian_not_confirmed.md"),
+    ),
+    (
+        "guardian_proof_not_enabled",
+        include_str!("../../../../docs/errors/guardian_proof_not_enabled.md"),
     ),
     (
         "idempotency_key_invalid",

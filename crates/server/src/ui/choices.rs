@@ -4,6 +4,7 @@
 //! 7025(c)(6), 7026(a)-(d), (h), 7028). A yes is for one purpose (Civ. Code 1798.140(h)), so that there is a no to all and no yes to all.
 
 mod endpoint;
+mod proven;
 mod script;
 mod words;
 
@@ -42,6 +43,7 @@ const PLACE: &str = "privacy_center";
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/choices", get(page).post(send))
+        .merge(proven::routes())
         .route("/choices.json", get(endpoint::show).post(endpoint::take))
         .route("/privity.js", get(script::script))
 }
@@ -91,9 +93,27 @@ impl FromRequestParts<Arc<App>> for Browser {
     }
 }
 
+/// Whose choices a page takes, and where its forms go.
+struct Whose<'a> {
+    path: &'a str,
+    word: &'static str,
+}
+
+/// The choices of a browser.
+const BROWSER: Whose<'_> = Whose {
+    path: "/choices",
+    word: "browser",
+};
+
 #[derive(Serialize)]
 pub(super) struct ChoicesPage {
     title: &'static str,
+    /// Where its forms go.
+    path: String,
+    /// Whose choices these are: of this `browser`, of a `subject` who has shown who she is, or of a child by its `guardian`.
+    whose: &'static str,
+    /// How a guardian can be shown to be one; empty where the business has not enabled any way.
+    proofs: String,
     /// Whether one no to all sales says more than was said already.
     stoppable: bool,
     for_child: bool,
@@ -192,7 +212,7 @@ async fn render(
     let choices = app.privity.choices(&browser.0).await?;
     let page = ChoicesPage {
         error,
-        ..ChoicesPage::of(&app.privity, &choices, asked)
+        ..ChoicesPage::of(&app.privity, &choices, asked, &BROWSER)
     };
     let frame =
         Frame::of(&app.privity).signalled(&app.privity, browser.0.signal == SignalOf::ThisPage);
@@ -214,7 +234,7 @@ async fn send(
         Err(problem) => return again(&app, &browser, whom, problem).await,
     };
     if chosen.yes && fields.text("twice").is_some() && fields.text("sure").is_none() {
-        return Ok(see(&confirm_path(&chosen)));
+        return Ok(see(&confirm_path(&BROWSER, &chosen)));
     }
     let (visitor, cookie) = known(&app.privity, browser.0);
     let place = chosen.purpose.as_ref().map(|key| key.as_ref().to_owned());
@@ -224,12 +244,17 @@ async fn send(
         return again(&app, &browser, whom, problem).await;
     }
     let whom = whom.map(|_| "&for=child").unwrap_or_default();
+    Ok(saved(&BROWSER, whom, place, cookie))
+}
+
+/// On to the page again, which says that it was saved; with the browser's number, if it is new.
+fn saved(whose: &Whose<'_>, whom: &str, place: Option<String>, cookie: Option<String>) -> Response {
     let place = place.map(|key| format!("#{key}")).unwrap_or_default();
-    let mut response = see(&format!("/choices?said=saved{whom}{place}"));
+    let mut response = see(&format!("{}?said=saved{whom}{place}", whose.path));
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 /// The page once more, with what is wrong.
@@ -259,11 +284,11 @@ fn known(privity: &Privity, mut visitor: Visitor) -> (Visitor, Option<String>) {
     (visitor, Some(cookie))
 }
 
-fn confirm_path(chosen: &Chosen) -> String {
+fn confirm_path(whose: &Whose<'_>, chosen: &Chosen) -> String {
     let purpose = chosen.purpose.as_ref().map_or("", AsRef::as_ref);
     let recipient = chosen.recipient.as_ref();
     let recipient = recipient.map(|key| format!(":{key}")).unwrap_or_default();
-    format!("/choices?confirm={purpose}{recipient}#{purpose}")
+    format!("{}?confirm={purpose}{recipient}#{purpose}", whose.path)
 }
 
 fn chosen(fields: &Fields, by_guardian: bool) -> Result<Chosen, Problem> {
@@ -309,7 +334,7 @@ fn shown(fields: &Fields) -> Option<ShownNotice> {
 }
 
 impl ChoicesPage {
-    fn of(privity: &Privity, choices: &Choices<'_>, asked: &Asked) -> Self {
+    fn of(privity: &Privity, choices: &Choices<'_>, asked: &Asked, whose: &Whose<'_>) -> Self {
         let of = |offered| Card::of(privity, offered, asked);
         let (open, fixed): (Vec<_>, Vec<_>) = choices.purposes.iter().partition(|one| one.no);
         let is_open_sale = |offered: &&&OfferedPurpose<'_>| {
@@ -319,6 +344,9 @@ impl ChoicesPage {
         };
         Self {
             title: "Your choices",
+            path: whose.path.to_owned(),
+            whose: whose.word,
+            proofs: proofs(privity),
             stoppable: open.iter().find(is_open_sale).is_some(),
             for_child: asked.is_for_child(),
             said: (asked.said.as_deref() == Some("saved"))
@@ -388,7 +416,7 @@ impl Now {
 }
 
 impl Choice {
-    /// A yes for a child needs proof of who says it, which this page can't take (11 CCR 7070(a)(2)); a no needs none.
+    /// A yes for a child needs proof of who says it, which a browser can't give (11 CCR 7070(a)(2)); a no needs none.
     fn of(offered: &OfferedPurpose<'_>, standing: &Standing, asked: &Asked, place: &str) -> Self {
         Self {
             yes: offered.yes.is_some() && !asked.is_for_child(),
@@ -411,6 +439,18 @@ impl Notice {
             language: shown.language,
             digest: shown.digest.to_string(),
         })
+    }
+}
+
+/// How a guardian can be shown to be one here, in words that follow `shown to be one`.
+fn proofs(privity: &Privity) -> String {
+    let all = privity.settings().guardian_proofs.iter();
+    let mut words: Vec<_> = all
+        .map(|proof| page_words::guardian_proof(*proof))
+        .collect();
+    match words.pop() {
+        Some(last) if !words.is_empty() => format!("{}, or {last}", words.join(", ")),
+        last => last.unwrap_or_default().to_owned(),
     }
 }
 

@@ -591,6 +591,30 @@ fn all() -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "choices_of_subject",
+            text(
+                "choices.html",
+                &public,
+                value(choices::ChoicesPage::sample_of_subject()),
+            ),
+        ),
+        (
+            "choices_of_guardian",
+            text(
+                "choices.html",
+                &public,
+                value(choices::ChoicesPage::sample_of_guardian()),
+            ),
+        ),
+        (
+            "choices_for_child_with_proofs",
+            text(
+                "choices.html",
+                &public,
+                value(choices::ChoicesPage::sample_for_child_with_proofs()),
+            ),
+        ),
+        (
             "choices_for_child",
             text(
                 "choices.html",

@@ -10,6 +10,7 @@ use domain::data_map::KeepReason;
 use domain::outreach::Answer;
 use domain::privacy_request::{Clock, RequestKind, RequestState, Waiting};
 use domain::sensitive::Sensitive;
+use governance::consent::choices::may_choose;
 use governance::privacy_request::{access, tracker, verify};
 use governance::view::{
     KeptLine, OutreachLine, PackageLine, Stage, SystemLine, Tracker, VerificationLine,
@@ -50,6 +51,8 @@ pub(super) struct TrackerPage {
     recipients: Vec<RecipientWords>,
     regulator: Option<Regulator>,
     can_withdraw: bool,
+    /// The address of the page where she chooses, once she has shown who she is.
+    choices: Option<String>,
     refresh_seconds: Option<u16>,
 }
 
@@ -241,15 +244,16 @@ async fn again(app: &App, token: &str, problem: Problem) -> Result<Response, Fai
 
 async fn load(app: &App, token: &str) -> Result<TrackerPage, Failure> {
     let view = tracker::view(&app.privity, &Sensitive::new(token.to_owned())).await?;
-    Ok(TrackerPage::of(
-        &Look::of(&app.privity, &view.law),
-        own_path(token),
-        &view,
-    ))
+    let page = TrackerPage::of(&Look::of(&app.privity, &view.law), own_path(token), &view);
+    let has_purposes = app.privity.purposes().iter().next().is_some();
+    Ok(TrackerPage {
+        choices: page.choices.filter(|_| has_purposes),
+        ..page
+    })
 }
 
 /// The page's own address; what isn't a token's letter is left out, since the rest is put into a header.
-fn own_path(token: &str) -> String {
+pub(super) fn own_path(token: &str) -> String {
     format!(
         "/requests/{}",
         token
@@ -313,7 +317,6 @@ impl TrackerPage {
         let (heading, lead) = heading(view);
         Self {
             title: words::kind(view.kind),
-            path,
             id: view.id.to_string(),
             kind: words::kind(view.kind),
             heading,
@@ -364,6 +367,8 @@ impl TrackerPage {
                 .map(|line| RecipientWords::of(look, line))
                 .collect(),
             regulator: look.regulator.clone(),
+            choices: may_choose(view.kind, view.state).then(|| format!("{path}/choices")),
+            path,
             can_withdraw: matches!(view.state, RequestState::Received | RequestState::Verified),
             refresh_seconds: (!view.state.is_closed()).then_some(REFRESH),
         }

@@ -2,7 +2,7 @@
 //!
 //! Law: 11 CCR 7003 (plain language), 7004 (no confusing elements).
 
-use domain::consent::Act;
+use domain::consent::{Act, GuardianProof};
 use domain::outreach::{Answer, OutreachAction};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState, Waiting};
 use domain::recipient::{ChannelKind, RecipientRole, VerificationLevel};
@@ -254,6 +254,20 @@ pub(crate) fn system(progress: &str) -> (&'static str, &'static str) {
 }
 
 /// An identifier's label: `customer_number` is Customer number.
+/// How somebody is shown to be a child's parent or guardian (11 CCR 7070(a)(2)).
+pub(crate) const fn guardian_proof(proof: GuardianProof) -> &'static str {
+    match proof {
+        GuardianProof::SignedForm => {
+            "by a form that you sign under penalty of perjury and send back"
+        }
+        GuardianProof::CardPayment => "by a card payment that you are told of",
+        GuardianProof::Call => "in a call with our trained staff",
+        GuardianProof::Video => "in a video call with our trained staff",
+        GuardianProof::InPerson => "face to face with our trained staff",
+        GuardianProof::GovernmentId => "by an identity document that we check and then delete",
+    }
+}
+
 pub(crate) fn label(key: &str) -> String {
     match key {
         "email" => "E-mail address".to_owned(),

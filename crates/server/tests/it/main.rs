@@ -16,6 +16,7 @@ mod deletion;
 mod identity;
 mod know;
 mod office;
+mod proven;
 mod repeat;
 mod scenarios;
 mod scim;

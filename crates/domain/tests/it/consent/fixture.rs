@@ -299,6 +299,18 @@ impl Person {
         self.ask_for(history, purpose, None, None, on)
     }
 
+    pub(crate) fn depends_on_age(&self, key: &str, has_yes: bool, on: Timestamp) -> bool {
+        let today = on.to_zoned(self.zone.clone()).date();
+        let terms = Terms::of(crate::law::book(), &self.laws, today).unwrap();
+        let facts = Facts {
+            age: self.age,
+            time_zone: &self.zone,
+            terms: &terms,
+            collected_without_notice: self.collected_without_notice,
+        };
+        domain::consent::depends_on_age(purpose(key), has_yes, on, &facts)
+    }
+
     pub(crate) fn ask_for(
         &self,
         history: &[ConsentEvent],

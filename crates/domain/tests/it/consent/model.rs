@@ -194,6 +194,14 @@ fn who() -> impl Strategy<Value = Who> {
 }
 
 const PURPOSES: [&str; 2] = ["sell_purchases", "train_ad_model"];
+/// Those, and some of every other sort.
+const KEYS: [&str; 5] = [
+    "fulfil_orders",
+    "sell_purchases",
+    "train_ad_model",
+    "infer_health",
+    "loyalty_card",
+];
 const RECIPIENTS: [&str; 2] = ["broker", "ad_network"];
 const ATTRIBUTES: [&str; 2] = ["email", "purchase_history"];
 const DEVICES: [Tag; 2] = [fixture::PHONE, fixture::LAPTOP];
@@ -333,6 +341,22 @@ proptest! {
         no.scope = Scope::purpose(asked.0);
         any.push(no);
         prop_assert!(!ask(&who, &any, asked, on).allowed);
+    }
+
+    #[test]
+    fn an_age_that_nothing_depends_on_changes_no_answer(who in who(), history in history(), key in prop::sample::select(KEYS.to_vec()), on in moment()) {
+        let mut history = history;
+        for event in &mut history {
+            if let Matter::Purpose(named) = &mut event.scope.of {
+                *named = key.into();
+            }
+        }
+        let unknown = Person { age: Age::Unknown, ..who.person.clone() };
+        let has_yes = history.iter().any(|event| event.act.assent().is_some());
+        if !unknown.depends_on_age(key, has_yes, on) {
+            let answers = [&unknown, &who.person].map(|person| person.ask(&history, key, &on.to_string()).allowed);
+            prop_assert_eq!(answers[0], answers[1]);
+        }
     }
 
     #[test]

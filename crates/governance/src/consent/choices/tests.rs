@@ -133,6 +133,7 @@ impl Guest<'_> {
             },
             now: now(),
             sells: true,
+            is_guardian: false,
         };
         offer(books(), &visit).unwrap()
     }

@@ -12,7 +12,9 @@ use domain::signal::Signal;
 use jiff::Timestamp;
 
 use super::{Books, Choices, OfferedPurpose, Visit, offer, said};
-use crate::consent::{Asked, Ground, History, NewChoice, Recorded, Said, ShownNotice, Yes};
+use crate::consent::{
+    Asked, Ground, History, NewChoice, PSEUDONYM, Recorded, Said, ShownNotice, Yes,
+};
 use crate::signal::Sender;
 use crate::{Privity, Problem};
 
@@ -21,8 +23,6 @@ const MOST_PSEUDONYMS: usize = 5;
 const LONGEST_PSEUDONYM: usize = 200;
 /// The longest key of a site.
 const LONGEST_PLACE: usize = 100;
-/// The kind under which those are hashed.
-const PSEUDONYM: &str = "pseudonym";
 
 /// Somebody at a page.
 #[derive(Clone, Default)]
@@ -73,7 +73,7 @@ pub struct Chosen {
 impl Visitor {
     /// What came from a browser is looked at before it is hashed, or kept as a place.
     #[expect(clippy::disallowed_methods, reason = "only measured")]
-    fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         if !self.device.as_ref().is_none_or(is_device) {
             return Err(Problem::invalid(
                 "device",
@@ -102,7 +102,7 @@ impl Visitor {
         Ok(())
     }
 
-    fn sender(&self, privity: &Privity) -> Sender {
+    pub(super) fn sender(&self, privity: &Privity) -> Sender {
         let kind = IdentifierKind(PSEUDONYM.to_owned());
         Sender {
             device: self.device.as_ref().map(|id| privity.device_tag(id)),
@@ -246,13 +246,14 @@ impl Privity {
             facts: &ground.facts(Age::Unknown),
             now,
             sells: self.sells_or_shares(),
+            is_guardian: false,
         };
         offer(books, &visit)
     }
 }
 
-/// One choice as it is recorded: what it is called follows from what stood before.
-fn put(
+/// One choice as it is recorded: what it is called follows from what stood before. A yes for a child is no choice of a browser's.
+pub(super) fn put(
     chosen: &Chosen,
     offered: &Choices<'_>,
     visitor: &Visitor,
@@ -263,6 +264,13 @@ fn put(
         all.find(|offered| offered.purpose.key == *key)
     };
     let of = chosen.purpose.as_ref().and_then(known);
+    if chosen.yes && chosen.by_guardian && matches!(party, Party::Device(_)) {
+        return Err(Problem::new(
+            "guardian_not_confirmed",
+            422,
+            "a yes for a child under 13 counts only from a parent or guardian who was shown to be one; write to us or call us, and we tell you how and send you a page for it",
+        ));
+    }
     if chosen.yes
         && visitor.signal == SignalOf::ThisPage
         && of.is_some_and(|offered| offered.purpose.is_sale_like())

@@ -7,10 +7,12 @@
     reason = "tests"
 )]
 
+mod ages;
 mod cost;
 mod crash;
 mod flood;
 mod history;
+mod links;
 mod profiles;
 mod recording;
 mod signals;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::audit::Hash;
 use domain::consent::{AttributeKey, By, GuardianProof, How, Matter, Party, Scope, Steps};
-use domain::data_map::RecipientKey;
+use domain::data_map::{IdentifierKind, RecipientKey};
 use domain::notice::{NoticeKey, Way};
 use domain::purpose_of_use::UseKind;
 use domain::sensitive::Sensitive;
@@ -128,14 +128,22 @@ const fn one() -> Steps {
     Steps::One
 }
 
+/// Identifiers that are nobody's yet.
+pub(super) type Unclaimed = Vec<(IdentifierKind, Sensitive<String>)>;
+
+/// Choices read, with their positions.
+pub(super) struct ReadMany {
+    pub(super) choices: Vec<(usize, NewChoice)>,
+    /// What can't be read.
+    pub(super) refused: Vec<(usize, Recorded)>,
+    pub(super) unclaimed: Unclaimed,
+}
+
 /// Reads many choices. What can't be read is refused by its position; the rest goes on.
 ///
 /// # Errors
 /// There are too many; our database doesn't answer.
-pub(super) async fn read_many(
-    p: &Privity,
-    items: &[Box<RawValue>],
-) -> Result<(Vec<(usize, NewChoice)>, Vec<(usize, Recorded)>), Problem> {
+pub(super) async fn read_many(p: &Privity, items: &[Box<RawValue>]) -> Result<ReadMany, Problem> {
     if items.len() > MOST_CHOICES {
         return Err(Problem::new(
             "too_many_choices",
@@ -150,7 +158,7 @@ pub(super) async fn read_many(
             Err(problem) => refused.push((position, Recorded::Refused(problem))),
         }
     }
-    let parties = look_up(p, &read).await?;
+    let (parties, unclaimed) = look_up(p, &read).await?;
     let mut choices = Vec::with_capacity(read.len());
     for ((position, consent, _), party) in read.into_iter().zip(parties) {
         match consent.choice(p, party) {
@@ -158,7 +166,11 @@ pub(super) async fn read_many(
             Err(problem) => refused.push((position, Recorded::Refused(problem))),
         }
     }
-    Ok((choices, refused))
+    Ok(ReadMany {
+        choices,
+        refused,
+        unclaimed,
+    })
 }
 
 fn read_one(p: &Privity, item: &RawValue) -> Result<(NewConsent, Named), Problem> {
@@ -174,18 +186,25 @@ fn read_one(p: &Privity, item: &RawValue) -> Result<(NewConsent, Named), Problem
 }
 
 /// All parties at once: those that are named by identifiers are looked up together.
-async fn look_up(p: &Privity, read: &[(usize, NewConsent, Named)]) -> Result<Vec<Party>, Problem> {
+async fn look_up(
+    p: &Privity,
+    read: &[(usize, NewConsent, Named)],
+) -> Result<(Vec<Party>, Unclaimed), Problem> {
     let identifiers = read.iter().filter_map(|(_, _, named)| match named {
         Named::Identifier(kind, value) => Some((kind.clone(), value.clone())),
         Named::Party(_) => None,
     });
     let identifiers: Vec<_> = identifiers.collect();
-    let mut found = p.parties_of(&identifiers).await?.into_iter();
+    let found = p.parties_of(&identifiers).await?;
+    let unclaimed = identifiers.into_iter().zip(&found);
+    let unclaimed = unclaimed.filter(|(_, party)| !matches!(party, Party::Subject(_)));
+    let unclaimed = unclaimed.map(|(identifier, _)| identifier).collect();
+    let mut found = found.into_iter();
     let party = |(_, _, named): &(usize, NewConsent, Named)| match named {
         Named::Party(party) => Some(party.clone()),
         Named::Identifier(..) => found.next(),
     };
-    Ok(read.iter().filter_map(party).collect())
+    Ok((read.iter().filter_map(party).collect(), unclaimed))
 }
 
 impl NewConsent {
@@ -193,9 +212,13 @@ impl NewConsent {
     ///
     /// # Errors
     /// Something in it contradicts something else, or is missing; our database doesn't answer.
-    pub(super) async fn look_up(self, p: &Privity) -> Result<NewChoice, Problem> {
-        let party = self.party.party(p).await?;
-        self.choice(p, party)
+    pub(super) async fn look_up(self, p: &Privity) -> Result<(NewChoice, Unclaimed), Problem> {
+        let named = self.party.named(p)?;
+        let one = [(0, self, named)];
+        let (mut parties, unclaimed) = look_up(p, &one).await?;
+        let [(_, consent, _)] = one;
+        let party = parties.pop().ok_or_else(crate::failure::unexpected)?;
+        Ok((consent.choice(p, party)?, unclaimed))
     }
 
     fn choice(self, p: &Privity, party: Party) -> Result<NewChoice, Problem> {

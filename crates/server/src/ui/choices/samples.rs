@@ -72,6 +72,9 @@ impl ChoicesPage {
         };
         Self {
             title: "Your choices",
+            path: "/choices".to_owned(),
+            whose: "browser",
+            proofs: String::new(),
             stoppable: true,
             for_child: false,
             said: None,
@@ -141,6 +144,40 @@ impl ChoicesPage {
                 ),
             ],
             ..Self::sample()
+        }
+    }
+
+    /// A subject who has shown who she is, with a yes and a no.
+    pub(crate) fn sample_of_subject() -> Self {
+        Self {
+            path: "/requests/abc/choices".to_owned(),
+            whose: "subject",
+            ..Self::sample_said()
+        }
+    }
+
+    /// A guardian who was shown to be one: a yes can be said.
+    pub(crate) fn sample_of_guardian() -> Self {
+        let sale = card(
+            "sale_to_brokers",
+            "Sale of your data",
+            Reason::GuardianNeeded,
+            OPEN,
+        );
+        Self {
+            path: "/choices/child/abc".to_owned(),
+            whose: "guardian",
+            purposes: vec![sale],
+            ..Self::sample()
+        }
+    }
+
+    /// A parent or guardian chooses in a browser, where the business has enabled ways to show that she is one.
+    pub(crate) fn sample_for_child_with_proofs() -> Self {
+        Self {
+            proofs: "in a call with our trained staff, or face to face with our trained staff"
+                .to_owned(),
+            ..Self::sample_for_child()
         }
     }
 
