@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use storage::{Database, Error};
+use domain::audit::{Action, Actor, NewRecord};
+use storage::{Database, Error, audit};
 
 use crate::place::on_each_place;
+use crate::sample::at;
 
 const PLACE: &str = "PRIVITY_CRASH_TEST_DATABASE";
 const ACKNOWLEDGED_BEFORE_THE_KILL: usize = 300;
@@ -27,6 +29,8 @@ async fn every_acknowledged_write_survives_kill_9() {
         let rows = database.read("list", |tx| tx.query("-- list written\nSELECT id, half FROM written", &[])).await.unwrap();
         let found: BTreeSet<i64> = rows.iter().map(|row| row.int("id").unwrap()).collect();
         assert_eq!(acknowledged.difference(&found).collect::<Vec<_>>(), Vec::<&i64>::new());
+        let log = database.read("log", |tx| audit::state(tx, "log")).await.unwrap();
+        assert_eq!(log.frontier.size() * 2, rows.len() as u64, "each has its record");
         for row in &rows {
             assert!(found.contains(&-row.int("id").unwrap()), "a transaction is there as a whole or not at all");
         }
@@ -77,10 +81,11 @@ async fn writer_for_the_crash_test() {
         tokio::spawn(async move {
             for id in (1 + writer..).step_by(usize::try_from(WRITERS).unwrap()) {
                 let insert = "-- insert written\nINSERT INTO written (id, half) VALUES (?1, ?2)";
-                let both = database.write("insert both", move |tx| {
+                let both = database.write_recorded("insert both", move |tx| {
                     tx.execute(insert, &[id.into(), 1_i64.into()])?;
                     tx.execute(insert, &[(-id).into(), 2_i64.into()])?;
-                    Ok::<(), Error>(())
+                    let record = NewRecord::new(at(0), Actor::System, Action::Erased);
+                    Ok::<_, Error>(((), audit::append(tx, "log", vec![record])?))
                 });
                 both.await.unwrap();
                 writeln!(std::io::stdout(), "saved {id}").unwrap();
