@@ -158,7 +158,7 @@ impl Postgres {
             Err(Failure { error, .. }) => return Err(error.into()),
         };
         let work = move || {
-            let mut tx = Tx::new(Connection::Postgres(session));
+            let mut tx = Tx::new(Connection::Postgres(Box::new(session)));
             let outcome = tx.attempt(name, &closure);
             let outcome = tx.end(name, outcome);
             (closure, outcome)

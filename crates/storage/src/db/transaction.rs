@@ -19,7 +19,7 @@ pub struct Tx {
 
 pub(super) enum Connection {
     Sqlite(rusqlite::Connection),
-    Postgres(Session),
+    Postgres(Box<Session>),
 }
 
 #[derive(Clone, Copy)]

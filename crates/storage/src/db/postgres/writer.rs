@@ -165,7 +165,7 @@ impl Writer {
             // One by one, each of them tries harder and says what is wrong.
             return std::mem::take(waiting);
         };
-        let mut tx = Tx::new(Connection::Postgres(session.of_members()));
+        let mut tx = Tx::new(Connection::Postgres(Box::new(session.of_members())));
         let mut group = Group::default();
         let start = Instant::now();
         while start.elapsed() < LONGEST
@@ -220,7 +220,7 @@ impl Writer {
 
     /// Nobody else is in the transaction, so that it needs no savepoint.
     fn try_alone(&self, member: &mut dyn Waiting) -> Result<Ran, Failure> {
-        let mut tx = Tx::new(Connection::Postgres(self.session()?));
+        let mut tx = Tx::new(Connection::Postgres(Box::new(self.session()?)));
         let ran = member.run(&mut tx);
         let Connection::Postgres(session) = tx.connection else {
             return Ok(ran);
