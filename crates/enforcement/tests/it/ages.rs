@@ -5,7 +5,7 @@ use domain::disclosure::{DisclosureRecipient, Purpose};
 use domain::profile::{AttributeNumber, AttributeValue, Profile, Segment, SourceNumber};
 use domain::sensitive::Sealed;
 use enforcement::vault::{KeyRing, SubjectKey, VaultError};
-use enforcement::{RecordedPermit, decide_profile, release_profile};
+use enforcement::{Judgements, RecordedPermit, decide_profile, release_profile};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -25,7 +25,7 @@ fn for_ages(members: &[u128]) -> RecordedPermit {
         DisclosureRecipient::Nobody,
         &["born"],
     );
-    recorded(decide_profile(&asked, &facts(members)).unwrap())
+    recorded(decide_profile(&asked, &facts(members), &Judgements::default()).unwrap())
 }
 
 /// What the sources with these numbers say, sealed.

@@ -213,7 +213,7 @@ fn for_who_may_consent_the_birth_date_is_read_and_nothing_comes_out() {
         DisclosureRecipient::Nobody,
         &["born", "email", "ssn", "shoe_size"],
     );
-    let permit = decide_profile(&all, &facts(&[1])).unwrap();
+    let permit = decide_profile(&all, &facts(&[1]), &Judgements::default()).unwrap();
     let names = |names: Vec<String>| names.join(" ");
     assert_eq!(
         names(permit.allowed().map(ToString::to_string).collect()),
@@ -242,7 +242,7 @@ fn for_who_may_consent_the_birth_date_is_read_and_nothing_comes_out() {
     assert_eq!(record.details["allowed"], json!([]));
     for recipient in [DisclosureRecipient::Subject, operator()] {
         let asked = query(Purpose::KnowWhoMayConsent, recipient, &["born"]);
-        let denied = decide_profile(&asked, &facts(&[1])).unwrap_err();
+        let denied = decide_profile(&asked, &facts(&[1]), &Judgements::default()).unwrap_err();
         assert_eq!(denied.reason(), DenialReason::WrongRecipient);
     }
 }
