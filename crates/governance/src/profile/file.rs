@@ -17,7 +17,10 @@ use super::given::{GivenRecord, GivenValue};
 use super::import::{self, Format, Import};
 use crate::Problem;
 
-/// Records in one batch.
+/// Records in the first batch; each one after it has twice as many, so that a small file is soon seen to move.
+const FIRST: usize = 1_000;
+/// Records in one batch, at most: of many that are stored together, several change one page of an index, and it is written once. More
+/// would keep other writers waiting for longer than half a second.
 const RECORDS: usize = 10_000;
 /// A batch is shorter when its records are long.
 const BATCH_BYTES: u64 = 24 << 20;
@@ -251,27 +254,28 @@ impl Opened {
         give: &mpsc::Sender<Result<Batch, Problem>>,
     ) -> std::io::Result<()> {
         self.reader.seek(SeekFrom::Start(from))?;
-        let (mut first, mut end) = (number, from);
+        let (mut first, mut end, mut most) = (number, from, FIRST);
         loop {
-            let batch = self.read_batch(first, end)?;
+            let batch = self.read_batch(first, end, most)?;
             let Some(batch) = batch else { return Ok(()) };
             (first, end) = (first + batch.count, batch.end);
+            most = RECORDS.min(most * 2);
             if give.blocking_send(Ok(batch)).is_err() {
                 return Ok(());
             }
         }
     }
 
-    fn read_batch(&mut self, first: u64, from: u64) -> std::io::Result<Option<Batch>> {
+    fn read_batch(&mut self, first: u64, from: u64, most: usize) -> std::io::Result<Option<Batch>> {
         let mut batch = Batch {
-            records: Vec::with_capacity(RECORDS),
-            places: Vec::with_capacity(RECORDS),
+            records: Vec::with_capacity(most),
+            places: Vec::with_capacity(most),
             unreadable: Vec::new(),
             count: 0,
             first,
             end: from,
         };
-        while batch.count < RECORDS as u64 && batch.end - from < BATCH_BYTES {
+        while batch.count < most as u64 && batch.end - from < BATCH_BYTES {
             let (piece, length) = self.piece()?;
             batch.end += length;
             let read = match piece {

@@ -120,8 +120,7 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
 
 /// One that can't wait decides for all.
 fn wanted(group: &[Box<dyn Waiting>]) -> Durable {
-    let can_wait = |one: &Box<dyn Waiting>| one.durable() == Durable::Later;
-    if group.iter().all(can_wait) {
+    if group.iter().all(|one| one.durable() == Durable::Later) {
         Durable::Later
     } else {
         Durable::Now
