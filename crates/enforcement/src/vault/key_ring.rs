@@ -137,13 +137,23 @@ impl KeyRing {
 
     /// The tag of a code of few digits. Keyed, since a million codes are tried in no time, and bound to its privacy request.
     pub fn code_tag(&self, request: RequestId, code: &Sensitive<String>) -> TokenTag {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.derived("code").as_slice());
         let data = Zeroizing::new(joined(
             b"privity code v1",
             &[&request.to_string(), code.expose().trim()],
         ));
+        self.keyed_tag("code", &data)
+    }
+
+    /// The tag of what a link says by itself, so that nobody but us can have written it. A key of its own: whoever may ask for the tags of
+    /// identifiers gets none of these.
+    pub fn link_tag(&self, said: &str) -> TokenTag {
+        self.keyed_tag("link", &joined(b"privity link v1", &[said]))
+    }
+
+    fn keyed_tag(&self, purpose: &str, data: &[u8]) -> TokenTag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.derived(purpose).as_slice());
         let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(&key, &data).as_ref());
+        tag.copy_from_slice(hmac::sign(&key, data).as_ref());
         TokenTag::new(tag)
     }
 

@@ -272,6 +272,9 @@ fn codes_are_bound_to_their_request_and_links_to_nothing() {
     assert!(code.matches(&keys.code_tag(request(1), &secret(" 123456 "))));
     assert!(!code.matches(&keys.code_tag(request(2), &secret("123456"))));
     assert!(!code.matches(&keys.code_tag(request(1), &secret("123457"))));
+    let link = keys.link_tag("sub_1.call.1793642400");
+    assert!(link.matches(&keys.link_tag("sub_1.call.1793642400")));
+    assert!(!link.matches(&keys.link_tag("sub_2.call.1793642400")));
     assert!(token_tag(&secret("a")).matches(&token_tag(&secret("a"))));
     assert!(!token_tag(&secret("a")).matches(&token_tag(&secret("b"))));
 }

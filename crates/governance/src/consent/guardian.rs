@@ -4,11 +4,10 @@
 //! kept of it: the audit log says who confirmed whom.
 //! Law: Civ. Code 1798.120(c); 11 CCR 7070(a)(2).
 
-use domain::audit::{Action, Actor, NewRecord};
-use domain::consent::{By, GuardianProof, Party, Tag};
-use domain::data_map::IdentifierKind;
+use domain::audit::{Action, Actor, Hash, NewRecord};
+use domain::consent::{By, GuardianProof, Party};
 use domain::sensitive::Sensitive;
-use enforcement::vault::token_tag;
+use enforcement::vault::TokenTag;
 use jiff::{SignedDuration, Timestamp};
 
 use super::choices::Proven;
@@ -53,7 +52,8 @@ impl Privity {
             .with("proof", proof.as_str())
             .with("until", until.to_string());
         self.append(vec![record]).await?;
-        let token = Sensitive::new(format!("{said}.{}", self.guardian_tag(&said)));
+        let tag = Hash(*self.keys().link_tag(&said).as_bytes());
+        let token = Sensitive::new(format!("{said}.{tag}"));
         Ok(GuardianLink { token, until })
     }
 
@@ -85,11 +85,10 @@ impl Privity {
         reason = "taken apart and compared; none of it goes anywhere"
     )]
     fn read_token(&self, token: &Sensitive<String>) -> Option<(Party, GuardianProof, Timestamp)> {
-        let (said, tag) = token.expose().rsplit_once('.')?;
-        // Compared as hashes, in constant time.
-        let expected = Sensitive::new(self.guardian_tag(said).to_string());
-        let shown = Sensitive::new(tag.to_owned());
-        if !token_tag(&expected).matches(&token_tag(&shown)) {
+        let (said, shown) = token.expose().rsplit_once('.')?;
+        let shown: Hash = shown.parse().ok()?;
+        let shown = TokenTag::from_bytes(shown.as_bytes())?;
+        if !self.keys().link_tag(said).matches(&shown) {
             return None;
         }
         let mut parts = said.split('.');
@@ -100,11 +99,6 @@ impl Privity {
             .find(|proof| proof.as_str() == word)?;
         let until = Timestamp::from_second(parts.next()?.parse().ok()?).ok()?;
         Some((child, proof, until))
-    }
-
-    fn guardian_tag(&self, said: &str) -> Tag {
-        let kind = IdentifierKind("guardian_link".to_owned());
-        self.pseudonym_tag(&kind, &Sensitive::new(said.to_owned()))
     }
 
     /// A browser is nobody's child.
