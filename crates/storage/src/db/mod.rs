@@ -12,6 +12,7 @@ mod target;
 mod tls;
 mod transaction;
 mod value;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -18,11 +18,12 @@ use tokio::sync::{mpsc, oneshot};
 use session::Runs;
 pub(super) use session::Session;
 use statement::connection_error;
-use writer::{Message, Pending, Writer};
+use writer::{Message, Writer};
 
 use super::dialect::Rewritten;
 use super::target::Server;
 use super::transaction::{Attempt, Connection, Failure, Tx};
+use super::waiting::Pending;
 use super::{Access, retry, tls};
 use crate::error::Error;
 

@@ -14,11 +14,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use statement::failure;
 pub(super) use statement::{define, execute, execute_each, execute_many, query, query_many};
-use writer::{Message, Pending};
+use writer::Message;
 
 use super::Durable;
 use super::retry;
 use super::transaction::{Attempt, Connection, Tx};
+use super::waiting::Pending;
 use crate::error::Error;
 
 /// Transactions that may wait for the writer before callers have to wait for a place in the queue.
@@ -88,10 +89,10 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let pending = Pending::new(name, durable, closure, reply);
+        let pending = Pending::new(name, closure, reply);
         if self
             .queue
-            .send(Message::Transaction(Box::new(pending)))
+            .send(Message::Transaction(durable, Box::new(pending)))
             .await
             .is_err()
         {

@@ -20,7 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::session::Runs;
 use super::{Connections, Session};
-use crate::db::transaction::{Attempt, Connection, Failure, Tx};
+use crate::db::transaction::{Connection, Failure, Tx};
+use crate::db::waiting::{Ran, Waiting};
 use crate::db::{Access, Durable, retry};
 use crate::error::Error;
 
@@ -34,80 +35,6 @@ const LONGEST: Duration = Duration::from_millis(500);
 pub(super) enum Message {
     Transaction(Box<dyn Waiting>),
     Close(oneshot::Sender<()>),
-}
-
-/// A transaction in the queue, its closure's types hidden.
-pub(super) trait Waiting: Send {
-    /// Runs the closure and keeps its result.
-    fn run(&mut self, tx: &mut Tx) -> Ran;
-    /// Tells the caller: the closure's own result when the commit held, else the commit's error.
-    fn answer(self: Box<Self>, commit: Result<(), Error>);
-}
-
-/// What a member's run came to.
-pub(super) enum Ran {
-    Done,
-    Failed,
-    /// Failed, but another run may succeed.
-    Again,
-}
-
-pub(super) struct Pending<F, T, E> {
-    name: &'static str,
-    closure: F,
-    result: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
-}
-
-impl<F, T, E> Pending<F, T, E> {
-    pub(super) const fn new(
-        name: &'static str,
-        closure: F,
-        reply: oneshot::Sender<Result<T, E>>,
-    ) -> Self {
-        Self {
-            name,
-            closure,
-            result: None,
-            reply,
-        }
-    }
-}
-
-impl<F, T, E> Waiting for Pending<F, T, E>
-where
-    F: Fn(&mut Tx) -> Result<T, E> + Send,
-    T: Send,
-    E: From<Error> + Send,
-{
-    fn run(&mut self, tx: &mut Tx) -> Ran {
-        let (ran, result) = match tx.attempt(self.name, &self.closure) {
-            Attempt::Done(value) => (Ran::Done, Ok(value)),
-            Attempt::Failed(error) => (Ran::Failed, Err(error)),
-            Attempt::Again(error) => (Ran::Again, Err(error)),
-        };
-        self.result = Some(result);
-        ran
-    }
-
-    fn answer(self: Box<Self>, commit: Result<(), Error>) {
-        let transaction = || self.name.to_owned();
-        let result = match commit {
-            Ok(()) => self.result.unwrap_or_else(|| Err(Error::Closed.into())),
-            // What went wrong for the group went wrong for each by its own name.
-            Err(Error::CommitUnknown { .. }) => Err(Error::CommitUnknown {
-                transaction: transaction(),
-            }
-            .into()),
-            Err(Error::Busy { .. }) => Err(Error::Busy {
-                transaction: transaction(),
-            }
-            .into()),
-            Err(error) => Err(error.into()),
-        };
-        // A caller that has gone away doesn't need the answer.
-        let _ = self.reply.send(result);
-    }
 }
 
 /// The thread's own runtime and connection: what PostgreSQL answers wakes nobody else.

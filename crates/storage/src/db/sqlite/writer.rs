@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::Durable;
 use super::super::retry;
 use super::super::transaction::{Attempt, Connection, Tx};
+use super::super::waiting::{Ran, Waiting};
 use super::statement::failure;
 use crate::error::Error;
 
@@ -12,82 +13,9 @@ use crate::error::Error;
 const GROUP: usize = 256;
 
 pub(super) enum Message {
-    Transaction(Box<dyn Waiting>),
+    Transaction(Durable, Box<dyn Waiting>),
     Scrub(oneshot::Sender<Result<(), Error>>),
     Close(oneshot::Sender<()>),
-}
-
-/// A transaction in the queue, its closure's types hidden.
-pub(super) trait Waiting: Send {
-    /// When what it wrote has to be on the disk.
-    fn durable(&self) -> Durable;
-    /// Runs the closure, keeps its result, and says whether its changes are to be kept.
-    fn run(&mut self, tx: &mut Tx) -> bool;
-    /// Tells the caller: the closure's own result when the commit held, else the commit's error.
-    fn answer(self: Box<Self>, commit: Result<(), Error>);
-}
-
-pub(super) struct Pending<F, T, E> {
-    name: &'static str,
-    durable: Durable,
-    closure: F,
-    result: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
-}
-
-impl<F, T, E> Pending<F, T, E> {
-    pub(super) const fn new(
-        name: &'static str,
-        durable: Durable,
-        closure: F,
-        reply: oneshot::Sender<Result<T, E>>,
-    ) -> Self {
-        Self {
-            name,
-            durable,
-            closure,
-            result: None,
-            reply,
-        }
-    }
-}
-
-impl<F, T, E> Waiting for Pending<F, T, E>
-where
-    F: Fn(&mut Tx) -> Result<T, E> + Send,
-    T: Send,
-    E: From<Error> + Send,
-{
-    fn durable(&self) -> Durable {
-        self.durable
-    }
-
-    fn run(&mut self, tx: &mut Tx) -> bool {
-        let (keep, result) = match tx.attempt(self.name, &self.closure) {
-            Attempt::Done(value) => (true, Ok(value)),
-            // The writer holds the only write lock, so that another attempt would meet the same state.
-            Attempt::Failed(error) | Attempt::Again(error) => (false, Err(error)),
-        };
-        self.result = Some(result);
-        keep
-    }
-
-    fn answer(self: Box<Self>, commit: Result<(), Error>) {
-        let Self {
-            closure,
-            result,
-            reply,
-            ..
-        } = *self;
-        // While the caller still holds what it shares with the closure: freeing a large batch is not the writer's work.
-        drop(closure);
-        let result = match commit {
-            Ok(()) => result.unwrap_or_else(|| Err(Error::Closed.into())),
-            Err(error) => Err(error.into()),
-        };
-        // A caller that has gone away doesn't need the answer.
-        let _ = reply.send(result);
-    }
 }
 
 /// The thread's whole life: until every sender is gone or someone closes.
@@ -96,16 +24,25 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
     let mut durable = Durable::Now;
     while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
         let (mut group, mut scrubs, mut close) = (Vec::new(), Vec::new(), None);
+        let mut wanted = Durable::Later;
         for message in messages.drain(..) {
             match message {
-                Message::Transaction(waiting) => group.push(waiting),
+                Message::Transaction(durable, waiting) => {
+                    // One that can't wait decides for all.
+                    if durable == Durable::Now {
+                        wanted = Durable::Now;
+                    }
+                    group.push(waiting);
+                }
                 Message::Scrub(reply) => scrubs.push(reply),
                 Message::Close(reply) => close = Some(reply),
             }
         }
-        match prepare(&tx, &mut durable, &group) {
-            Ok(()) => commit_together(&mut tx, group),
-            Err(error) => answer_all(group, &Err(error)),
+        if !group.is_empty() {
+            match prepare(&tx, &mut durable, wanted) {
+                Ok(()) => commit_together(&mut tx, group),
+                Err(error) => answer_all(group, &Err(error)),
+            }
         }
         for reply in scrubs {
             let _ = reply.send(empty_log(&mut tx));
@@ -118,20 +55,10 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
     }
 }
 
-/// One that can't wait decides for all.
-fn wanted(group: &[Box<dyn Waiting>]) -> Durable {
-    if group.iter().all(|one| one.durable() == Durable::Later) {
-        Durable::Later
-    } else {
-        Durable::Now
-    }
-}
-
 /// A commit that may wait leaves its pages to the system; the next one that can't takes them to the disk with its own. Meanwhile the log
 /// may grow, so that a page that is changed by many such commits is moved into the file once.
-fn prepare(tx: &Tx, durable: &mut Durable, group: &[Box<dyn Waiting>]) -> Result<(), Error> {
-    let wanted = wanted(group);
-    if group.is_empty() || *durable == wanted {
+fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error> {
+    if *durable == wanted {
         return Ok(());
     }
     let pragmas = match wanted {
@@ -183,7 +110,7 @@ fn commit_together(tx: &mut Tx, mut group: Vec<Box<dyn Waiting>>) {
 
 /// Nobody else is in the transaction, so that it needs no savepoint, which would keep a copy of every page that is changed.
 fn commit_alone(tx: &mut Tx, mut one: Box<dyn Waiting>) {
-    let outcome = begin(tx).and_then(|()| match (one.run(tx), tx.ended_by_engine()) {
+    let outcome = begin(tx).and_then(|()| match (is_done(one.run(tx)), tx.ended_by_engine()) {
         (_, true) => Ok(()),
         (true, false) => end(tx),
         (false, false) => tx.sqlite("group commit", "ROLLBACK"),
@@ -191,11 +118,19 @@ fn commit_alone(tx: &mut Tx, mut one: Box<dyn Waiting>) {
     one.answer(outcome);
 }
 
+/// The writer holds the only write lock, so that another attempt would meet the same state.
+const fn is_done(ran: Ran) -> bool {
+    match ran {
+        Ran::Done => true,
+        Ran::Failed | Ran::Again => false,
+    }
+}
+
 /// Runs each member in a savepoint. `Some(place)`: at that member the engine ended the transaction of all.
 fn run_all(tx: &mut Tx, group: &mut [Box<dyn Waiting>]) -> Result<Option<usize>, Error> {
     for (place, waiting) in group.iter_mut().enumerate() {
         tx.sqlite("group commit", "SAVEPOINT member")?;
-        let keep = waiting.run(tx);
+        let keep = is_done(waiting.run(tx));
         if tx.ended_by_engine() {
             return Ok(Some(place));
         }
@@ -256,7 +191,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::{Sqlite, connect};
+    use super::super::{Pending, Sqlite, connect};
     use super::*;
 
     type Reply = oneshot::Receiver<Result<(), Error>>;
@@ -278,10 +213,7 @@ mod tests {
     fn member(sql: &'static str) -> (Box<dyn Waiting>, Reply) {
         let (reply, answer) = oneshot::channel();
         let closure = move |tx: &mut Tx| tx.execute(sql, &[]).map(|_| ());
-        (
-            Box::new(Pending::new("test", Durable::Now, closure, reply)),
-            answer,
-        )
+        (Box::new(Pending::new("test", closure, reply)), answer)
     }
 
     /// Runs the statements as one group and answers their results and the ids that are there afterwards.
@@ -334,10 +266,7 @@ mod tests {
             tx.execute("INSERT INTO parent VALUES ('a')", &[])
                 .map(|_| ())
         };
-        commit_together(
-            &mut tx,
-            vec![Box::new(Pending::new("test", Durable::Now, twice, reply))],
-        );
+        commit_together(&mut tx, vec![Box::new(Pending::new("test", twice, reply))]);
         let failed: Result<(), Error> = answer.try_recv().unwrap();
         assert!(matches!(failed, Err(Error::AlreadyExists { .. })));
 
