@@ -13,7 +13,7 @@ use domain::sensitive::Sensitive;
 use domain::signal::Signal;
 
 use super::visitor::put;
-use super::{Books, Choices, Chosen, SignalOf, Visit, Visitor, offer};
+use super::{Choices, Chosen, SignalOf, Visit, Visitor, offer};
 use crate::consent::{Asked, NewChoice, Recorded};
 use crate::deciding::own;
 use crate::disclosure::{Wanted, open};
@@ -203,16 +203,6 @@ impl Privity {
         let ground = self.ground(asked.law.as_deref(), now)?;
         let age = self.age_for(&proven.party, &history, &ground, self.purposes().iter());
         let facts = ground.facts(age.await?);
-        let law = asked.law.as_deref();
-        let law = law.unwrap_or(&self.settings().business.default_law);
-        let law = self
-            .law()
-            .law(law)
-            .map_err(|error| Problem::internal("reading the law", &error))?;
-        let books = Books {
-            purposes: self.purposes(),
-            notices: self.notices(),
-        };
         // A guardian's browser says nothing for her child.
         let signal = if proven.has_browser() {
             visitor.signal
@@ -223,12 +213,12 @@ impl Privity {
             history: &history,
             device,
             signal,
-            law,
+            law: self.protecting_law(asked.law.as_deref())?,
             facts: &facts,
             now,
             sells: self.sells_or_shares(),
             is_guardian: proven.is_guardian(),
         };
-        offer(books, &visit)
+        offer(self.books(), &visit)
     }
 }

@@ -5,6 +5,7 @@
 use domain::audit::Actor;
 use domain::consent::{Age, By, How, Matter, Party, Scope, Steps, Tag};
 use domain::data_map::{IdentifierKind, RecipientKey};
+use domain::law::Law;
 use domain::notice::Way;
 use domain::purpose_of_use::{PurposeKey, UseKind};
 use domain::sensitive::Sensitive;
@@ -228,27 +229,31 @@ impl Privity {
         ground: &Ground,
         now: Timestamp,
     ) -> Result<Choices<'_>, Problem> {
-        let law = visitor.law.as_deref();
-        let law = law.unwrap_or(&self.settings().business.default_law);
-        let law = self
-            .law()
-            .law(law)
-            .map_err(|error| Problem::internal("reading the law", &error))?;
-        let books = Books {
-            purposes: self.purposes(),
-            notices: self.notices(),
-        };
         let visit = Visit {
             history,
             device: visitor.sender(self).device,
             signal: visitor.signal,
-            law,
+            law: self.protecting_law(visitor.law.as_deref())?,
             facts: &ground.facts(Age::Unknown),
             now,
             sells: self.sells_or_shares(),
             is_guardian: false,
         };
-        offer(books, &visit)
+        offer(self.books(), &visit)
+    }
+
+    /// The law that protects her: the one that is named, or the business's own.
+    pub(super) fn protecting_law(&self, named: Option<&str>) -> Result<&Law, Problem> {
+        let name = named.unwrap_or(&self.settings().business.default_law);
+        let law = self.law().law(name);
+        law.map_err(|error| Problem::internal("reading the law", &error))
+    }
+
+    pub(super) fn books(&self) -> Books<'_> {
+        Books {
+            purposes: self.purposes(),
+            notices: self.notices(),
+        }
     }
 }
 
