@@ -14,21 +14,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::audit::Actor;
-use domain::data_map::IdentifierKind;
-use domain::id::OperatorId;
 use domain::progress::Progress;
-use domain::sensitive::Sensitive;
 use domain::time::FixedClock;
 use enforcement::vault::{KeyRing, KeyVersions};
-use governance::Privity;
 use governance::key::{self, KeyKind};
-use governance::profile::read::{Viewer, WantedAttributes, find};
 use governance::profile::{GivenRecord, Written};
 use jiff::{SignedDuration, Timestamp};
 use storage::{Error, identifier, source_record, subject};
 
-use crate::profile_house::{ProfileHouse, SHOP, on_each_engine, open_with};
+use crate::profile_house::{ProfileHouse, SHOP, is_found, on_each_engine, open_with};
 
 const DIR: &str = "PRIVITY_ROTATION_DIR";
 const STORAGE: &str = "PRIVITY_ROTATION_STORAGE";
@@ -112,37 +106,17 @@ async fn import_and_read(house: &ProfileHouse, count: u32) -> u32 {
     let known = someone..(someone + MORE).min(CROWD);
     let (new, again) = tokio::join!(
         import(house, count..count + MORE),
-        is_found(&house.p, someone)
+        is_found(&house.p, someone.into())
     );
     assert_eq!(new.new, u64::from(MORE));
     assert!(again, "customer {someone}, between the steps");
     let again = import(house, known.clone()).await;
     assert_eq!(again.unchanged, u64::from(known.end - known.start));
     assert!(
-        is_found(&house.p, count).await,
+        is_found(&house.p, count.into()).await,
         "customer {count}, just imported"
     );
     count + MORE
-}
-
-/// Whether exactly one subject has the address, and opens.
-async fn is_found(p: &Privity, number: u32) -> bool {
-    let operator = OperatorId::from_uuid(uuid::Uuid::from_u128(7));
-    let email = Sensitive::new(format!("customer{number}@example.org"));
-    let found = find(
-        p,
-        (&IdentifierKind::email(), &email),
-        &WantedAttributes::Plain,
-        Viewer::Operator(operator),
-        &Actor::Operator(operator),
-    )
-    .await
-    .unwrap_or_else(|problem| panic!("{problem}"));
-    let [one] = found.as_slice() else {
-        return false;
-    };
-    let shown = serde_json::to_value(one.profile()).unwrap();
-    shown["first_name"] == format!("First{number}")
 }
 
 async fn everything_is_whole(house: &ProfileHouse, kind: KeyKind, count: u32) {
@@ -172,7 +146,7 @@ async fn everything_is_whole(house: &ProfileHouse, kind: KeyKind, count: u32) {
 
     let fresh = house.second().await;
     for number in (0..CROWD).step_by(23).chain(CROWD..count) {
-        assert!(is_found(&fresh, number).await, "customer {number}");
+        assert!(is_found(&fresh, number.into()).await, "customer {number}");
     }
     for start in (0..count).step_by(400) {
         let again = import(house, start..(start + 400).min(count)).await;

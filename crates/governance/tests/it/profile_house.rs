@@ -14,12 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::audit::{Action, Actor, Record};
+use domain::data_map::IdentifierKind;
+use domain::id::OperatorId;
 use domain::profile::SourceNumber;
 use domain::progress::Progress;
 use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use domain::time::{Clock, FixedClock};
 use governance::Privity;
+use governance::profile::read::{Viewer, WantedAttributes, find};
 use governance::profile::{GivenRecord, GivenValue, Written, write};
 use governance::settings::Settings;
 use jiff::SignedDuration;
@@ -242,4 +245,24 @@ pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
     bytes
         .windows(text.len())
         .any(|window| window == text.as_bytes())
+}
+
+/// Whether exactly one subject has the address of a customer, and opens.
+pub(crate) async fn is_found(p: &Privity, number: u64) -> bool {
+    let operator = OperatorId::from_uuid(uuid::Uuid::from_u128(7));
+    let email = Sensitive::new(format!("customer{number}@example.org"));
+    let found = find(
+        p,
+        (&IdentifierKind::email(), &email),
+        &WantedAttributes::Plain,
+        Viewer::Operator(operator),
+        &Actor::Operator(operator),
+    )
+    .await
+    .unwrap_or_else(|problem| panic!("{problem}"));
+    let [one] = found.as_slice() else {
+        return false;
+    };
+    let shown = serde_json::to_value(one.profile()).unwrap();
+    shown["first_name"] == format!("First{number}")
 }

@@ -12,17 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::audit::Actor;
-use domain::data_map::IdentifierKind;
-use domain::id::OperatorId;
-use domain::sensitive::Sensitive;
 use enforcement::vault::KeyRing;
 use governance::Problem;
 use governance::key::{self, KeyKind};
 use governance::profile::import::{Format, Import, Imported, import};
-use governance::profile::read::{Viewer, WantedAttributes, find};
 use storage::{Error, Row};
 
-use crate::profile_house::ProfileHouse;
+use crate::profile_house::{ProfileHouse, is_found};
 
 const CROWD: u64 = 6_000;
 /// The most pages that SQLite knows.
@@ -92,23 +88,6 @@ async fn whole_subjects(house: &ProfileHouse) -> u64 {
     subjects
 }
 
-async fn is_found(house: &ProfileHouse, number: u64) -> bool {
-    let operator = OperatorId::from_uuid(uuid::Uuid::from_u128(7));
-    let email = Sensitive::new(format!("customer{number}@example.org"));
-    let found = find(
-        &house.p,
-        (&IdentifierKind::email(), &email),
-        &WantedAttributes::Plain,
-        Viewer::Operator(operator),
-        &Actor::Operator(operator),
-    )
-    .await
-    .unwrap_or_else(|problem| panic!("{problem}"));
-    let shown = found.iter().map(|one| one.profile());
-    let shown = serde_json::to_value(shown.collect::<Vec<_>>()).unwrap();
-    found.len() == 1 && shown[0]["first_name"] == format!("First{number}")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_stops_when_the_disk_is_full_and_goes_on_where_it_stopped() {
     let house = ProfileHouse::new(None).await;
@@ -151,7 +130,7 @@ async fn a_rotation_stops_when_the_disk_is_full_and_is_finished_when_there_is_ro
             // Whoever looks is recorded, and that takes room as well.
             leave_room(&house, PLENTY).await;
             for number in (0..2_500).step_by(83) {
-                assert!(is_found(&house, number).await, "{kind:?}: {number}");
+                assert!(is_found(&house.p, number).await, "{kind:?}: {number}");
             }
             match rotated {
                 Ok(_) => break,
