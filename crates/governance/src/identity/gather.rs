@@ -87,8 +87,11 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     /// From tags to whoever has them, from subjects to whom they are merged with and to their own tags. False when that is too many.
     fn follow(&mut self, tx: &mut Tx, touched: Touched) -> Result<bool, Problem> {
-        let (mut tags, mut subjects) = (touched.tags, touched.subjects);
-        tags.retain(|(kind, _)| kind.0 != POSSIBLE_MATCH_KIND);
+        let mut subjects = touched.subjects;
+        // A possible match links nobody; but of those who shared one that somebody lost, few enough may be left to ask about.
+        let (alike, mut tags) = (touched.tags.into_iter())
+            .partition::<BTreeSet<_>, _>(|(kind, _)| kind.0 == POSSIBLE_MATCH_KIND);
+        self.alike.extend(alike);
         let mut asked = BTreeSet::new();
         while !(subjects.is_empty() && tags.is_empty()) {
             if self.found.subjects.len() + subjects.len() > MOST_RECORDS {

@@ -507,6 +507,51 @@ async fn what_too_many_share_merges_nobody_and_is_asked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_too_many_shared_is_asked_about_once_few_enough_are_left() {
+    on_each_engine(async |house| {
+        let shop = |number: usize, alike: [(&'static str, &'static str); 5]| {
+            let mut values = vec![("customer_number", format!("{number}"))];
+            values.extend(alike.map(|(key, value)| (key, value.to_owned())));
+            values
+        };
+        let write = async |number, alike| {
+            let values = shop(number, alike);
+            let values: Vec<_> = values
+                .iter()
+                .map(|(key, value)| (*key, value.as_str()))
+                .collect();
+            house.write(SHOP, &[&values]).await.subjects[0].unwrap()
+        };
+        let mut ids = BTreeSet::new();
+        for number in 0..11 {
+            ids.insert(write(number, ALIKE).await);
+        }
+        let pairs = |lines: Vec<ReviewLine>| -> BTreeSet<_> {
+            let pairs = lines.into_iter();
+            pairs
+                .map(|line| BTreeSet::from([line.one, line.other.unwrap()]))
+                .collect()
+        };
+        let newcomer = *ids.iter().max().unwrap();
+        // Of ten each pair was asked about; the eleventh made them too many, and nobody asks about her.
+        let asked = pairs(open(&house.p).await);
+        assert!(asked.iter().all(|pair| !pair.contains(&newcomer)));
+        let elsewhere = {
+            let mut moved = ALIKE;
+            moved[3].1 = "2 Rye Lane";
+            moved
+        };
+        ids.remove(&write(0, elsewhere).await);
+        let expected: BTreeSet<_> = ids
+            .iter()
+            .flat_map(|one| ids.range(..one).map(|other| BTreeSet::from([*one, *other])))
+            .collect();
+        assert_eq!(pairs(open(&house.p).await), expected);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_kept_apart_is_asked_about_no_more() {
     on_each_engine(async |house| {
         let robin = operator(&house.p, "Robin").await;
