@@ -170,14 +170,19 @@ pub fn resolve(rules: &IdentityRules, records: &[SourceRecord], history: &Histor
     for merge in standing {
         state.join(merge.one, merge.other);
     }
-    let (mut new_merges, mut blocked) = (Vec::new(), Vec::new());
-    for link in holders.links(&everybodys) {
-        match state.link(&link) {
-            Ok(true) => new_merges.push(link),
-            Ok(false) => {}
-            Err(by) => blocked.push(Blocked { link, by }),
+    let mut new_merges = Vec::new();
+    let links = holders.links(&everybodys);
+    for link in &links {
+        if state.link(link) {
+            new_merges.push(link.clone());
         }
     }
+    // Said of whom all are by now, so that the same is said when somebody asks again.
+    let blocked = links.into_iter().filter_map(|link| {
+        let by = state.against(&link)?;
+        Some(Blocked { link, by })
+    });
+    let blocked = blocked.collect();
     let contested = state.contested();
     let groups = state.joined.groups();
     Resolution {
@@ -323,26 +328,32 @@ impl State {
     }
 
     /// Joins unless something stands against it; whether that changed anything.
-    fn link(&mut self, link: &NewMerge) -> Result<bool, BlockedBy> {
+    fn link(&mut self, link: &NewMerge) -> bool {
+        let is_new = self.joined.find(link.one) != self.joined.find(link.other);
+        let is_free = is_new && self.against(link).is_none();
+        if is_free {
+            self.join(link.one, link.other);
+        }
+        is_free
+    }
+
+    /// What stands against joining these. Sets only grow, so whatever does stays.
+    fn against(&mut self, link: &NewMerge) -> Option<BlockedBy> {
         let (one, other) = (self.joined.find(link.one), self.joined.find(link.other));
         if one == other {
-            return Ok(false);
+            return None;
         }
-        if let (Some(a), Some(b)) = (self.sets.get(&one), self.sets.get(&other)) {
-            if a.apart.intersection(&b.members).next().is_some() {
-                return Err(BlockedBy::KeptApart);
-            }
-            let differs = |(kind, tags): &(&IdentifierKind, &BTreeSet<_>)| {
-                b.only
-                    .get(*kind)
-                    .is_some_and(|others| tags.union(others).count() > 1)
-            };
-            if let Some((kind, _)) = a.only.iter().find(differs) {
-                return Err(BlockedBy::Conflict(kind.clone()));
-            }
+        let (a, b) = (self.sets.get(&one)?, self.sets.get(&other)?);
+        if a.apart.intersection(&b.members).next().is_some() {
+            return Some(BlockedBy::KeptApart);
         }
-        self.join(link.one, link.other);
-        Ok(true)
+        let differs = |(kind, tags): &(&IdentifierKind, &BTreeSet<_>)| {
+            b.only
+                .get(*kind)
+                .is_some_and(|others| tags.union(others).count() > 1)
+        };
+        let (kind, _) = a.only.iter().find(differs)?;
+        Some(BlockedBy::Conflict(kind.clone()))
     }
 
     fn contested(&self) -> Vec<Contested> {
@@ -734,6 +745,8 @@ mod tests {
                 prop_assert_eq!(history.groups(records.iter().map(|record| record.subject)), resolution.groups.clone());
                 let settled = resolve(&rules(), &records, &history);
                 prop_assert_eq!((settled.groups, settled.new_merges.len(), settled.withdrawn.len()), (resolution.groups, 0, 0));
+                prop_assert_eq!((settled.blocked, settled.contested), (resolution.blocked, resolution.contested));
+                prop_assert_eq!(settled.possible_matches, resolution.possible_matches);
                 let standing: Vec<_> = history.standing().map(|merge| merge.id).collect();
                 if let (Some(at), false) = (splits.get(round as usize), standing.is_empty()) {
                     let merge = standing[at.index(standing.len())];

@@ -610,6 +610,34 @@ fn try_any(cases: u32, place: impl Fn() -> Option<crate::server::Store>) {
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Orders of events in which storage once said something else.
+fn once_wrong() -> Vec<Vec<Step>> {
+    let given = |key, email: Option<u8>| Given {
+        key,
+        email: email.map(Some),
+        alike: None,
+    };
+    vec![vec![
+        Step::Import(SHOP, vec![given(2, Some(2))]),
+        Step::Import(SUBJECT, vec![given(0, None)]),
+        Step::Import(SHOP, vec![given(1, None)]),
+        Step::Import(SHOP, vec![given(0, Some(0)), given(1, Some(2))]),
+        Step::Import(SUBJECT, vec![given(2, None)]),
+    ]]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_storage_once_said_otherwise_than_the_rules_it_says_as_they_do() {
+    for steps in once_wrong() {
+        let house = ProfileHouse::with_schema(None, Some(&few())).await;
+        let mut twin = Twin::new(house).await;
+        for step in &steps {
+            twin.run(step).await;
+        }
+        twin.undo_everything().await;
+    }
+}
+
 #[test]
 fn storage_says_what_the_rules_say_and_every_merge_can_be_taken_apart_on_sqlite() {
     try_any(cases(24), || None);
