@@ -70,8 +70,11 @@ impl NewConsents {
     ///
     /// # Errors
     /// [`Error::Column`] when one has no JSON form.
-    pub fn new(events: &[ConsentEvent], recorded_at: Timestamp) -> Result<Self, Error> {
-        let rows = events.iter().map(|event| row_of(event, recorded_at));
+    pub fn new<'e>(
+        events: impl IntoIterator<Item = &'e ConsentEvent>,
+        recorded_at: Timestamp,
+    ) -> Result<Self, Error> {
+        let rows = events.into_iter().map(|event| row_of(event, recorded_at));
         let (rows, sets) = rows.collect::<Result<_, Error>>()?;
         Ok(Self { rows, sets })
     }

@@ -115,6 +115,31 @@ pub enum Recorded {
 /// A batch that is being written.
 type Keeping = tokio::task::JoinHandle<Result<Vec<Recorded>, Problem>>;
 
+/// Choices that are written together.
+struct Batch {
+    choices: Vec<NewChoice>,
+    prepared: Vec<Result<ConsentEvent, Problem>>,
+}
+
+impl Batch {
+    fn is_refused(&self) -> bool {
+        self.prepared.iter().all(Result::is_err)
+    }
+
+    fn with(mut self, next: Self) -> Self {
+        self.choices.extend(next.choices);
+        self.prepared.extend(next.prepared);
+        self
+    }
+}
+
+/// When a batch is on the disk: nothing of a call is answered before its last one is.
+#[derive(Clone, Copy, PartialEq)]
+enum Durable {
+    Now,
+    WithTheLast,
+}
+
 fn stopping() -> Problem {
     Problem::internal("recording choices", &"the program is stopping")
 }
@@ -142,34 +167,58 @@ impl Privity {
                 ),
             ));
         }
-        let who = Who::look_up(self, &choices).await?;
         let base = key.map(|key| self.call_base(&by, key));
         let mut recorded = Vec::with_capacity(choices.len());
-        let mut choices = choices.into_iter();
-        let mut position = 0;
         let mut keeping: Option<Keeping> = None;
-        while choices.len() > 0 {
-            let batch: Vec<_> = choices.by_ref().take(BATCH).collect();
-            let prepared = batch.iter().zip(position..).map(|(choice, position)| {
-                let id = self.id_for(choice, &by, base, position);
-                self.prepare(choice, id, &who)
-            });
-            let prepared: Vec<_> = prepared.collect();
-            position += batch.len();
+        let mut held: Option<Batch> = None;
+        for (choices, number) in choices.chunks(BATCH).zip(0..) {
+            let prepared = self.prepare_all(choices, &by, base, number * BATCH).await?;
+            let next = Batch {
+                choices: choices.to_vec(),
+                prepared,
+            };
+            let Some(before) = held.take() else {
+                held = Some(next);
+                continue;
+            };
+            if next.is_refused() {
+                // The last one that is written has to be the one that waits for the disk.
+                held = Some(before.with(next));
+                continue;
+            }
+            if let Some(written) = keeping.take() {
+                recorded.extend(written.await.map_err(|_| stopping())??);
+            }
             // While one batch is written, the next one is prepared.
-            if let Some(before) = keeping.take() {
-                recorded.extend(before.await.map_err(|_| stopping())??);
-            }
-            if choices.len() == 0 {
-                recorded.extend(self.keep(&batch, prepared, by.clone()).await?);
-                break;
-            }
             let (p, by) = (self.clone(), by.clone());
-            keeping = Some(tokio::spawn(
-                async move { p.keep(&batch, prepared, by).await },
-            ));
+            keeping = Some(tokio::spawn(async move {
+                p.keep(before, by, Durable::WithTheLast).await
+            }));
+            held = Some(next);
+        }
+        if let Some(written) = keeping {
+            recorded.extend(written.await.map_err(|_| stopping())??);
+        }
+        if let Some(last) = held {
+            recorded.extend(self.keep(last, by, Durable::Now).await?);
         }
         Ok(recorded)
+    }
+
+    /// The events that choices become, or why one can't be recorded. `first` is the place of the first of them in its call.
+    async fn prepare_all(
+        &self,
+        choices: &[NewChoice],
+        by: &Actor,
+        base: Option<[u8; 16]>,
+        first: usize,
+    ) -> Result<Vec<Result<ConsentEvent, Problem>>, Problem> {
+        let who = Who::look_up(self, choices).await?;
+        let prepared = choices.iter().zip(first..).map(|(choice, position)| {
+            let id = self.id_for(choice, by, base, position);
+            self.prepare(choice, id, &who)
+        });
+        Ok(prepared.collect())
     }
 
     fn call_base(&self, by: &Actor, key: &Sensitive<String>) -> [u8; 16] {
@@ -374,29 +423,30 @@ impl Privity {
     /// Stores what was prepared of one batch, with one record that names it, in one transaction.
     async fn keep(
         &self,
-        choices: &[NewChoice],
-        prepared: Vec<Result<ConsentEvent, Problem>>,
+        batch: Batch,
         by: Actor,
+        durable: Durable,
     ) -> Result<Vec<Recorded>, Problem> {
-        let events: Vec<_> = prepared.iter().flatten().cloned().collect();
+        let Batch { choices, prepared } = batch;
+        let events: Vec<_> = prepared.iter().flatten().collect();
         let (inserted, before) = if events.is_empty() {
             (BTreeSet::new(), Vec::new())
         } else {
-            self.insert(&events, by).await?
+            self.insert(&events, by, durable).await?
         };
         let before: BTreeMap<_, _> = before
             .into_iter()
             .map(|stored| (stored.event.id, stored.event))
             .collect();
         let mut new = inserted;
-        let outcome = |(choice, prepared): (&NewChoice, Result<ConsentEvent, Problem>)| {
+        let outcome = |(choice, prepared): (NewChoice, Result<ConsentEvent, Problem>)| {
             let event = match prepared {
                 Ok(event) => event,
                 Err(problem) => return Recorded::Refused(problem),
             };
             let is_same = before
                 .get(&event.id)
-                .is_none_or(|kept| same(kept, &event, choice));
+                .is_none_or(|kept| same(kept, &event, &choice));
             if !is_same {
                 return Recorded::Refused(Problem::new(
                     "idempotency_key_reused",
@@ -409,22 +459,23 @@ impl Privity {
                 repeated: !new.remove(&event.id),
             }
         };
-        Ok(choices.iter().zip(prepared).map(outcome).collect())
+        Ok(choices.into_iter().zip(prepared).map(outcome).collect())
     }
 
     async fn insert(
         &self,
-        events: &[ConsentEvent],
+        events: &[&ConsentEvent],
         by: Actor,
+        durable: Durable,
     ) -> Result<(BTreeSet<ConsentId>, Vec<StoredConsent>), Problem> {
         let now = self.now();
-        let rows = NewConsents::new(events, now)?;
+        let rows = NewConsents::new(events.iter().copied(), now)?;
         let acts: BTreeMap<ConsentId, &'static str> = events
             .iter()
             .map(|event| (event.id, event.act.as_str()))
             .collect();
         let ids: Vec<ConsentId> = events.iter().map(|event| event.id).collect();
-        let written = self.write_silently("record consents", move |tx| {
+        let write = move |tx: &mut Tx| {
             let inserted = storage::consent::insert_many(tx, &rows)?;
             let new: BTreeSet<ConsentId> = inserted.new.iter().copied().collect();
             let old: Vec<_> = repeated(&ids, &new);
@@ -435,8 +486,11 @@ impl Privity {
             };
             let records = record_of(now, &by, &inserted, &acts).into_iter().collect();
             Ok(((new, before), records))
-        });
-        Ok(written.await?.0)
+        };
+        match durable {
+            Durable::Now => Ok(self.write_silently("record consents", write).await?.0),
+            Durable::WithTheLast => self.write_in_passing("record consents", write).await,
+        }
     }
 }
 
