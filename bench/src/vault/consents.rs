@@ -6,14 +6,12 @@ use domain::consent::{By, How, Party, Scope};
 use domain::id::SubjectId;
 use domain::notice::Way;
 use domain::sensitive::Sensitive;
-use futures_util::{StreamExt as _, stream};
 use governance::Privity;
 use governance::consent::{NewChoice, Recorded, Said};
 
+use crate::callers::all_at_once;
 use crate::house::failed;
 
-/// Visitors who click at once.
-const VISITORS: usize = 256;
 /// Choices in one bulk call: as many as fit.
 const CALL: usize = 10_000;
 
@@ -39,19 +37,15 @@ pub(crate) fn device(p: &Privity, number: u64) -> Party {
 
 /// Each party chooses in a call of its own, many of them at once.
 pub(crate) async fn one_by_one(p: &Privity, parties: Vec<Party>) -> anyhow::Result<()> {
-    let calls = stream::iter(parties).map(|party| {
+    let p = p.clone();
+    let calls = parties.into_iter().map(move |party| {
         let p = p.clone();
-        // A task each, as a web server has.
-        tokio::spawn(async move {
-            p.record_consents(vec![choice(party)], Actor::Subject, None)
-                .await
-        })
+        async move {
+            let recorded = p.record_consents(vec![choice(party)], Actor::Subject, None);
+            check(&recorded.await.map_err(failed)?)
+        }
     });
-    let mut answers = calls.buffer_unordered(VISITORS);
-    while let Some(answer) = answers.next().await {
-        check(&answer?.map_err(failed)?)?;
-    }
-    Ok(())
+    all_at_once(calls).await
 }
 
 /// All parties in calls as large as they may be, one after the other.

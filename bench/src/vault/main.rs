@@ -2,7 +2,9 @@
 //!
 //! Started by `bench/vault`; what is measured and how is said in docs/guides/benchmarks.md.
 
+mod callers;
 mod consents;
+mod cores;
 mod house;
 mod people;
 mod run;

@@ -22,13 +22,12 @@ use governance::profile::import::{Format, Import, import};
 use governance::profile::read::{Viewer, WantedAttributes, find};
 use governance::profile::{GivenRecord, write};
 
+use crate::callers::{CALLERS, all_at_once};
 use crate::house::{self, failed};
-use crate::{consents, people};
+use crate::{consents, cores, people};
 
 /// Rounds of each series but the import and the rotation; the median counts.
 const ROUNDS: u64 = 3;
-/// Callers at once.
-const CALLERS: usize = 256;
 /// Calls in a round.
 const CALLS: u64 = 30_000;
 /// How long other programs would have to load a key that was added; there are none.
@@ -49,6 +48,7 @@ pub(crate) struct Place<'a> {
 #[derive(Clone, Copy, PartialEq)]
 enum Series {
     LookUp,
+    LookUpOnOneCore,
     Update,
     ConsentOfDevice,
     ConsentOfSubject,
@@ -59,8 +59,6 @@ enum Series {
 struct Aims {
     /// Calls a second.
     a_second: Option<f64>,
-    /// Calls a second if one core did nothing else.
-    a_core_second: Option<f64>,
     /// µs of CPU that the peer needs.
     peer_us: Option<Peer>,
     /// Calls a second of the peer.
@@ -68,8 +66,9 @@ struct Aims {
 }
 
 impl Series {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::LookUp,
+        Self::LookUpOnOneCore,
         Self::Update,
         Self::ConsentOfDevice,
         Self::ConsentOfSubject,
@@ -79,6 +78,7 @@ impl Series {
     const fn name(self) -> &'static str {
         match self {
             Self::LookUp => "look-ups by e-mail, 30 attributes opened",
+            Self::LookUpOnOneCore => "look-ups by e-mail, 30 attributes opened, on one core",
             Self::Update => "updates of an attribute",
             Self::ConsentOfDevice => "consents one by one, of devices",
             Self::ConsentOfSubject => "consents one by one, of subjects",
@@ -90,13 +90,12 @@ impl Series {
         let sqlite = engine == "SQLite";
         let none = Aims {
             a_second: None,
-            a_core_second: None,
             peer_us: None,
             peer_a_second: None,
         };
         match self {
-            Self::LookUp => Aims {
-                a_core_second: sqlite.then_some(15_000.0),
+            Self::LookUp | Self::LookUpOnOneCore => Aims {
+                a_second: (sqlite && self == Self::LookUpOnOneCore).then_some(15_000.0),
                 peer_us: Some(if sqlite {
                     Peer(215.0, 256.0)
                 } else {
@@ -263,7 +262,11 @@ impl Bench<'_> {
                 round + 1
             ))?;
             let begin = self.place.meter.begin()?;
-            self.calls(series, round, subjects).await?;
+            if series == Series::LookUpOnOneCore {
+                cores::on_one(self.look_ups(round, calls)).await?;
+            } else {
+                self.calls(series, round, subjects).await?;
+            }
             costs.push(self.place.meter.end(begin)?);
         }
         let rate = median(costs.iter().map(|cost| calls as f64 / cost.wall_seconds));
@@ -282,16 +285,6 @@ impl Bench<'_> {
             "a second",
             more(aims.a_second, aims.peer_a_second),
         );
-        if aims.a_core_second.is_some() {
-            let name = format!("{name}, if one core did nothing else");
-            self.add(
-                figures,
-                &name,
-                1e6 / cpu,
-                "a second",
-                more(aims.a_core_second, None),
-            );
-        }
         let against = Against {
             peer: aims.peer_us,
             ..Against::default()
@@ -309,14 +302,12 @@ impl Bench<'_> {
         let by = Actor::Operator(self.operator);
         let count = subjects.len() as u64;
         match series {
-            Series::LookUp => {
-                let numbers = (0..count).map(|place| self.number(place + round * count));
-                let calls = numbers.map(|number| look_up(self.p.clone(), self.operator, number));
-                all_at_once(calls).await
-            }
+            Series::LookUp | Series::LookUpOnOneCore => self.look_ups(round, count).await,
             Series::Update => {
-                let updates = (0..count).map(|place| {
-                    let (p, by, number) = (self.p.clone(), by.clone(), self.number(place));
+                let numbers: Vec<_> = (0..count).map(|place| self.number(place)).collect();
+                let p = self.p.clone();
+                let updates = numbers.into_iter().map(move |number| {
+                    let (p, by) = (p.clone(), by.clone());
                     async move {
                         let written = write(&p, SourceNumber(1), vec![update(number, round)], by);
                         let changed = written.await.map_err(failed)?.changed;
@@ -339,6 +330,14 @@ impl Bench<'_> {
             }
             Series::BulkConsents => consents::in_bulk(&self.p, subjects, by).await,
         }
+    }
+
+    fn look_ups(&self, round: u64, count: u64) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let numbers = (0..count).map(|place| self.number(place + round * count));
+        let numbers: Vec<_> = numbers.collect();
+        let (p, operator) = (self.p.clone(), self.operator);
+        let calls = numbers.into_iter();
+        all_at_once(calls.map(move |number| look_up(p.clone(), operator, number)))
     }
 
     /// A new epoch for every key, while profiles are read without a pause.
@@ -436,19 +435,6 @@ fn update(number: u64, round: u64) -> GivenRecord {
         ],
         observed_at: None,
     }
-}
-
-/// Each call in a task of its own, as a web server has them, many at once.
-async fn all_at_once<T, F>(calls: impl Iterator<Item = F>) -> anyhow::Result<()>
-where
-    T: Send + 'static,
-    F: Future<Output = anyhow::Result<T>> + Send + 'static,
-{
-    let mut answers = stream::iter(calls.map(tokio::spawn)).buffer_unordered(CALLERS);
-    while let Some(answer) = answers.next().await {
-        answer??;
-    }
-    Ok(())
 }
 
 /// µs of CPU for each of so many.
