@@ -51,6 +51,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 8,
         sql: include_str!("../../migrations/008-key-holders.sql"),
     },
+    Migration {
+        version: 9,
+        sql: include_str!("../../migrations/009-chains-only.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
