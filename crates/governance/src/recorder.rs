@@ -2,6 +2,7 @@
 //! anything opens, and one commit serves all that wait for it (docs/decisions/003-audit-log.md).
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::audit::{Appended, NewRecord};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -11,6 +12,12 @@ use crate::{Privity, Problem};
 
 /// Callers in one transaction, at most: as many as SQLite commits together.
 const GROUP: usize = 256;
+
+/// Where so many came together in one transaction, the next one waits a moment for more of them: every commit costs a wait for the disk,
+/// and each reader of SQLite the pages that it knew.
+const MANY: usize = 8;
+/// About as long as the disk takes.
+const MOMENT: Duration = Duration::from_millis(3);
 
 type Answer = Result<Vec<Appended>, Problem>;
 
@@ -29,12 +36,29 @@ struct Waiting {
     reply: oneshot::Sender<Answer>,
 }
 
+/// Whoever serves the queue. If its runtime ends before it does, the next caller sees to it.
+struct Serving<'a>(Option<&'a Recorder>);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        if let Some(recorder) = self.0 {
+            let queue = recorder.0.lock();
+            queue.unwrap_or_else(PoisonError::into_inner).is_served = false;
+        }
+    }
+}
+
 impl Recorder {
     /// Joins the queue; true when nobody serves it yet and the caller has to see to that.
     fn join(&self, waiting: Waiting) -> bool {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queue.waiting.push(waiting);
         !std::mem::replace(&mut queue.is_served, true)
+    }
+
+    fn is_full(&self) -> bool {
+        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.len() >= GROUP
     }
 
     /// The next group; none, and then nobody serves the queue any more.
@@ -74,7 +98,17 @@ impl Privity {
     }
 
     async fn serve_recorder(&self) {
-        while let Some(group) = self.recorder().next() {
+        let mut serving = Serving(Some(self.recorder()));
+        let mut last = 0;
+        loop {
+            if last >= MANY && !self.recorder().is_full() {
+                tokio::time::sleep(MOMENT).await;
+            }
+            let Some(group) = self.recorder().next() else {
+                serving.0 = None;
+                return;
+            };
+            last = group.len();
             let records = group.iter().flat_map(|one| one.records.iter().cloned());
             match self.append_together(records.collect()).await {
                 Ok(appended) => answer_each(group, appended),
