@@ -263,7 +263,8 @@ impl VaultTransit {
 /// The service says in words alone whether it lacks the key.
 fn is_about_the_key(answer: &Exchange) -> bool {
     let text = String::from_utf8_lossy(answer.body.expose());
-    text.contains("key not found") || text.contains("no existing key")
+    let about = ["key not found", "no existing key", "for key derivation"];
+    about.iter().any(|words| text.contains(words))
 }
 
 impl Login {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::http_server::{Authority, serve, serve_tls};
-use crate::transit_fake::{ROLE, SECRET_ID, TOKEN, TransitFake};
+use crate::transit_fake::{DERIVED, ROLE, SECRET_ID, TOKEN, TransitFake};
 
 const BOUND_TO: &str = "privity key file v3";
 
@@ -106,6 +106,29 @@ async fn what_is_bound_to_something_else_or_wrapped_with_another_key_is_refused(
     );
     let missing = service(&address, json!({"key": "misspelt"}));
     assert_eq!(refusal(&missing, &wrapped, BOUND_TO).await, Refusal::Key);
+}
+
+#[tokio::test]
+async fn a_derived_key_is_another_one_for_each_thing_that_it_is_bound_to() {
+    let address = serve(TransitFake::new().router()).await;
+    let derived = service(&address, json!({"key": DERIVED, "derived": true}));
+    round(&derived).await;
+    let wrapped = derived.wrap(&key(), BOUND_TO).await.unwrap();
+    assert_eq!(
+        refusal(&derived, &wrapped, "something else").await,
+        Refusal::Wrapped
+    );
+    // Settings that don't say so are told that it is about the key.
+    let not_said = service(&address, json!({"key": DERIVED}));
+    let error = not_said.wrap(&key(), BOUND_TO).await.err().unwrap();
+    assert!(matches!(
+        error,
+        KeyServiceError::Refused {
+            refusal: Refusal::Key,
+            ..
+        }
+    ));
+    assert_eq!(refusal(&not_said, &wrapped, BOUND_TO).await, Refusal::Key);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,8 @@ use serde_json::{Value, json};
 
 pub const TOKEN: &str = "hvs.a-token-that-stays-secret";
 pub const ROLE: &str = "role-of-privity";
+/// Made with `derived=true`.
+pub const DERIVED: &str = "derived";
 pub const SECRET_ID: &str = "a-secret-id-that-stays-secret";
 
 /// One server; clones share it.
@@ -35,12 +38,13 @@ pub struct TransitFake {
 }
 
 impl TransitFake {
-    /// With a key named `privity` and one named `other`.
+    /// With a key named `privity`, one named `other`, and one named `derived` that is a derived one.
     pub fn new() -> Self {
         let fake = Self::default();
         fake.keys.lock().unwrap().extend([
             ("privity".to_owned(), [7; 32]),
             ("other".to_owned(), [8; 32]),
+            (DERIVED.to_owned(), [9; 32]),
         ]);
         fake
     }
@@ -94,14 +98,26 @@ impl TransitFake {
         }
     }
 
-    fn key(&self, name: &str) -> Result<LessSafeKey, Response> {
+    /// The key of a call, and what its ciphertext is bound to beside it. A derived one is another key for each context; of any other the
+    /// context is passed over, as the real ones do.
+    fn key(&self, name: &str, body: &Value) -> Result<(LessSafeKey, Vec<u8>), Response> {
         let keys = self.keys.lock().unwrap();
         let key = keys
             .get(name)
             .ok_or_else(|| refusal(400, "encryption key not found"))?;
-        Ok(LessSafeKey::new(
-            UnboundKey::new(&AES_256_GCM, key).unwrap(),
-        ))
+        let bound_to = bytes(body, "associated_data")?;
+        let key = if name == DERIVED {
+            let context = bytes(body, "context")?;
+            if context.is_empty() {
+                return Err(refusal(400, "missing 'context' for key derivation"));
+            }
+            let base = hmac::Key::new(hmac::HMAC_SHA256, key);
+            hmac::sign(&base, &context).as_ref().to_vec()
+        } else {
+            key.to_vec()
+        };
+        let key = UnboundKey::new(&AES_256_GCM, &key).unwrap();
+        Ok((LessSafeKey::new(key), bound_to))
     }
 }
 
@@ -124,7 +140,7 @@ async fn encrypt(
     Json(body): Json<Value>,
 ) -> Result<Response, Response> {
     fake.admits(&headers)?;
-    let (key, data) = (fake.key(&key)?, bytes(&body, "associated_data")?);
+    let (key, data) = fake.key(&key, &body)?;
     let mut sealed = bytes(&body, "plaintext")?;
     let nonce = [3; 12];
     key.seal_in_place_append_tag(
@@ -145,7 +161,7 @@ async fn decrypt(
     Json(body): Json<Value>,
 ) -> Result<Response, Response> {
     fake.admits(&headers)?;
-    let (key, data) = (fake.key(&key)?, bytes(&body, "associated_data")?);
+    let (key, data) = fake.key(&key, &body)?;
     let ciphertext = body["ciphertext"].as_str().unwrap_or_default();
     let invalid = || refusal(400, "invalid ciphertext: no prefix");
     let ciphertext = ciphertext.strip_prefix("vault:v1:").ok_or_else(invalid)?;
