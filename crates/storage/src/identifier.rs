@@ -36,25 +36,48 @@ pub struct Place {
     source: i64,
 }
 
+const INSERT: &str = "-- insert identifier
+    INSERT INTO identifier (kind, tag, subject_id, source, key_version, verified)
+    SELECT column1, column2, column3, column4, column5, column6
+    FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */, ?5 /* BIGINT */, ?6 /* BIGINT */)) AS given";
+
 /// Stores identifiers; of those that are there already, version and proof are brought up to date. None of them twice.
 pub fn insert_many<'i>(
     tx: &mut Tx,
     identifiers: impl IntoIterator<Item = &'i StoredIdentifier>,
 ) -> Result<u64, Error> {
-    let sql = "-- insert identifier
-        INSERT INTO identifier (kind, tag, subject_id, source, key_version, verified)
-        SELECT column1, column2, column3, column4, column5, column6
-        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */, ?5 /* BIGINT */, ?6 /* BIGINT */)) AS given
-        WHERE TRUE ON CONFLICT (kind, tag, subject_id, source) DO UPDATE SET key_version = excluded.key_version, verified = excluded.verified";
-    let values = |one: &&StoredIdentifier| {
-        let mut values = key(one);
-        values.extend([one.key_version.into(), one.verified.into()]);
-        values
-    };
-    // In the order of the key, so that the tree is walked through once.
+    let sql = format!(
+        "{INSERT} WHERE TRUE ON CONFLICT (kind, tag, subject_id, source)
+        DO UPDATE SET key_version = excluded.key_version, verified = excluded.verified"
+    );
+    let sorted = sorted(identifiers);
+    tx.execute_many(&sql, &sorted.iter().map(values).collect::<Vec<_>>())
+}
+
+/// Stores identifiers of new subjects, none of them twice, and answers how many.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when one of them is there already.
+pub fn insert_of_new<'i>(
+    tx: &mut Tx,
+    identifiers: impl IntoIterator<Item = &'i StoredIdentifier>,
+) -> Result<u64, Error> {
+    tx.load(INSERT, &sorted(identifiers), values)
+}
+
+/// In the order of the key, so that the tree is walked through once.
+fn sorted<'i>(
+    identifiers: impl IntoIterator<Item = &'i StoredIdentifier>,
+) -> Vec<&'i StoredIdentifier> {
     let mut sorted: Vec<_> = identifiers.into_iter().collect();
     sorted.sort_unstable_by_key(|one| (&one.kind, one.tag));
-    tx.execute_many(sql, &sorted.iter().map(values).collect::<Vec<_>>())
+    sorted
+}
+
+fn values(one: &&StoredIdentifier) -> Vec<Value> {
+    let mut values = key(one);
+    values.extend([one.key_version.into(), one.verified.into()]);
+    values
 }
 
 /// Removes identifiers and answers how many were there.

@@ -42,7 +42,8 @@ pub fn insert_many<'s>(
         INSERT INTO profile_segment (subject_id, segment, row_version, schema_version, sealed, updated_at)
         SELECT column1, column2, column3, column4, column5, column6
         FROM (VALUES (?1 /* BYTEA */, ?2 /* TEXT */, ?3 /* BIGINT */, ?4 /* BIGINT */, ?5 /* BYTEA */, ?6 /* BIGINT */)) AS given";
-    tx.execute_many(sql, &segments.into_iter().map(values).collect::<Vec<_>>())
+    let segments: Vec<_> = segments.into_iter().collect();
+    tx.load(sql, &segments, |segment| values(segment))
 }
 
 /// Changes segments, each from the version before its own; a segment of version 1 is new. Answers those whose stored version was

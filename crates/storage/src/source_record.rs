@@ -31,26 +31,41 @@ pub struct Place {
     tag: Vec<u8>,
 }
 
+const INSERT: &str = "-- insert source_record
+    INSERT INTO source_record (source, tag, subject_id, key_version)
+    SELECT column1, column2, column3, column4
+    FROM (VALUES (?1 /* BIGINT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */)) AS given";
+
 /// Stores records that are not there yet and answers the subjects of those that were new. Whoever is left out met a record that
 /// another one stored, which is committed by now.
 pub fn insert_many(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<Vec<SubjectId>, Error> {
-    let sql = "-- insert source_record
-        INSERT INTO source_record (source, tag, subject_id, key_version)
-        SELECT column1, column2, column3, column4
-        FROM (VALUES (?1 /* BIGINT */, ?2 /* BYTEA */, ?3 /* BYTEA */, ?4 /* BIGINT */)) AS given
-        WHERE TRUE ON CONFLICT (source, tag) DO NOTHING";
-    let values = |record: &StoredSourceRecord| {
-        let mut values = key(record);
-        values.extend([Value::id(record.subject), record.key_version.into()]);
-        values
-    };
-    // In the order of the key: two transactions that meet wait for each other in one order, and the tree is walked through once.
-    let mut sorted = records.to_vec();
-    sorted.sort_unstable();
+    let sql = format!("{INSERT} WHERE TRUE ON CONFLICT (source, tag) DO NOTHING");
+    let sorted = sorted(records);
     let sets: Vec<_> = sorted.iter().map(values).collect();
-    let new = tx.insert_new(sql, ("subject_id", 2), &sets)?;
+    let new = tx.insert_new(&sql, ("subject_id", 2), &sets)?;
     let new = new.into_iter().filter_map(|place| sorted.get(place));
     Ok(new.map(|record| record.subject).collect())
+}
+
+/// Stores records that nobody had when they were looked for.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when another one has stored one of them meanwhile, which is committed by now.
+pub fn insert_unmet(tx: &mut Tx, records: &[StoredSourceRecord]) -> Result<(), Error> {
+    tx.load(INSERT, &sorted(records), values).map(drop)
+}
+
+/// In the order of the key: two transactions that meet wait for each other in one order, and the tree is walked through once.
+fn sorted(records: &[StoredSourceRecord]) -> Vec<StoredSourceRecord> {
+    let mut sorted = records.to_vec();
+    sorted.sort_unstable();
+    sorted
+}
+
+fn values(record: &StoredSourceRecord) -> Vec<Value> {
+    let mut values = key(record);
+    values.extend([Value::id(record.subject), record.key_version.into()]);
+    values
 }
 
 /// Whose these records are, by tag; those not there are left out. None of the tags twice.

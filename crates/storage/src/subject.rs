@@ -67,7 +67,10 @@ pub struct Rewrapped {
     pub wrapped: Vec<u8>,
 }
 
-/// Stores subjects; one that is there already stays as it is. Answers how many were new.
+/// Stores new subjects and answers how many.
+///
+/// # Errors
+/// [`Error::AlreadyExists`] when one of them is there already.
 pub fn insert_many<'s>(
     tx: &mut Tx,
     subjects: impl IntoIterator<Item = &'s NewSubject>,
@@ -75,9 +78,9 @@ pub fn insert_many<'s>(
     let sql = "-- insert subject
         INSERT INTO subject (id, key_version, key_epoch, wrapped_key, created_at)
         SELECT column1, column2, column3, column4, column5
-        FROM (VALUES (?1 /* BYTEA */, ?2 /* BIGINT */, ?3 /* BIGINT */, ?4 /* BYTEA */, ?5 /* BIGINT */)) AS given
-        WHERE TRUE ON CONFLICT (id) DO NOTHING";
-    let values = |subject: &NewSubject| {
+        FROM (VALUES (?1 /* BYTEA */, ?2 /* BIGINT */, ?3 /* BIGINT */, ?4 /* BYTEA */, ?5 /* BIGINT */)) AS given";
+    let subjects: Vec<_> = subjects.into_iter().collect();
+    tx.load(sql, &subjects, |subject| {
         vec![
             Value::id(subject.id),
             subject.key.version.into(),
@@ -85,8 +88,7 @@ pub fn insert_many<'s>(
             subject.key.wrapped.clone().into(),
             subject.created_at.into(),
         ]
-    };
-    tx.execute_many(sql, &subjects.into_iter().map(values).collect::<Vec<_>>())
+    })
 }
 
 /// The subjects with these ids, in no order; whoever is not there is left out.

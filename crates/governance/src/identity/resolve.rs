@@ -12,6 +12,7 @@ use domain::identity::{
 use domain::profile::Schema;
 use domain::rng::new_id;
 use enforcement::vault::IndexKeys;
+use storage::identifier::StoredIdentifier;
 use storage::identity::StoredEvent;
 use storage::subject::{self, StoredSubject};
 use storage::{Tx, identifier, identity};
@@ -23,47 +24,72 @@ use crate::{Privity, Problem};
 
 /// What a batch changes of the tags that records are compared by.
 #[derive(Default)]
-pub(crate) struct Moved {
+pub(crate) struct Moved<'b> {
     /// Tags that are new, or gone.
-    pub(crate) seeds: Vec<Seed>,
+    pub(crate) seeds: Vec<Seed<'b>>,
+    /// Tags of new subjects, which are yet to be stored.
+    pub(crate) new: Vec<&'b StoredIdentifier>,
     /// Known subjects whose tags changed.
     pub(crate) subjects: BTreeSet<SubjectId>,
 }
 
-/// Resolves whoever has one of these tags together with somebody else. Most new tags are nobody else's, and cost one look each.
+/// Stores the tags of new subjects, and resolves whoever has one of all these tags together with somebody else. Most new tags are nobody
+/// else's, and cost one look each.
 pub(crate) fn link(
     p: &Privity,
     tx: &mut Tx,
     schema: &Schema,
     keys: &IndexKeys,
-    moved: Moved,
+    moved: Moved<'_>,
 ) -> Result<Vec<NewRecord>, Problem> {
-    let seeds = moved.seeds.iter();
-    let seeds: BTreeSet<_> = seeds.filter(|(kind, _, _)| counts(schema, kind)).collect();
+    let Moved {
+        mut seeds,
+        new,
+        subjects,
+    } = moved;
+    seeds.retain(|(kind, _, _)| counts(schema, kind));
+    seeds.sort_unstable();
+    seeds.dedup();
     if seeds.is_empty() {
+        identifier::insert_of_new(tx, new)?;
         return Ok(Vec::new());
     }
     // From here on one after another: of two transactions that bring the same identifier, the second sees what the first one stored.
     storage::audit::hold(tx, &p.log_name())?;
-    let asked: Vec<_> = seeds
-        .iter()
-        .map(|(kind, tag, subject)| (kind, *tag, *subject))
-        .collect();
-    let shared = identifier::shared(tx, &asked)?;
+    // Looked for before the new ones are stored: of most tags nothing is found, and no row has to be read to say whose it is.
+    let mut shared = identifier::shared(tx, &seeds)?;
+    shared.extend(shared_among(&seeds, &new));
+    identifier::insert_of_new(tx, new)?;
     let mut touched = Touched::default();
     for (kind, tag, subject) in seeds {
-        let key = (kind.clone(), *tag);
-        if shared.contains(&key) {
-            touched.subjects.insert(*subject);
-            touched.tags.insert(key);
-        } else if moved.subjects.contains(subject) {
-            touched.subjects.insert(*subject);
+        let is_shared = !shared.is_empty() && shared.contains(&(kind.clone(), tag));
+        if is_shared {
+            touched.tags.insert((kind.clone(), tag));
+        }
+        if is_shared || subjects.contains(&subject) {
+            touched.subjects.insert(subject);
         }
     }
     if touched.subjects.is_empty() {
         return Ok(Vec::new());
     }
     settle(p, tx, schema, keys, touched)
+}
+
+/// Tags of new subjects that another one of the batch has, too, or had. `seeds` are sorted, and all that counts of `new` is among them.
+fn shared_among(seeds: &[Seed<'_>], new: &[&StoredIdentifier]) -> BTreeSet<Key> {
+    let pairs = seeds.iter().zip(seeds.iter().skip(1));
+    let twice: BTreeSet<_> = pairs
+        .filter(|(one, other)| (one.0, one.1) == (other.0, other.1))
+        .map(|(one, _)| (one.0, one.1))
+        .collect();
+    if twice.is_empty() {
+        return BTreeSet::new();
+    }
+    let new = new.iter().map(|one| (&one.kind, one.tag));
+    new.filter(|tag| twice.contains(tag))
+        .map(|(kind, tag)| (kind.clone(), tag))
+        .collect()
 }
 
 /// Whether tags of a kind say anything of who is who.

@@ -2,7 +2,7 @@
 //!
 //! Nothing that was sealed is opened on the way: the vault changes a segment inside and gives back sealed bytes and tags.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::audit::Hash;
 use domain::data_map::IdentifierKind;
@@ -81,23 +81,43 @@ pub(super) struct Changed {
 }
 
 /// A tag that may be shared, and whose it is.
-pub(crate) type Seed = (IdentifierKind, IdentifierTag, SubjectId);
+pub(crate) type Seed<'b> = (&'b IdentifierKind, IdentifierTag, SubjectId);
+
+/// Which of the new subjects are stored, and not another writer's of the same records.
+pub(super) enum Ours {
+    All,
+    These(BTreeSet<SubjectId>),
+}
+
+impl Ours {
+    fn contains(&self, new: &New) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(subjects) => subjects.contains(&new.subject.id),
+        }
+    }
+}
 
 impl Changes {
+    /// The new subjects that are stored.
+    pub(super) fn ours<'b>(&'b self, ours: &'b Ours) -> impl Iterator<Item = &'b New> {
+        self.new.iter().filter(|new| ours.contains(new))
+    }
+
     /// What is new or gone of the tags of those kept: where who is who may change.
-    pub(super) fn moved(&self, kept: &BTreeSet<SubjectId>) -> Moved {
+    pub(super) fn moved<'b>(&'b self, ours: &'b Ours) -> Moved<'b> {
         let mut moved = Moved::default();
         let mut add = |subject: SubjectId,
-                       stored: &[StoredIdentifier],
-                       older: &[(IdentifierKind, IdentifierTag)]| {
-            let stored = stored.iter().map(|one| (one.kind.clone(), one.tag));
-            let older = older.iter().cloned();
+                       stored: &'b [StoredIdentifier],
+                       older: &'b [(IdentifierKind, IdentifierTag)]| {
+            let stored = stored.iter().map(|one| (&one.kind, one.tag));
+            let older = older.iter().map(|(kind, tag)| (kind, *tag));
             let tags = stored.chain(older);
             moved
                 .seeds
                 .extend(tags.map(|(kind, tag)| (kind, tag, subject)));
         };
-        for new in self.new.iter().filter(|new| kept.contains(&new.subject.id)) {
+        for new in self.ours(ours) {
             add(new.subject.id, &new.identifiers, &new.older);
         }
         let changed = self.changed.iter();
@@ -108,16 +128,16 @@ impl Changes {
         let changed = self.changed.iter();
         let changed = changed.filter(|one| !(one.come.is_empty() && one.gone.is_empty()));
         moved.subjects = changed.map(|one| one.subject).collect();
+        moved.new = self.ours(ours).flat_map(|new| &new.identifiers).collect();
         moved
     }
 
     /// What those kept may be known by to whoever records choices.
-    pub(super) fn carried(
-        &self,
-        kept: &BTreeSet<SubjectId>,
-    ) -> impl Iterator<Item = (SubjectId, Carried)> {
-        let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
-        let new = new.map(|new| (new.subject.id, &new.carried));
+    pub(super) fn carried<'b>(
+        &'b self,
+        ours: &'b Ours,
+    ) -> impl Iterator<Item = (SubjectId, Carried)> + 'b {
+        let new = self.ours(ours).map(|new| (new.subject.id, &new.carried));
         let changed = self.changed.iter().map(|one| (one.subject, &one.carried));
         let each = |(id, carried): (SubjectId, &BTreeSet<Carried>)| {
             let carried = carried.iter().cloned();
@@ -127,8 +147,8 @@ impl Changes {
     }
 
     /// All segments that are stored.
-    pub(super) fn segments(&self, kept: &BTreeSet<SubjectId>) -> Vec<(&StoredSegment, Hash)> {
-        let new = self.new.iter().filter(|new| kept.contains(&new.subject.id));
+    pub(super) fn segments<'b>(&'b self, ours: &'b Ours) -> Vec<(&'b StoredSegment, Hash)> {
+        let new = self.ours(ours);
         let new = new.flat_map(|new| new.segments.iter().zip(new.hashes.iter().copied()));
         let changed = self.changed.iter();
         let changed = changed.flat_map(|one| one.segments.iter().zip(one.hashes.iter().copied()));
@@ -160,17 +180,17 @@ pub(super) fn seal(
         ..Changes::default()
     };
     let mut new = Vec::new();
-    for folded in fold(records, &todo) {
-        let subject = (folded.key_tags.iter()).find_map(|(_, tag)| known.whose.get(tag));
+    for places in by_key(records, &todo) {
+        let subject = key_tags(records, &places).find_map(|(_, tag)| known.whose.get(tag));
         let stored = subject.and_then(|subject| known.subjects.get(subject));
         // Who was erased between the look-ups has no key; her record of the source is gone with it, and the next round makes a new one.
         let Some((id, key)) = stored.and_then(|stored| Some((stored.id, stored.key.as_ref()?)))
         else {
-            new.push(folded);
+            new.push(places);
             continue;
         };
         let segments = known.segments.get(&id).map_or(&[][..], Vec::as_slice);
-        let places = folded.places.clone();
+        let folded = fold(records, places.clone());
         match work.amended(id, key, segments, folded)? {
             Some(changed) => changes.changed.push(changed),
             None => changes.unchanged.push((id, places)),
@@ -179,11 +199,40 @@ pub(super) fn seal(
     // In the order in which they were given: who came first is the older one, and rows follow each other in their tables.
     let mut ids: Vec<SubjectId> = new.iter().map(|_| new_id(p.rng(), p.now())).collect();
     ids.sort_unstable();
-    for (folded, id) in new.into_iter().zip(ids) {
+    changes.new.reserve_exact(new.len());
+    for (places, id) in new.into_iter().zip(ids) {
+        let folded = fold(records, places);
         changes.new.push(work.new_subject(id, folded)?);
     }
     changes.todo = todo;
     Ok(changes)
+}
+
+/// The places of records by their key, in the order in which the keys come first.
+fn by_key(records: &[CheckedRecord], todo: &[usize]) -> Vec<Vec<usize>> {
+    let mut places: Vec<Vec<usize>> = Vec::with_capacity(todo.len());
+    let mut seen: HashMap<IdentifierTag, usize> = HashMap::with_capacity(todo.len());
+    for place in todo {
+        let record = records.get(*place);
+        let Some((_, tag)) = record.and_then(|record| record.key_tags.first()) else {
+            continue;
+        };
+        let at = *seen.entry(*tag).or_insert(places.len());
+        match places.get_mut(at) {
+            Some(same) => same.push(*place),
+            None => places.push(vec![*place]),
+        }
+    }
+    places
+}
+
+/// The tags of the key that the records at these places have.
+fn key_tags<'r>(
+    records: &'r [CheckedRecord],
+    places: &[usize],
+) -> std::slice::Iter<'r, (u32, IdentifierTag)> {
+    let first = places.first().and_then(|place| records.get(*place));
+    first.map_or(&[][..], |record| &record.key_tags).iter()
 }
 
 /// One or several records with the same key, the later over the earlier.
@@ -194,36 +243,29 @@ struct Folded {
     remove: BTreeSet<AttributeNumber>,
 }
 
-fn fold(records: &[CheckedRecord], todo: &[usize]) -> Vec<Folded> {
-    let mut folded: Vec<Folded> = Vec::with_capacity(todo.len());
-    let mut seen: BTreeMap<IdentifierTag, usize> = BTreeMap::new();
-    for place in todo {
-        let Some(record) = records.get(*place) else {
-            continue;
-        };
-        let Some((_, tag)) = record.key_tags.first() else {
-            continue;
-        };
-        let at = *seen.entry(*tag).or_insert(folded.len());
-        let Some(one) = folded.get_mut(at) else {
-            folded.push(Folded {
-                places: vec![*place],
-                key_tags: record.key_tags.clone(),
-                set: record.set.clone(),
-                remove: record.remove.iter().copied().collect(),
-            });
-            continue;
-        };
-        one.places.push(*place);
+/// Folds the records of one key. Only when it is their turn: a copy of all values of a batch would be as large as the batch.
+fn fold(records: &[CheckedRecord], places: Vec<usize>) -> Folded {
+    let mut all = places.iter().filter_map(|place| records.get(*place));
+    let first = all.next();
+    let mut folded = Folded {
+        key_tags: first.map_or_else(Vec::new, |record| record.key_tags.clone()),
+        set: first.map_or_else(Vec::new, |record| record.set.clone()),
+        remove: first.map_or_else(BTreeSet::new, |record| {
+            record.remove.iter().copied().collect()
+        }),
+        places: Vec::new(),
+    };
+    for record in all {
         for (number, value) in &record.set {
-            one.remove.remove(number);
-            put(&mut one.set, *number, value.clone());
+            folded.remove.remove(number);
+            put(&mut folded.set, *number, value.clone());
         }
         for number in &record.remove {
-            one.set.retain(|(known, _)| known != number);
-            one.remove.insert(*number);
+            folded.set.retain(|(known, _)| known != number);
+            folded.remove.insert(*number);
         }
     }
+    folded.places = places;
     folded
 }
 

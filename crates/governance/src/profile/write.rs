@@ -16,7 +16,7 @@ use storage::profile_segment::StoredSegment;
 use storage::{Tx, profile_segment, source_record, subject};
 
 use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
-use super::seal::{Changes, Known, seal};
+use super::seal::{Changes, Known, Ours, seal};
 use super::suppression::suppressed;
 use super::trace::trace;
 use crate::consent::link_carried;
@@ -28,6 +28,10 @@ const ROUNDS: u32 = 20;
 
 /// More records than this are sealed beside the runtime's threads.
 const INLINE: usize = 8;
+
+/// From so many new subjects on, nobody else is expected to have made one of them since they were looked for: what is sure of that is
+/// stored for half of the cost, and where somebody was faster after all, the batch is looked at again.
+const MANY: usize = 500;
 
 /// What came of a batch. Records of one batch with one key count as one that changed the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,8 +151,9 @@ pub(crate) async fn store(
         mut changes,
         seen,
     } = ready;
-    for _ in 0..ROUNDS {
+    for number in 0..ROUNDS {
         let round = Arc::new(Round {
+            is_first: number == 0,
             p: p.clone(),
             batch: Arc::clone(&batch),
             changes,
@@ -204,6 +209,7 @@ fn rival() -> Problem {
 
 /// One attempt to store what was prepared.
 struct Round {
+    is_first: bool,
     p: Privity,
     batch: Arc<Batch>,
     changes: Changes,
@@ -249,22 +255,22 @@ impl Round {
         if let Some(seen) = &self.seen {
             seen.check(tx)?;
         }
-        let (kept, again) = self.insert(tx)?;
+        let (ours, again) = self.insert(tx)?;
         self.amend(tx)?;
         let mut written = self.written.clone();
-        self.count(&kept, &mut written);
+        self.count(&ours, &mut written);
         let mut records = identity::link(
             &self.p,
             tx,
             &self.batch.schema,
             &self.batch.keys,
-            self.changes.moved(&kept),
+            self.changes.moved(&ours),
         )?;
-        self.link(tx, &kept)?;
+        self.link(tx, &ours)?;
         if again.is_empty() {
             also(tx, &written)?;
         }
-        let segments = self.changes.segments(&kept);
+        let segments = self.changes.segments(&ours);
         let source = self.batch.schema.source(self.batch.source);
         let source = source
             .map(|source| source.key.to_string())
@@ -281,38 +287,49 @@ impl Round {
     }
 
     /// What was chosen under identifiers that these records carry holds for them from here on.
-    fn link(&self, tx: &mut Tx, kept: &BTreeSet<SubjectId>) -> Result<(), Problem> {
+    fn link(&self, tx: &mut Tx, ours: &Ours) -> Result<(), Problem> {
         // The first choice of all under an identifier came after this batch was prepared.
         if !self.changes.chosen && storage::consent::any_pseudonym(tx)? {
             return Err(rival());
         }
-        link_carried(&self.p, tx, self.changes.carried(kept))
+        link_carried(&self.p, tx, self.changes.carried(ours))
     }
 
-    /// Stores new subjects; answers which of them are ours, and which records another writer was faster with.
-    fn insert(&self, tx: &mut Tx) -> Result<(BTreeSet<SubjectId>, Vec<usize>), Problem> {
-        if self.changes.new.is_empty() {
-            return Ok((BTreeSet::new(), Vec::new()));
+    /// Stores new subjects but for their tags; answers which of them are ours, and which records another writer was faster with.
+    fn insert(&self, tx: &mut Tx) -> Result<(Ours, Vec<usize>), Problem> {
+        let new = &self.changes.new;
+        if new.is_empty() {
+            return Ok((Ours::All, Vec::new()));
         }
-        let records: Vec<_> = self.changes.new.iter().map(|new| new.record).collect();
-        let kept: BTreeSet<_> = source_record::insert_many(tx, &records)?
-            .into_iter()
-            .collect();
-        let mut again = Vec::new();
-        let (mut subjects, mut segments, mut identifiers) = (Vec::new(), Vec::new(), Vec::new());
-        for new in &self.changes.new {
-            if !kept.contains(&new.subject.id) {
-                again.extend(new.places.iter().copied());
-                continue;
+        let ours = self.claim(tx)?;
+        let again = match &ours {
+            Ours::All => Vec::new(),
+            Ours::These(subjects) => {
+                let theirs = new.iter().filter(|new| !subjects.contains(&new.subject.id));
+                theirs.flat_map(|new| new.places.iter().copied()).collect()
             }
-            subjects.push(&new.subject);
-            segments.extend(&new.segments);
-            identifiers.extend(&new.identifiers);
+        };
+        let kept = || self.changes.ours(&ours);
+        subject::insert_many(tx, kept().map(|new| &new.subject))?;
+        profile_segment::insert_many(tx, kept().flat_map(|new| &new.segments))?;
+        Ok((ours, again))
+    }
+
+    /// Stores whose the source's records are.
+    fn claim(&self, tx: &mut Tx) -> Result<Ours, Problem> {
+        let records: Vec<_> = self.changes.new.iter().map(|new| new.record).collect();
+        if self.is_first && records.len() >= MANY {
+            return match source_record::insert_unmet(tx, &records) {
+                Ok(()) => Ok(Ours::All),
+                Err(storage::Error::AlreadyExists { .. }) => Err(rival()),
+                Err(error) => Err(error.into()),
+            };
         }
-        subject::insert_many(tx, subjects)?;
-        profile_segment::insert_many(tx, segments)?;
-        storage::identifier::insert_many(tx, identifiers)?;
-        Ok((kept, again))
+        let ours = source_record::insert_many(tx, &records)?;
+        if ours.len() == records.len() {
+            return Ok(Ours::All);
+        }
+        Ok(Ours::These(ours.into_iter().collect()))
     }
 
     /// Changes known subjects, all of them or none.
@@ -348,7 +365,7 @@ impl Round {
         Ok(())
     }
 
-    fn count(&self, kept: &BTreeSet<SubjectId>, written: &mut Written) {
+    fn count(&self, ours: &Ours, written: &mut Written) {
         let mut say = |subject: SubjectId, places: &[usize]| {
             for place in places {
                 let position = self.batch.records.get(*place).map(|record| record.position);
@@ -358,12 +375,7 @@ impl Round {
             }
             places.len() as u64
         };
-        for new in self
-            .changes
-            .new
-            .iter()
-            .filter(|new| kept.contains(&new.subject.id))
-        {
+        for new in self.changes.ours(ours) {
             let records = say(new.subject.id, &new.places);
             written.new += 1;
             written.changed += records.saturating_sub(1);

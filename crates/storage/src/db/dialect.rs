@@ -107,6 +107,26 @@ pub(super) fn over_arrays(sql: &str) -> Option<String> {
 /// An `INSERT` of one given row, as SQLite likes it best: `VALUES` and no `SELECT`, before which SQLite keeps a copy of every page that
 /// the statement changes. `None` for every other statement.
 pub(super) fn insert_for_sqlite(sql: &str) -> Option<String> {
+    let (insert, places, after) = insert_of_given_row(sql)?;
+    if !(after.is_empty() || after.starts_with("ON CONFLICT")) {
+        return None;
+    }
+    Some(format!("{insert}VALUES ({}) {after}", places.join(", ")))
+}
+
+/// An `INSERT` of one given row, as PostgreSQL's `COPY` of many in its binary format. `None` for every other statement, and for one that
+/// says what a conflict means: `COPY` only fails.
+pub(super) fn copy_for_postgres(sql: &str) -> Option<String> {
+    let (insert, _, after) = insert_of_given_row(sql)?;
+    let (_, table) = insert.split_once("INSERT INTO ")?;
+    let table = table.trim_end();
+    after
+        .is_empty()
+        .then(|| format!("COPY {table} FROM STDIN (FORMAT binary)"))
+}
+
+/// Of an `INSERT` of one given row as it stands, what is before the row, the row's placeholders, and what is after it.
+fn insert_of_given_row(sql: &str) -> Option<(&str, Vec<&str>, &str)> {
     let (before, given, after) = given_row(sql)?;
     let columns: Vec<_> = (1..=given.len())
         .map(|number| format!("column{number}"))
@@ -119,11 +139,8 @@ pub(super) fn insert_for_sqlite(sql: &str) -> Option<String> {
         .strip_prefix("WHERE TRUE")
         .unwrap_or(after)
         .trim_start();
-    if !(after.is_empty() || after.starts_with("ON CONFLICT")) {
-        return None;
-    }
-    let places: Vec<_> = given.iter().map(|(place, _)| *place).collect();
-    Some(format!("{insert}VALUES ({}) {after}", places.join(", ")))
+    let places = given.iter().map(|(place, _)| *place).collect();
+    Some((insert, places, after))
 }
 
 /// The same with its one row; PostgreSQL wants to know the types.
@@ -211,6 +228,23 @@ mod tests {
         let update = format!("UPDATE t SET b = column2 {given} WHERE a = column1");
         for sql in [other_order, filtered, update] {
             assert_eq!(insert_for_sqlite(&sql), None);
+        }
+    }
+
+    #[test]
+    fn an_insert_of_a_given_row_is_a_copy_unless_it_minds_conflicts() {
+        let given = "FROM (VALUES (?1 /* TEXT */, ?2 /* BIGINT */)) AS given";
+        let insert = format!("-- insert t\nINSERT INTO t (a, b)\nSELECT column1, column2\n{given}");
+        assert_eq!(
+            copy_for_postgres(&insert).as_deref(),
+            Some("COPY t (a, b) FROM STDIN (FORMAT binary)")
+        );
+        for end in [
+            "WHERE TRUE ON CONFLICT (a) DO NOTHING",
+            "WHERE column1 > 'a'",
+            "RETURNING a",
+        ] {
+            assert_eq!(copy_for_postgres(&format!("{insert}\n{end}")), None);
         }
     }
 

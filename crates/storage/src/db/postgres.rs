@@ -1,6 +1,7 @@
 //! PostgreSQL and what speaks its protocol: a pool of connections; each transaction's closure runs on a blocking thread. Writes that
 //! append to the audit log, which follow one another anyway, have a thread and a connection of their own and share commits.
 
+mod copy;
 mod session;
 mod statement;
 mod writer;

@@ -122,6 +122,26 @@ impl Tx {
         }
     }
 
+    /// Inserts rows of which none is there yet, and answers how many: [`Error::AlreadyExists`] when one is. Many of them go to PostgreSQL in
+    /// one stream, at half the CPU of arrays there.
+    ///
+    /// The statement inserts one given row (see [`Tx::execute_many`]) as it stands, and says nothing of conflicts.
+    pub fn load<I>(
+        &mut self,
+        sql: &str,
+        items: &[I],
+        values: impl Fn(&I) -> Vec<Value>,
+    ) -> Result<u64, Error> {
+        self.run(|connection, name| match connection {
+            Connection::Sqlite(sqlite) => {
+                let sets: Vec<_> = items.iter().map(values).collect();
+                let sets = sets.iter().map(Vec::as_slice);
+                sqlite::execute_many(sqlite, name, sql, sets)
+            }
+            Connection::Postgres(session) => session.load(name, sql, items, values),
+        })
+    }
+
     /// Runs statements that don't build on one another, each once for each of its sets of values, in one round trip where the engine is
     /// remote.
     pub fn execute_all(&mut self, statements: &[(&str, Vec<Vec<Value>>)]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The tables of profiles, on both engines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
@@ -46,7 +47,7 @@ fn new_subject(number: u128, epoch: u32) -> NewSubject {
         key: StoredKey {
             version: 1,
             epoch,
-            wrapped: vec![u8::try_from(number).unwrap(); 65],
+            wrapped: vec![u8::try_from(number % 251).unwrap(); 65],
         },
         created_at: at(0),
     }
@@ -90,10 +91,10 @@ async fn subjects_are_stored_once_and_stand_for_each_other() {
             run(database, move |tx| subject::insert_many(tx, &new)).await,
             3
         );
-        assert_eq!(
-            run(database, move |tx| subject::insert_many(tx, &twice)).await,
-            0
-        );
+        let twice = database
+            .write("twice", move |tx| subject::insert_many(tx, &twice))
+            .await;
+        assert!(matches!(twice, Err(Error::AlreadyExists { .. })));
         run(database, |tx| {
             subject::set_canonical(tx, &[(id(2), Some(id(1))), (id(3), Some(id(1)))])
         })
@@ -425,6 +426,137 @@ async fn two_imports_at_once_meet_at_the_record_and_the_second_learns_whose_it_i
             .await,
             1
         );
+    })
+    .await;
+}
+
+/// A row in each table for each of these subjects; the tags are made of the numbers.
+struct Crowd {
+    records: Vec<StoredSourceRecord>,
+    subjects: Vec<NewSubject>,
+    segments: Vec<StoredSegment>,
+    identifiers: Vec<StoredIdentifier>,
+}
+
+impl Crowd {
+    fn of(numbers: Range<u128>) -> Self {
+        let tag = |number: u128| IdentifierTag((number * 7_919 % 100_003).to_be_bytes());
+        Self {
+            records: numbers
+                .clone()
+                .map(|number| StoredSourceRecord {
+                    source: SourceNumber(7),
+                    tag: tag(number),
+                    subject: id(number),
+                    key_version: 1,
+                })
+                .collect(),
+            subjects: numbers
+                .clone()
+                .map(|number| new_subject(number, 1))
+                .collect(),
+            segments: numbers
+                .clone()
+                .map(|number| segment(number, Segment::Core, 1, &"x".repeat(number as usize)))
+                .collect(),
+            identifiers: numbers
+                .map(|number| StoredIdentifier {
+                    tag: tag(number),
+                    ..identifier("email", 0, number, 1)
+                })
+                .collect(),
+        }
+    }
+
+    fn store(&self, tx: &mut Tx) -> Result<(), Error> {
+        source_record::insert_unmet(tx, &self.records)?;
+        subject::insert_many(tx, &self.subjects)?;
+        profile_segment::insert_many(tx, &self.segments)?;
+        identifier::insert_of_new(tx, &self.identifiers).map(drop)
+    }
+
+    async fn is_stored(self, database: &Database) -> bool {
+        let ids: BTreeSet<_> = self.subjects.iter().map(|one| one.id).collect();
+        let whose: BTreeMap<_, _> = self
+            .records
+            .iter()
+            .map(|one| (one.tag, one.subject))
+            .collect();
+        let found = run(database, move |tx| {
+            let tags = whose.keys().copied();
+            let is_whole = source_record::find_many(tx, SourceNumber(7), tags)? == whose;
+            let keys = subject::get_many(tx, &ids)?.into_iter().map(|one| one.key);
+            let keys: BTreeSet<_> = keys.flatten().map(|key| key.wrapped).collect();
+            let tags = identifier::find(
+                tx,
+                &kind("email"),
+                &whose.keys().copied().collect::<Vec<_>>(),
+            )?;
+            Ok((
+                is_whole && tags == ids,
+                keys,
+                profile_segment::of_subjects(tx, &ids)?,
+            ))
+        });
+        let (is_whole, keys, mut segments) = found.await;
+        segments.sort_by_key(|one| one.subject);
+        let subjects = self.subjects.into_iter().map(|one| one.key.wrapped);
+        is_whole && keys == subjects.collect() && segments == self.segments
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_of_new_rows_is_stored_as_it_was_given_or_not_at_all() {
+    on_each_engine(async |database| {
+        run(database, |tx| Crowd::of(1..1_400).store(tx)).await;
+        assert!(Crowd::of(1..1_400).is_stored(database).await);
+        for _ in 0..3 {
+            // The last of them is there.
+            let refused = database.write("twice", |tx| {
+                let mut crowd = Crowd::of(2_000..2_600);
+                crowd.records.push(Crowd::of(700..701).records[0]);
+                crowd.store(tx)
+            });
+            let refused = refused.await;
+            assert!(
+                matches!(refused, Err(Error::AlreadyExists { .. })),
+                "{refused:?}"
+            );
+        }
+        // Whatever connections there are, none of them is left in the middle of it.
+        let writes = (0..32).map(|number| {
+            database.write("after it", move |tx| {
+                Crowd::of(3_000 + number..3_001 + number).store(tx)
+            })
+        });
+        for written in futures_util::future::join_all(writes).await {
+            written.unwrap();
+        }
+        assert!(Crowd::of(3_000..3_032).is_stored(database).await);
+        let subjects = run(database, |tx| {
+            Ok((subject::count_by_epoch(tx)?, profile_segment::count(tx)?))
+        });
+        assert_eq!(subjects.await, (vec![(1, 1_431)], 1_431));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_is_refused_takes_nobody_along_who_shares_the_commit() {
+    on_each_engine(async |database| {
+        run(database, |tx| Crowd::of(1..2).store(tx)).await;
+        let ranges = [10..700, 1..700, 1_000..1_700_u128];
+        let writes = ranges.map(|range| {
+            database.write_recorded("crowd", move |tx| {
+                Crowd::of(range.clone()).store(tx)?;
+                Ok::<_, Error>(((), storage::audit::append(tx, "log", Vec::new())?))
+            })
+        });
+        let written = futures_util::future::join_all(writes).await;
+        assert!(written[0].is_ok() && written[2].is_ok());
+        assert!(matches!(written[1], Err(Error::AlreadyExists { .. })));
+        assert!(Crowd::of(10..700).is_stored(database).await);
+        assert!(Crowd::of(1_000..1_700).is_stored(database).await);
     })
     .await;
 }

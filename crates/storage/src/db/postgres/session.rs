@@ -12,8 +12,9 @@ use tokio_postgres::Statement;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
+use super::copy;
 use super::statement::{self, columns, parameters, read_rows};
-use crate::db::dialect::{Rewritten, over_arrays, statement_name};
+use crate::db::dialect::{Rewritten, copy_for_postgres, over_arrays, statement_name};
 use crate::db::row::Row;
 use crate::db::transaction::Failure;
 use crate::db::value::Value;
@@ -28,6 +29,9 @@ const ARRAY: usize = 1_024;
 
 /// Such statements sent before the first answer is read.
 const ARRAYS: usize = 24;
+
+/// From so many rows on, a stream of them costs less than arrays, though it takes two round trips more.
+const STREAM: usize = 500;
 
 const BEGIN_MEMBERS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SAVEPOINT member";
 const NEXT_MEMBER: &str = "RELEASE SAVEPOINT member; SAVEPOINT member";
@@ -49,6 +53,8 @@ pub(crate) struct Session {
     log: [Option<LogState>; 2],
     commit: &'static str,
     access: Access,
+    /// Unset when a stream of rows failed: where the server stopped reading it is not known, so that its next answer may be to anything.
+    is_in_step: bool,
 }
 
 /// Where the connection's own work is done while a statement is waited for.
@@ -94,6 +100,7 @@ impl Session {
             log: [None, None],
             commit: "COMMIT",
             access,
+            is_in_step: true,
         }
     }
 
@@ -209,6 +216,29 @@ impl Session {
             Some((sql, error)) => self.settle(transaction, sql, Err(error)),
             None => self.settle(transaction, "", Ok(())),
         }
+    }
+
+    /// Members of one transaction are undone one by one, which a failed stream leaves no way to do: they insert arrays.
+    pub(in crate::db) fn load<I>(
+        &mut self,
+        transaction: &str,
+        sql: &str,
+        items: &[I],
+        values: impl Fn(&I) -> Vec<Value>,
+    ) -> Result<u64, Failure> {
+        let is_shared = self.commit == COMMIT_MEMBERS;
+        let text = copy_for_postgres(sql).filter(|_| items.len() >= STREAM && !is_shared);
+        let Some(text) = text else {
+            let sets: Vec<_> = items.iter().map(values).collect();
+            return self.execute_many(transaction, sql, &sets);
+        };
+        let work = async {
+            let statement = self.client.prepare_cached(&text).await?;
+            copy::stream(&self.client, &statement, items.iter().map(values)).await
+        };
+        let result = self.send(work);
+        self.is_in_step &= result.is_ok();
+        self.settle(transaction, sql, result)
     }
 
     async fn run_sets(&self, sql: &str, sets: &[Vec<Value>]) -> Result<(), tokio_postgres::Error> {
@@ -398,12 +428,11 @@ impl Session {
     }
 
     pub(super) fn roll_back(self) {
-        if self.is_open
-            && self
-                .runs
-                .block_on(self.client.batch_execute("ROLLBACK"))
-                .is_err()
-        {
+        let is_undone = |session: &Self| {
+            let undone = session.client.batch_execute("ROLLBACK");
+            session.is_in_step && session.runs.block_on(undone).is_ok()
+        };
+        if self.is_open && !is_undone(&self) {
             self.discard();
         }
     }
