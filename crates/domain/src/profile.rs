@@ -106,13 +106,17 @@ impl Profile {
     /// The same values by the segment that each is sealed in; what the schema does not know is left out.
     pub fn split(self, schema: &Schema) -> BTreeMap<Segment, Self> {
         let mut segments = BTreeMap::new();
+        let most = self.values.len();
         for (attribute, value) in self.values {
             let Some(rule) = schema.attribute(attribute) else {
                 continue;
             };
             segments
                 .entry(rule.segment)
-                .or_insert_with(|| Self::new(self.subject))
+                .or_insert_with(|| Self {
+                    subject: self.subject,
+                    values: Vec::with_capacity(most),
+                })
                 .set(attribute, value);
         }
         segments

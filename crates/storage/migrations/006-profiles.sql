@@ -24,6 +24,7 @@ CREATE TABLE profile_segment (
 );
 
 -- Keyed tags of identifiers: how a subject is found. What a subject's tags are follows from her segments, so there is no index for it.
+-- The tag leads the key: it alone finds a place among them, and is compared as bytes, where a kind is text of some language's order.
 CREATE TABLE identifier (
     kind TEXT NOT NULL,
     tag BYTEA NOT NULL,
@@ -31,7 +32,7 @@ CREATE TABLE identifier (
     source BIGINT NOT NULL,
     key_version BIGINT NOT NULL,
     verified BIGINT NOT NULL,
-    PRIMARY KEY (kind, tag, subject_id, source)
+    PRIMARY KEY (tag, kind, subject_id, source)
 ) /* clustered */;
 
 -- Which record of a source is which subject, by the keyed tag of the key that the source has for it. Two imports at once meet here.

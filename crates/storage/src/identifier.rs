@@ -30,8 +30,8 @@ pub struct StoredIdentifier {
 /// Where a walk over all identifiers is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    kind: String,
     tag: Vec<u8>,
+    kind: String,
     subject: Vec<u8>,
     source: i64,
 }
@@ -70,7 +70,7 @@ fn sorted<'i>(
     identifiers: impl IntoIterator<Item = &'i StoredIdentifier>,
 ) -> Vec<&'i StoredIdentifier> {
     let mut sorted: Vec<_> = identifiers.into_iter().collect();
-    sorted.sort_unstable_by_key(|one| (&one.kind, one.tag));
+    sorted.sort_unstable_by_key(|one| (one.tag, &one.kind));
     sorted
 }
 
@@ -268,12 +268,12 @@ pub fn delete_with_key_version(
 ) -> Result<(u64, Option<Place>), Error> {
     let walk = "-- walk identifier
         SELECT kind, tag, subject_id, source, key_version, verified FROM identifier
-        WHERE (kind, tag, subject_id, source) > (?1, ?2, ?3, ?4) ORDER BY kind, tag, subject_id, source LIMIT ?5";
+        WHERE (tag, kind, subject_id, source) > (?1, ?2, ?3, ?4) ORDER BY tag, kind, subject_id, source LIMIT ?5";
     let start = after.map_or_else(
         || {
             vec![
-                "".into(),
                 Value::Bytes(Vec::new()),
+                "".into(),
                 Value::Bytes(Vec::new()),
                 (-1i64).into(),
             ]
@@ -295,8 +295,8 @@ pub fn delete_with_key_version(
 
 fn place(one: &StoredIdentifier) -> Place {
     Place {
-        kind: one.kind.0.clone(),
         tag: one.tag.0.to_vec(),
+        kind: one.kind.0.clone(),
         subject: one.subject.uuid().as_bytes().to_vec(),
         source: one.source.0.into(),
     }
@@ -304,8 +304,8 @@ fn place(one: &StoredIdentifier) -> Place {
 
 fn place_values(place: &Place) -> Vec<Value> {
     vec![
-        (&place.kind).into(),
         place.tag.clone().into(),
+        (&place.kind).into(),
         place.subject.clone().into(),
         place.source.into(),
     ]

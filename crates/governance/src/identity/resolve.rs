@@ -48,7 +48,8 @@ pub(crate) fn link(
         subjects,
     } = moved;
     seeds.retain(|(kind, _, _)| counts(schema, kind));
-    seeds.sort_unstable();
+    // In the order in which they are stored.
+    seeds.sort_unstable_by_key(|(kind, tag, subject)| (*tag, *kind, *subject));
     seeds.dedup();
     if seeds.is_empty() {
         identifier::insert_of_new(tx, new)?;
@@ -76,7 +77,8 @@ pub(crate) fn link(
     settle(p, tx, schema, keys, touched)
 }
 
-/// Tags of new subjects that another one of the batch has, too, or had. `seeds` are sorted, and all that counts of `new` is among them.
+/// Tags of new subjects that another one of the batch has, too, or had. Equal tags stand together in `seeds`, and all that counts of
+/// `new` is among them.
 fn shared_among(seeds: &[Seed<'_>], new: &[&StoredIdentifier]) -> BTreeSet<Key> {
     let pairs = seeds.iter().zip(seeds.iter().skip(1));
     let twice: BTreeSet<_> = pairs

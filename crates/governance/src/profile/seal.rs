@@ -179,8 +179,9 @@ pub(super) fn seal(
         chosen: known.chosen,
         ..Changes::default()
     };
-    let mut new = Vec::new();
-    for places in by_key(records, &todo) {
+    let by_key = by_key(records, &todo);
+    let mut new = Vec::with_capacity(by_key.len());
+    for places in by_key {
         let subject = key_tags(records, &places).find_map(|(_, tag)| known.whose.get(tag));
         let stored = subject.and_then(|subject| known.subjects.get(subject));
         // Who was erased between the look-ups has no key; her record of the source is gone with it, and the next round makes a new one.

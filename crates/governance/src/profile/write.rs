@@ -479,9 +479,11 @@ fn look_for_forgotten(
 
 fn look_up(tx: &mut Tx, batch: &Batch, todo: &[usize]) -> Result<Known, Problem> {
     let records = todo.iter().filter_map(|place| batch.records.get(*place));
-    let tags: BTreeSet<_> = records
+    let mut tags: Vec<_> = records
         .flat_map(|record| record.key_tags.iter().map(|(_, tag)| *tag))
         .collect();
+    tags.sort_unstable();
+    tags.dedup();
     let whose = source_record::find_many(tx, batch.source, tags)?;
     let ids: BTreeSet<_> = whose.values().copied().collect();
     let mut known = Known {

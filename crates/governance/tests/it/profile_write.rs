@@ -210,6 +210,40 @@ async fn an_identifier_that_two_people_claim_links_nobody_and_asks_an_operator()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_that_moves_within_a_batch_is_compared_where_it_is_afterwards() {
+    on_each_engine(async |house| {
+        let first = house
+            .write(
+                SHOP,
+                &[&[("customer_number", "1"), ("email", "old@example.org")]],
+            )
+            .await;
+        let written = house
+            .write(
+                SHOP,
+                &[
+                    &[("customer_number", "2"), ("email", "old@example.org")],
+                    &[("customer_number", "1"), ("email", "new@example.org")],
+                    &[("customer_number", "3"), ("email", "new@example.org")],
+                ],
+            )
+            .await;
+        assert_eq!(came_of(&written), (2, 1, 0, 0));
+        assert_eq!(written.subjects[1], first.subjects[0]);
+        let asked = reviews(house).await;
+        let third = written.subjects[2];
+        assert_eq!(
+            asked
+                .iter()
+                .map(|review| (review.kind, Some(review.one), review.other))
+                .collect::<Vec<_>>(),
+            [(ReviewKind::Conflict, first.subjects[0], third)]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_identifier_of_too_many_links_nobody_and_what_it_linked_is_taken_apart() {
     on_each_engine(async |house| {
         let mut ids = Vec::new();

@@ -475,7 +475,7 @@ impl Crowd {
         identifier::insert_of_new(tx, &self.identifiers).map(drop)
     }
 
-    async fn is_stored(self, database: &Database) -> bool {
+    async fn is_stored(&self, database: &Database) -> bool {
         let ids: BTreeSet<_> = self.subjects.iter().map(|one| one.id).collect();
         let whose: BTreeMap<_, _> = self
             .records
@@ -500,7 +500,7 @@ impl Crowd {
         });
         let (is_whole, keys, mut segments) = found.await;
         segments.sort_by_key(|one| one.subject);
-        let subjects = self.subjects.into_iter().map(|one| one.key.wrapped);
+        let subjects = self.subjects.iter().map(|one| one.key.wrapped.clone());
         is_whole && keys == subjects.collect() && segments == self.segments
     }
 }
