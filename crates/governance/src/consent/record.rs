@@ -171,12 +171,13 @@ impl Privity {
         let mut recorded = Vec::with_capacity(choices.len());
         let mut keeping: Option<Keeping> = None;
         let mut held: Option<Batch> = None;
-        for (choices, number) in choices.chunks(BATCH).zip(0..) {
-            let prepared = self.prepare_all(choices, &by, base, number * BATCH).await?;
-            let next = Batch {
-                choices: choices.to_vec(),
-                prepared,
-            };
+        let mut rest = choices.into_iter();
+        let mut first = 0;
+        while rest.len() > 0 {
+            let choices: Vec<_> = rest.by_ref().take(BATCH).collect();
+            let prepared = self.prepare_all(&choices, &by, base, first).await?;
+            first += choices.len();
+            let next = Batch { choices, prepared };
             let Some(before) = held.take() else {
                 held = Some(next);
                 continue;

@@ -410,6 +410,48 @@ async fn the_audit_log_names_each_choice_and_finds_out_a_row_that_was_changed() 
 }
 
 #[tokio::test]
+async fn a_large_call_answers_in_the_order_given_whichever_parts_of_it_are_refused() {
+    for kept in [
+        [true, true, true],
+        [false, true, false],
+        [true, false, true],
+        [true, false, false],
+        [false, false, true],
+        [false, false, false],
+    ] {
+        let house = house().await;
+        let p = &house.p;
+        let part = |is_kept: bool| {
+            let right = no(device(), "sale");
+            let wrong = choice(device(), "pigeons", Said::Refused(None));
+            vec![if is_kept { right } else { wrong }; 1_000]
+        };
+        let choices: Vec<_> = kept.into_iter().flat_map(part).collect();
+        let key = secret("large");
+        let call = async || {
+            let recorded = p.record_consents(choices.clone(), Actor::CommandLine, Some(&key));
+            recorded.await.unwrap()
+        };
+        let first = call().await;
+        let expected = kept.into_iter().flat_map(|is_kept| [is_kept; 1_000]);
+        let answered = first.iter().map(|one| matches!(one, Recorded::Kept { .. }));
+        assert!(answered.eq(expected), "{kept:?}");
+        let right = 1_000 * kept.into_iter().filter(|is_kept| *is_kept).count() as u64;
+        assert_eq!(count(p).await, right);
+        let repeated = call().await;
+        let ids = |answers: &[Recorded]| -> Vec<_> {
+            let ids = answers.iter().map(|one| match one {
+                Recorded::Kept { id, .. } => Some(*id),
+                Recorded::Refused(_) => None,
+            });
+            ids.collect()
+        };
+        assert_eq!(ids(&repeated), ids(&first));
+        assert_eq!(count(p).await, right);
+    }
+}
+
+#[tokio::test]
 async fn a_call_takes_so_many_choices_and_no_more() {
     let house = house().await;
     let choices = vec![no(device(), "sale"); 10_001];
