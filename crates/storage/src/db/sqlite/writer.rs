@@ -1,5 +1,7 @@
 //! The writer thread: takes the transactions that wait, runs each in a savepoint, commits all with one fsync, then answers them.
 
+use std::path::Path;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::Durable;
@@ -7,6 +9,7 @@ use super::super::retry;
 use super::super::transaction::{Attempt, Connection, Tx};
 use super::super::waiting::{Ran, Waiting};
 use super::statement::failure;
+use super::unreachable;
 use crate::error::Error;
 
 /// Transactions in one commit, at most.
@@ -55,7 +58,7 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
     }
 }
 
-/// A commit that may wait leaves its pages to the system; the next one that can't takes them to the disk with its own. Meanwhile the log
+/// A commit that may wait leaves its pages to the system; before the next one that can't, they are taken to the disk. Meanwhile the log
 /// may grow, so that a page that is changed by many such commits is moved into the file once.
 fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error> {
     if *durable == wanted {
@@ -68,12 +71,26 @@ fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error>
     let Connection::Sqlite(connection) = &tx.connection else {
         return Err(Error::Closed);
     };
+    if wanted == Durable::Now {
+        // A commit that changes nothing would not wait for the disk, and leave them behind.
+        sync_log(connection)?;
+    }
     // Not as a statement that stays prepared: this one works while it is prepared, and only then.
     connection
         .execute_batch(pragmas)
         .map_err(|error| failure("group commit", "pragma", error).error)?;
     *durable = wanted;
     Ok(())
+}
+
+/// Takes to the disk what commits have left to the system. SQLite holds no locks on this file, so that closing it here drops none.
+fn sync_log(connection: &rusqlite::Connection) -> Result<(), Error> {
+    let path = connection.path().unwrap_or_default();
+    match std::fs::File::open(format!("{path}-wal")).and_then(|log| log.sync_data()) {
+        // Without a log, everything is in the main file, which is on the disk before the log goes.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        synced => synced.map_err(|error| unreachable(Path::new(path), &error)),
+    }
 }
 
 /// Runs and commits a group. When the engine itself throws away the whole transaction because of one member (a full disk does that),
@@ -188,7 +205,6 @@ fn empty_log(tx: &mut Tx) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use std::path::Path;
     use std::time::Duration;
 
     use super::super::{Pending, Sqlite, connect};
