@@ -9,10 +9,8 @@ pub(crate) async fn on_one(
     work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
     let status = std::fs::read_to_string("/proc/self/status").context("reading our status")?;
-    let lines = status.lines();
-    let allowed = lines
-        .filter_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .next();
+    let mut lines = status.lines();
+    let allowed = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let allowed = allowed.context("the kernel does not say which cores are allowed")?;
     let last = allowed.rsplit([',', '-']).next().unwrap_or(allowed);
     allow(last.trim())?;
