@@ -4,7 +4,8 @@
 prepare() {
     find_postgres || stop "PostgreSQL's server programs are missing: apt-get install postgresql, and run it again"
     say "building"
-    cargo build --release -p bench || stop "the build failed"
+    # As what runs at a business is built, not as what somebody tries out first.
+    cargo build --profile dist -p bench || stop "the build failed"
     work=$(mktemp -d "${TMPDIR:-/tmp}/privity-bench.XXXXXX") || exit 2
     trap tidy_up EXIT
     trap 'exit 130' INT

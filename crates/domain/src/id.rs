@@ -65,7 +65,11 @@ impl<N: Noun> std::hash::Hash for Id<N> {
 }
 impl<N: Noun> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", N::PREFIX, self.0.simple())
+        // Every record holds several, and a formatted text costs three times as much.
+        let mut digits = [0; 32];
+        f.write_str(N::PREFIX)?;
+        f.write_str("_")?;
+        f.write_str(self.0.simple().encode_lower(&mut digits))
     }
 }
 impl<N: Noun> fmt::Debug for Id<N> {

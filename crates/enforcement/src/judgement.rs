@@ -3,16 +3,17 @@
 //!
 //! Nothing about a subject is in it, so that it is no cache of decisions: each disclosure is decided with her own facts, and recorded.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::audit::Hash;
+use domain::audit::{Hash, SharedDetails};
 use domain::disclosure::{
     AttributeName, NeverDisclosed, ProfileFacts, ProfileQuery, Purpose, Withheld, WithholdReason,
 };
-use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, Schema, Sensitivity};
+use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, Schema, Segment, Sensitivity};
 
 use crate::decide::strictest_rule;
-use crate::permit::{Named, Verdict, Verdicts, digest_of_verdicts};
+use crate::permit::{self, Verdict, Verdicts, digest_of_verdicts};
 
 /// Judgements that are kept: the ways in which one program asks for profiles are few.
 const MOST: usize = 32;
@@ -33,7 +34,9 @@ pub(crate) struct Judgement {
     /// Over all verdicts.
     pub(crate) digest: Hash,
     /// The names as records list them.
-    pub(crate) named: Named,
+    pub(crate) named: Arc<SharedDetails>,
+    /// Where what is allowed or described is kept.
+    pub(crate) segments: Vec<Segment>,
 }
 
 /// The facts that are the same for every subject; shared ones are told apart by where they are, and held, so that nothing else takes
@@ -43,7 +46,7 @@ struct RestsOn {
     purpose: Purpose,
     operator_sees_sensitive: bool,
     schema: Arc<Schema>,
-    known_categories: Arc<std::collections::BTreeSet<String>>,
+    known_categories: Arc<BTreeSet<String>>,
     never_disclosed: Arc<[NeverDisclosed]>,
 }
 
@@ -90,7 +93,7 @@ impl Judgement {
     pub(crate) fn of(query: &ProfileQuery, facts: &ProfileFacts) -> Self {
         let mut verdicts = Verdicts::new();
         let mut withheld = Vec::new();
-        let mut by_number = Vec::new();
+        let (mut by_number, mut segments) = (Vec::new(), BTreeSet::new());
         for key in query.attributes.iter() {
             let rule = facts.schema.attribute_of(key.as_ref());
             let attribute = name(key, rule);
@@ -98,6 +101,9 @@ impl Judgement {
                 Ok(verdict) => {
                     if let Some(rule) = rule {
                         place(&mut by_number, rule.number, &verdict);
+                        if verdict != Verdict::AgeOnly {
+                            segments.insert(rule.segment);
+                        }
                     }
                     verdicts.insert(attribute, verdict);
                 }
@@ -112,7 +118,8 @@ impl Judgement {
             rests_on: RestsOn::of(query, facts),
             attributes: Arc::clone(&query.attributes),
             digest: digest_of_verdicts(&verdicts),
-            named: Named::of(&verdicts, &withheld),
+            named: Arc::new(permit::attributes(&verdicts, &withheld)),
+            segments: segments.into_iter().collect(),
             verdicts,
             by_number,
             withheld,

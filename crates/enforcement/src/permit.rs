@@ -4,15 +4,16 @@
 //! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
-use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
+use domain::audit::{Action, Actor, Appended, Hash, NewRecord, Record, SharedDetails};
 use domain::disclosure::{
     AttributeName, DisclosureId, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
     Withheld,
 };
 use domain::id::{RequestId, SubjectId};
-use domain::profile::AttributeNumber;
+use domain::profile::{AttributeNumber, Segment};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -44,16 +45,6 @@ enum Decided {
     },
     /// For a profile, as for every other that is asked for the same.
     Shared(Arc<Judgement>),
-}
-
-/// Attributes as records list them.
-#[derive(Clone, Debug)]
-pub(crate) struct Named {
-    allowed: Value,
-    described: Value,
-    /// Where there is one.
-    age_only: Option<Value>,
-    withheld: Value,
 }
 
 /// What a decision is about.
@@ -168,24 +159,13 @@ impl Permit {
 
     /// The record that has to be in the audit log before anything goes out.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let Named {
-            allowed,
-            described,
-            age_only,
-            withheld,
-        } = match &self.decided {
-            Decided::Own { verdicts, withheld } => Named::of(verdicts, withheld),
-            Decided::Shared(judgement) => judgement.named.clone(),
+        let attributes = match &self.decided {
+            Decided::Own { verdicts, withheld } => Arc::new(attributes(verdicts, withheld)),
+            Decided::Shared(judgement) => Arc::clone(&judgement.named),
         };
         let details = named(&self.id, self.purpose, &self.recipient)
             .with("permit", self.digest().to_string())
-            .with("allowed", allowed)
-            .with("described", described)
-            .with("withheld", withheld);
-        let details = match age_only {
-            Some(names) => details.with("age_only", names),
-            None => details,
-        };
+            .alike(attributes);
         self.about.put_into(NewRecord {
             at,
             actor,
@@ -202,8 +182,7 @@ impl Permit {
         let (record, leaf) = (proof.record(), proof.leaf());
         let names_this = record.action == Action::Disclosed
             && self.about.is_named_by(record)
-            && record.details.get("permit").and_then(Value::as_str)
-                == Some(&self.digest().to_string());
+            && named_in::<Hash>(record, "permit") == Some(self.digest());
         if !names_this {
             return Err(NotRecorded {
                 sequence: record.sequence,
@@ -242,6 +221,14 @@ impl Permit {
     /// Attributes that the vault reads for what they say of her age, and that stay in it.
     pub fn age_only(&self) -> impl Iterator<Item = &AttributeName> {
         age_only(self.verdicts())
+    }
+
+    /// Segments of a profile that hold something that it names, in words or in values; none when it is about something else.
+    pub fn segments(&self) -> &[Segment] {
+        match &self.decided {
+            Decided::Own { .. } => &[],
+            Decided::Shared(judgement) => &judgement.segments,
+        }
     }
 
     fn verdicts(&self) -> &Verdicts {
@@ -371,8 +358,8 @@ impl About {
         match self {
             Self::Request(request) => record.request.is_some_and(|link| link.id == *request),
             Self::Subject(subject, _) => {
-                let named = record.details.get("subject").and_then(Value::as_str);
-                record.request.is_none() && named == Some(&subject.to_string())
+                record.request.is_none()
+                    && named_in::<SubjectId>(record, "subject") == Some(*subject)
             }
         }
     }
@@ -453,16 +440,21 @@ fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -
         .with("recipient", recipient.to_string())
 }
 
-impl Named {
-    pub(crate) fn of(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
-        let for_age: Vec<_> = age_only(verdicts).collect();
-        Self {
-            allowed: names(allowed(verdicts)),
-            described: names(described(verdicts)),
-            age_only: (!for_age.is_empty()).then(|| names(for_age.into_iter())),
-            withheld: reasons(withheld),
-        }
-    }
+fn named_in<T: FromStr>(record: &Record, detail: &str) -> Option<T> {
+    record.details.get(detail)?.as_str()?.parse().ok()
+}
+
+/// Attributes as records list them.
+pub(crate) fn attributes(verdicts: &Verdicts, withheld: &[Withheld]) -> SharedDetails {
+    let for_age: Vec<_> = age_only(verdicts).collect();
+    let for_age = (!for_age.is_empty()).then(|| ("age_only", names(for_age.into_iter())));
+    let always = [
+        ("allowed", names(allowed(verdicts))),
+        ("described", names(described(verdicts))),
+        ("withheld", reasons(withheld)),
+    ];
+    let all = always.into_iter().chain(for_age);
+    SharedDetails::new(all.map(|(name, value)| (name.to_owned(), value)))
 }
 
 fn allowed(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
@@ -503,6 +495,6 @@ fn reasons(withheld: &[Withheld]) -> Value {
     by_reason
         .into_iter()
         .map(|(reason, attributes)| (reason, names(attributes.into_iter())))
-        .collect::<Details>()
+        .collect::<serde_json::Map<_, _>>()
         .into()
 }

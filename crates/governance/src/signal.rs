@@ -194,7 +194,7 @@ impl Privity {
             let record = NewRecord::new(now, by.clone(), Action::SignalHonoured)
                 .with("signals", names.clone())
                 .with("consents", ids.collect::<Vec<_>>())
-                .with("rows", inserted.digest.to_string());
+                .with("rows", inserted.digest().to_string());
             Ok(((), vec![record]))
         })
         .await?;

@@ -22,16 +22,19 @@ pub struct StoredConsent {
     pub recorded_at: Timestamp,
 }
 
-/// Choices on their way into the database, written out before the transaction begins.
+/// Choices on their way into the database, written out before the transaction begins. An id that is given twice is the first one's.
 #[derive(Clone, Debug)]
 pub struct NewConsents {
     rows: Vec<NewRow>,
-    /// The columns of each.
+    /// The columns of each, in the order of the table, so that its tree is walked through once.
     sets: Vec<Vec<Value>>,
+    /// The place in `rows` of each of them.
+    places: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct NewRow {
+    party: [u8; 17],
     id: ConsentId,
     hash: Hash,
 }
@@ -41,8 +44,23 @@ struct NewRow {
 pub struct InsertedConsents {
     /// Ids that were new, in the order given.
     pub new: Vec<ConsentId>,
+    hashes: Vec<Hash>,
+}
+
+impl InsertedConsents {
     /// SHA-256 over the hashes of the new rows, in that order: says later whether one of them was changed or is gone.
-    pub digest: Hash,
+    pub fn digest(&self) -> Hash {
+        digest_of(&self.hashes)
+    }
+
+    /// The same in parts of at most so many.
+    pub fn parts(&self, most: usize) -> impl Iterator<Item = Self> {
+        let parts = self.new.chunks(most).zip(self.hashes.chunks(most));
+        parts.map(|(new, hashes)| Self {
+            new: new.to_vec(),
+            hashes: hashes.to_vec(),
+        })
+    }
 }
 
 /// What is kept of a choice beside its columns.
@@ -74,9 +92,15 @@ impl NewConsents {
         events: impl IntoIterator<Item = &'e ConsentEvent>,
         recorded_at: Timestamp,
     ) -> Result<Self, Error> {
-        let rows = events.into_iter().map(|event| row_of(event, recorded_at));
-        let (rows, sets) = rows.collect::<Result<_, Error>>()?;
-        Ok(Self { rows, sets })
+        let mut seen = HashSet::new();
+        let events = events.into_iter().filter(|event| seen.insert(event.id));
+        let rows = events.map(|event| row_of(event, recorded_at));
+        let (rows, sets): (Vec<_>, Vec<_>) = rows.collect::<Result<_, Error>>()?;
+        let mut ordered: Vec<_> = rows.iter().zip(sets).enumerate().collect();
+        ordered.sort_unstable_by_key(|(_, (row, _))| (row.party, row.id));
+        let ordered = ordered.into_iter().map(|(place, (_, set))| (place, set));
+        let (places, sets) = ordered.unzip();
+        Ok(Self { rows, sets, places })
     }
 
     /// Whether there is nothing to insert.
@@ -89,6 +113,7 @@ fn row_of(event: &ConsentEvent, recorded_at: Timestamp) -> Result<(NewRow, Vec<V
     let (party, id) = (party_bytes(&event.party), event.id.uuid().into_bytes());
     let text = written(event)?;
     let row = NewRow {
+        party,
         id: event.id,
         hash: hash(&party, &id, event.at, recorded_at, &text),
     };
@@ -155,16 +180,14 @@ pub fn insert_many(tx: &mut Tx, new: &NewConsents) -> Result<InsertedConsents, E
         INSERT INTO consent_event (party, id, at, recorded_at, event) SELECT column1, column2, column3, column4, column5
         FROM (VALUES (?1 /* BYTEA */, ?2 /* BYTEA */, ?3 /* BIGINT */, ?4 /* BIGINT */, ?5 /* TEXT */)) AS given
         WHERE TRUE ON CONFLICT DO NOTHING";
-    let inserted = tx.insert_new(sql, ("id", 1), &new.sets)?;
-    let inserted = inserted.into_iter().filter_map(|place| new.rows.get(place));
-    let mut seen = HashSet::new();
-    // An id that was given twice is new once.
-    let rows: Vec<_> = inserted.filter(|row| seen.insert(row.id)).collect();
-    let hashes: Vec<_> = rows.iter().map(|row| row.hash).collect();
-    Ok(InsertedConsents {
-        new: rows.iter().map(|row| row.id).collect(),
-        digest: digest_of(&hashes),
-    })
+    let inserted = tx.insert_new(sql, ("id", 1), &new.sets)?.into_iter();
+    let mut places: Vec<_> = inserted
+        .filter_map(|place| new.places.get(place).copied())
+        .collect();
+    places.sort_unstable();
+    let rows = places.iter().filter_map(|place| new.rows.get(*place));
+    let (new, hashes) = rows.map(|row| (row.id, row.hash)).unzip();
+    Ok(InsertedConsents { new, hashes })
 }
 
 /// Everything that these parties chose, oldest first.

@@ -52,7 +52,7 @@ impl Schema {
             sources,
             keys: attributes.values().map(key).collect(),
             plain_keys: attributes.values().filter(plain).map(key).collect(),
-            attributes,
+            attributes: attributes.into_values().collect(),
             numbers,
             source_numbers,
             possible_match,

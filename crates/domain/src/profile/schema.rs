@@ -17,7 +17,8 @@ pub struct Schema {
     pub(super) version: u32,
     pub(super) identity: IdentityRules,
     pub(super) sources: BTreeMap<SourceNumber, Source>,
-    pub(super) attributes: BTreeMap<AttributeNumber, AttributeRule>,
+    /// By number.
+    pub(super) attributes: Vec<AttributeRule>,
     pub(super) numbers: BTreeMap<AttributeKey, AttributeNumber>,
     pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
     pub(super) possible_match: Option<PossibleMatchRule>,
@@ -200,7 +201,7 @@ impl Schema {
 
     /// All attributes, by number.
     pub fn attributes(&self) -> impl Iterator<Item = &AttributeRule> {
-        self.attributes.values()
+        self.attributes.iter()
     }
 
     /// The keys of all attributes, by number.
@@ -215,12 +216,18 @@ impl Schema {
 
     /// The attribute with a number.
     pub fn attribute(&self, number: AttributeNumber) -> Option<&AttributeRule> {
-        self.attributes.get(&number)
+        // Numbers are given from 1 on, and few are ever retired.
+        let usual = self.attributes.get(usize::from(number.0).wrapping_sub(1));
+        usual.filter(|rule| rule.number == number).or_else(|| {
+            let by_number = |rule: &AttributeRule| rule.number;
+            let found = self.attributes.binary_search_by_key(&number, by_number);
+            self.attributes.get(found.ok()?)
+        })
     }
 
     /// The attribute with a key.
     pub fn attribute_of(&self, key: &str) -> Option<&AttributeRule> {
-        self.attributes.get(self.numbers.get(key)?)
+        self.attribute(*self.numbers.get(key)?)
     }
 
     /// Whether records are compared by an attribute: it finds a subject, or is part of what makes a possible match.

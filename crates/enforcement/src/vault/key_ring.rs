@@ -11,6 +11,7 @@ use domain::rng::Rng;
 use domain::sensitive::Sensitive;
 use zeroize::Zeroizing;
 
+use super::profile_index::DerivedKeys;
 use super::seal::{RequestKey, VaultError, WrappedKey, joined};
 use super::token::TokenTag;
 use crate::note::{Checkpoint, NoteError, VerifierKey, sign_note};
@@ -32,6 +33,8 @@ pub struct KeyRing {
     pub(crate) root: Zeroizing<[u8; 32]>,
     /// Seed of the key that signs checkpoints.
     pub(crate) log_seed: Zeroizing<[u8; 32]>,
+    /// Keys that were derived from the index keys.
+    pub(super) derived_index_keys: DerivedKeys,
 }
 
 /// What a derived secret is for; each use has its own, so that one that leaks opens nothing else.
@@ -79,6 +82,7 @@ impl KeyRing {
             indexing: 1,
             root,
             log_seed,
+            derived_index_keys: DerivedKeys::default(),
         };
         ring.index_keys.insert(1, ring.derived("profile index"));
         ring

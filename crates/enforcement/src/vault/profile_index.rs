@@ -2,6 +2,8 @@
 //! says whose address it is. Its keys have versions, so that they can be changed while reads go on: reads ask for every version
 //! that there is, writes use the present one, and an old one goes when nothing has a tag of it any more.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use aws_lc_rs::hmac;
 use domain::data_map::IdentifierKind;
 use domain::identity::{
@@ -17,11 +19,19 @@ use super::segment::{SegmentPlace, stored};
 use super::subject_key::SubjectKey;
 
 /// The key of one kind of identifier in one version, ready to make tags.
+#[derive(Clone)]
 pub struct IndexKey {
     version: u32,
     kind: IdentifierKind,
-    key: hmac::Key,
+    key: Arc<hmac::Key>,
 }
+
+/// Keys that were derived before: one is derived in three passes of the hash, and every look-up needs one.
+#[derive(Default)]
+pub(super) struct DerivedKeys(RwLock<Vec<IndexKey>>);
+
+/// Derived keys that are kept, at most; a schema has a few kinds of identifiers.
+const MOST_DERIVED: usize = 64;
 
 /// The keys of every kind of identifier that a schema knows, and of possible matches, in the versions that reads look for; made once
 /// for a batch.
@@ -64,14 +74,35 @@ impl KeyRing {
 
     /// The key of one kind of identifier; `None` when there is no such version (any more).
     pub fn index_key(&self, version: u32, kind: &IdentifierKind) -> Option<IndexKey> {
-        let base = hmac::Key::new(hmac::HMAC_SHA256, self.index_keys.get(&version)?.as_slice());
+        let base = self.index_keys.get(&version)?;
+        if let Some(known) = self.derived_index_keys.get(version, kind) {
+            return Some(known);
+        }
+        let base = hmac::Key::new(hmac::HMAC_SHA256, base.as_slice());
         let name = format!("privity profile index v1|{}", kind.0);
         let derived = hmac::sign(&base, name.as_bytes());
-        Some(IndexKey {
+        let key = IndexKey {
             version,
             kind: kind.clone(),
-            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
-        })
+            key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())),
+        };
+        self.derived_index_keys.keep(&key);
+        Some(key)
+    }
+}
+
+impl DerivedKeys {
+    fn get(&self, version: u32, kind: &IdentifierKind) -> Option<IndexKey> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let same = |key: &&IndexKey| key.version == version && key.kind == *kind;
+        keys.iter().find(same).cloned()
+    }
+
+    fn keep(&self, key: &IndexKey) {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() < MOST_DERIVED {
+            keys.push(key.clone());
+        }
     }
 }
 

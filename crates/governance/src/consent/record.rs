@@ -26,8 +26,10 @@ use crate::{Privity, Problem};
 
 /// The most choices in one call.
 pub const MOST_CHOICES: usize = 10_000;
-/// Choices in one transaction, with one record in the audit log that names them all.
+/// Choices that are looked at together, and that one record in the audit log names.
 const BATCH: usize = 1_000;
+/// Choices in one transaction: one that holds many changes fewer pages for each, and one that held all of them would keep others waiting.
+const TOGETHER: usize = 5_000;
 /// How far the clock of whoever sends a choice may be ahead of ours.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// The longest key of anything in a choice, and the most attributes.
@@ -175,15 +177,14 @@ impl Privity {
         let mut first = 0;
         while rest.len() > 0 {
             let choices: Vec<_> = rest.by_ref().take(BATCH).collect();
-            let prepared = self.prepare_all(&choices, &by, base, first).await?;
-            first += choices.len();
-            let next = Batch { choices, prepared };
+            let next = self.prepare_all(choices, &by, base, first).await?;
+            first += next.choices.len();
             let Some(before) = held.take() else {
                 held = Some(next);
                 continue;
             };
-            if next.is_refused() {
-                // The last one that is written has to be the one that waits for the disk.
+            // The last one that is written has to be the one that waits for the disk.
+            if before.choices.len() < TOGETHER || next.is_refused() {
                 held = Some(before.with(next));
                 continue;
             }
@@ -209,17 +210,18 @@ impl Privity {
     /// The events that choices become, or why one can't be recorded. `first` is the place of the first of them in its call.
     async fn prepare_all(
         &self,
-        choices: &[NewChoice],
+        choices: Vec<NewChoice>,
         by: &Actor,
         base: Option<[u8; 16]>,
         first: usize,
-    ) -> Result<Vec<Result<ConsentEvent, Problem>>, Problem> {
-        let who = Who::look_up(self, choices).await?;
+    ) -> Result<Batch, Problem> {
+        let who = Who::look_up(self, &choices).await?;
         let prepared = choices.iter().zip(first..).map(|(choice, position)| {
             let id = self.id_for(choice, by, base, position);
             self.prepare(choice, id, &who)
         });
-        Ok(prepared.collect())
+        let prepared = prepared.collect();
+        Ok(Batch { choices, prepared })
     }
 
     fn call_base(&self, by: &Actor, key: &Sensitive<String>) -> [u8; 16] {
@@ -485,8 +487,9 @@ impl Privity {
             } else {
                 storage::consent::get_many(tx, &old)?
             };
-            let records = record_of(now, &by, &inserted, &acts).into_iter().collect();
-            Ok(((new, before), records))
+            let records = inserted.parts(BATCH);
+            let records = records.filter_map(|part| record_of(now, &by, &part, &acts));
+            Ok(((new, before), records.collect()))
         };
         match durable {
             Durable::Now => Ok(self.write_silently("record consents", write).await?.0),
@@ -524,7 +527,7 @@ pub(crate) fn record_of(
     let record = NewRecord::new(now, by.clone(), Action::ConsentRecorded)
         .with("counts", Value::Object(counts.collect()))
         .with("consents", ids.collect::<Vec<_>>())
-        .with("rows", inserted.digest.to_string());
+        .with("rows", inserted.digest().to_string());
     Some(record)
 }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::IdentifierKind;
-use domain::disclosure::{AttributeName, DisclosureRecipient, ProfileQuery, Purpose, Withheld};
+use domain::disclosure::{DisclosureRecipient, ProfileQuery, Purpose, Withheld};
 use domain::id::{OperatorId, SubjectId};
 use domain::identity::{IdentifierTag, normalise};
-use domain::profile::{AttributeKey, AttributeNumber, Profile, Schema, Segment, merge};
+use domain::profile::{AttributeKey, AttributeNumber, Profile, Schema, merge};
 use domain::rng::new_id;
 use domain::sensitive::Sensitive;
 use enforcement::{RecordedPermit, ReleasedProfile, release_profile, release_sources};
@@ -293,15 +293,7 @@ fn open(
     permit: &RecordedPermit,
     held: &Held,
 ) -> Result<Opened, Problem> {
-    let named: BTreeSet<Segment> = permit
-        .permit()
-        .allowed()
-        .chain(permit.permit().described())
-        .filter_map(|name| match name {
-            AttributeName::Profile(number, _) => Some(schema.attribute(*number)?.segment),
-            AttributeName::Field(..) | AttributeName::Own(_) => None,
-        })
-        .collect();
+    let named = permit.permit().segments();
     let mut opened = Opened {
         profiles: Vec::with_capacity(held.segments.len()),
         described: BTreeSet::new(),

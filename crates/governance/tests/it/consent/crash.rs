@@ -15,7 +15,8 @@ use governance::consent::{NewChoice, Recorded};
 use super::{count, house, no, records, secret};
 
 const FOLDER: &str = "PRIVITY_CONSENT_CRASH_FOLDER";
-const CHOICES: u32 = 3_000;
+/// More than one transaction takes.
+const CHOICES: u32 = 7_000;
 
 fn call() -> Vec<NewChoice> {
     let party = |number: u32| {
