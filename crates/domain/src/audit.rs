@@ -9,7 +9,6 @@ mod actor;
 mod append;
 mod canonical;
 mod commitment;
-mod details;
 mod hash;
 pub mod merkle;
 mod record;
@@ -23,7 +22,6 @@ pub use append::{
 };
 pub use canonical::CanonicalError;
 pub use commitment::commit;
-pub use details::{Details, SharedDetails};
 pub use hash::{Hash, InvalidHash, leaf_hash};
-pub use record::{InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};
+pub use record::{Details, InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};
 pub use replay::{Replay, ReplayError};

@@ -48,6 +48,14 @@ impl Profile {
         }
     }
 
+    /// A profile without values that has room for so many.
+    pub fn with_capacity(subject: SubjectId, values: usize) -> Self {
+        Self {
+            subject,
+            values: Vec::with_capacity(values),
+        }
+    }
+
     /// Whose it is.
     pub const fn subject(&self) -> SubjectId {
         self.subject

@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::audit::{Hash, SharedDetails};
+use domain::audit::Hash;
 use domain::disclosure::{
     AttributeName, NeverDisclosed, ProfileFacts, ProfileQuery, Purpose, Withheld, WithholdReason,
 };
 use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, Schema, Segment, Sensitivity};
 
 use crate::decide::strictest_rule;
-use crate::permit::{self, Verdict, Verdicts, digest_of_verdicts};
+use crate::permit::{Names, Verdict, Verdicts, digest_of_verdicts};
 
 /// Judgements that are kept: the ways in which one program asks for profiles are few.
 const MOST: usize = 32;
@@ -33,8 +33,8 @@ pub(crate) struct Judgement {
     pub(crate) withheld: Vec<Withheld>,
     /// Over all verdicts.
     pub(crate) digest: Hash,
-    /// The names as records list them.
-    pub(crate) named: Arc<SharedDetails>,
+    /// The names, as one record lists them for all.
+    pub(crate) names: Names,
     /// Where what is allowed or described is kept.
     pub(crate) segments: Vec<Segment>,
 }
@@ -118,7 +118,7 @@ impl Judgement {
             rests_on: RestsOn::of(query, facts),
             attributes: Arc::clone(&query.attributes),
             digest: digest_of_verdicts(&verdicts),
-            named: Arc::new(permit::attributes(&verdicts, &withheld)),
+            names: Names::of(&verdicts, &withheld),
             segments: segments.into_iter().collect(),
             verdicts,
             by_number,

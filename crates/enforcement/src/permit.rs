@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::audit::{Action, Actor, Appended, Hash, NewRecord, Record, SharedDetails};
+use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
 use domain::disclosure::{
     AttributeName, DisclosureId, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
     Withheld,
@@ -159,13 +160,17 @@ impl Permit {
 
     /// The record that has to be in the audit log before anything goes out.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let attributes = match &self.decided {
-            Decided::Own { verdicts, withheld } => Arc::new(attributes(verdicts, withheld)),
-            Decided::Shared(judgement) => Arc::clone(&judgement.named),
-        };
         let details = named(&self.id, self.purpose, &self.recipient)
-            .with("permit", self.digest().to_string())
-            .alike(attributes);
+            .with("permit", self.digest().to_string());
+        let details = match &self.decided {
+            Decided::Own { verdicts, withheld } => {
+                let lists = lists(verdicts, withheld).into_iter();
+                lists.fold(details, |details, (name, list)| details.with(&name, list))
+            }
+            Decided::Shared(judgement) => {
+                details.with("attributes", judgement.names.hash.to_string())
+            }
+        };
         self.about.put_into(NewRecord {
             at,
             actor,
@@ -174,13 +179,41 @@ impl Permit {
         })
     }
 
-    /// Turns the permit into one that opens, given the proof that its record is in the audit log.
+    /// The record that lists the attributes for all that name them by their hash; `None` when this program has put it into the log
+    /// already, or when the permit's own record lists them.
+    pub fn names(&self, at: Timestamp) -> Option<NewRecord> {
+        let Decided::Shared(judgement) = &self.decided else {
+            return None;
+        };
+        (!judgement.names.is_recorded()).then(|| judgement.names.new_record(at))
+    }
+
+    /// Takes the proof that the record of [`Permit::names`] is in the audit log.
     ///
     /// # Errors
     /// [`NotRecorded`] when the proof is for any other record.
+    pub fn names_recorded(&self, proof: &Appended) -> Result<(), NotRecorded> {
+        match &self.decided {
+            Decided::Shared(judgement) if judgement.names.take(proof.record()) => Ok(()),
+            _ => Err(NotRecorded {
+                sequence: proof.record().sequence,
+            }),
+        }
+    }
+
+    /// Turns the permit into one that opens, given the proof that its record is in the audit log.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] when the proof is for any other record, or the attributes that the record names by their hash aren't listed in the
+    /// log.
     pub fn record(self, proof: Appended) -> Result<RecordedPermit, NotRecorded> {
         let (record, leaf) = (proof.record(), proof.leaf());
-        let names_this = record.action == Action::Disclosed
+        let are_listed = match &self.decided {
+            Decided::Own { .. } => true,
+            Decided::Shared(judgement) => judgement.names.is_recorded(),
+        };
+        let names_this = are_listed
+            && record.action == Action::Disclosed
             && self.about.is_named_by(record)
             && named_in::<Hash>(record, "permit") == Some(self.digest());
         if !names_this {
@@ -445,7 +478,7 @@ fn named_in<T: FromStr>(record: &Record, detail: &str) -> Option<T> {
 }
 
 /// Attributes as records list them.
-pub(crate) fn attributes(verdicts: &Verdicts, withheld: &[Withheld]) -> SharedDetails {
+fn lists(verdicts: &Verdicts, withheld: &[Withheld]) -> Details {
     let for_age: Vec<_> = age_only(verdicts).collect();
     let for_age = (!for_age.is_empty()).then(|| ("age_only", names(for_age.into_iter())));
     let always = [
@@ -454,7 +487,55 @@ pub(crate) fn attributes(verdicts: &Verdicts, withheld: &[Withheld]) -> SharedDe
         ("withheld", reasons(withheld)),
     ];
     let all = always.into_iter().chain(for_age);
-    SharedDetails::new(all.map(|(name, value)| (name.to_owned(), value)))
+    all.map(|(name, list)| (name.to_owned(), list)).collect()
+}
+
+/// The attributes of many permits, listed in one record and named in theirs by a hash: thirty names would be most of every record.
+#[derive(Debug)]
+pub(crate) struct Names {
+    lists: Details,
+    /// SHA-256 over what is listed.
+    hash: Hash,
+    is_recorded: AtomicBool,
+}
+
+impl Names {
+    pub(crate) fn of(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
+        let lists = lists(verdicts, withheld);
+        let mut whole = Parts(Vec::with_capacity(1_024));
+        whole.part("privity attributes 1");
+        for (name, list) in &lists {
+            whole.part(name);
+            whole.part(&list.to_string());
+        }
+        Self {
+            hash: Hash::of(&whole.0),
+            lists,
+            is_recorded: AtomicBool::new(false),
+        }
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.is_recorded.load(Ordering::Acquire)
+    }
+
+    fn new_record(&self, at: Timestamp) -> NewRecord {
+        let record = NewRecord::new(at, Actor::System, Action::AttributesNamed)
+            .with("attributes", self.hash.to_string());
+        let lists = self.lists.iter();
+        lists.fold(record, |record, (name, list)| {
+            record.with(name, list.clone())
+        })
+    }
+
+    fn take(&self, record: &Record) -> bool {
+        let is_it = record.action == Action::AttributesNamed
+            && named_in::<Hash>(record, "attributes") == Some(self.hash);
+        if is_it {
+            self.is_recorded.store(true, Ordering::Release);
+        }
+        is_it
+    }
 }
 
 fn allowed(verdicts: &Verdicts) -> impl Iterator<Item = &AttributeName> {
@@ -495,6 +576,6 @@ fn reasons(withheld: &[Withheld]) -> Value {
     by_reason
         .into_iter()
         .map(|(reason, attributes)| (reason, names(attributes.into_iter())))
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<Details>()
         .into()
 }

@@ -29,7 +29,8 @@ pub fn release_profile(
     merged: &MergedProfile<'_>,
     described: &BTreeSet<AttributeNumber>,
 ) -> ReleasedProfile {
-    let attributes = schema.attributes().filter_map(|rule| {
+    let mut attributes = Vec::with_capacity(merged.attributes().len() + described.len());
+    attributes.extend(schema.attributes().filter_map(|rule| {
         let released = match permit.verdict_of(rule.number)? {
             Verdict::Allowed => merged
                 .get(rule.number)
@@ -41,10 +42,8 @@ pub fn release_profile(
             Verdict::AgeOnly => None,
         };
         Some((rule.key.clone(), released?))
-    });
-    ReleasedProfile {
-        attributes: attributes.collect(),
-    }
+    }));
+    ReleasedProfile { attributes }
 }
 
 /// A profile with what each source says of each attribute, what counts first. Made by [`release_sources`] alone.

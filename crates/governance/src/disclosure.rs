@@ -3,7 +3,7 @@
 //! Nobody else asks `enforcement::decide` (deny.toml and the types say so). Issue by issue more doors lead here; each hands
 //! in a query and gets a recorded permit or a denial.
 
-use domain::audit::{Actor, Appended, NewRecord};
+use domain::audit::{Action, Actor, Appended, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
     Attribute, Disclosure, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
@@ -13,6 +13,7 @@ use domain::recipient::Recipient;
 use domain::rng::new_id;
 use enforcement::vault::{RequestKey, WrappedKey};
 use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
+use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::{Privity, Problem};
@@ -93,8 +94,10 @@ pub(crate) async fn open_profile(
     if let Some(kind) = found_by {
         record = record.with("found_by", kind.0.clone());
     }
-    let mut appended = p.append(vec![record]).await?;
-    permitted(decision, appended.pop())
+    let mut records = Vec::with_capacity(2);
+    records.extend(names(&decision, p.now()));
+    records.push(record);
+    permitted(decision, &mut p.append(records).await?.into_iter())
 }
 
 /// The same for several subjects, whose records are appended together.
@@ -105,12 +108,25 @@ pub(crate) async fn open_profiles(
 ) -> Result<Vec<RecordedPermit>, Problem> {
     let decided = asked.iter();
     let decided = decided.map(|(query, facts)| decide_about(p, query, facts, actor.clone()));
-    let (decisions, records): (Vec<_>, Vec<_>) = decided.unzip();
-    let mut appended = p.append(records).await?.into_iter();
+    let (mut decisions, mut all) = (Vec::with_capacity(asked.len()), Vec::new());
+    let now = p.now();
+    for (decision, record) in decided {
+        // Most of them are named alike.
+        let names = names(&decision, now).filter(|names| !all.contains(names));
+        all.extend(names);
+        all.push(record);
+        decisions.push(decision);
+    }
+    let mut appended = p.append(all).await?.into_iter();
     let decisions = decisions.into_iter();
     decisions
-        .map(|decision| permitted(decision, appended.next()))
+        .map(|decision| permitted(decision, &mut appended))
         .collect()
+}
+
+/// The list of the attributes that a record names by their hash, where the log doesn't hold it yet.
+fn names(decision: &Result<Permit, Denial>, now: Timestamp) -> Option<NewRecord> {
+    decision.as_ref().ok()?.names(now)
 }
 
 #[expect(
@@ -131,10 +147,13 @@ fn decide_about(
     (decision, record)
 }
 
+/// Takes the proofs of a decision's own records from those of all.
 fn permitted(
     decision: Result<Permit, Denial>,
-    proof: Option<Appended>,
+    proofs: &mut impl Iterator<Item = Appended>,
 ) -> Result<RecordedPermit, Problem> {
+    let missing = || Problem::internal("recording the disclosure", &"no record came back");
+    let mut proof = proofs.next().ok_or_else(missing)?;
     let permit = decision.map_err(|denial| {
         Problem::new(
             "disclosure_denied",
@@ -142,8 +161,12 @@ fn permitted(
             format!("{denial}; ask for other attributes, or for another purpose"),
         )
     })?;
-    let proof = proof
-        .ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))?;
+    if proof.record().action == Action::AttributesNamed {
+        permit
+            .names_recorded(&proof)
+            .map_err(|error| Problem::internal("recording the disclosure", &error))?;
+        proof = proofs.next().ok_or_else(missing)?;
+    }
     recorded(permit, proof)
 }
 

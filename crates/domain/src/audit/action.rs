@@ -30,6 +30,8 @@ pub enum Action {
     Denied,
     /// A decision let named attributes out to a named recipient; written before they leave.
     Disclosed,
+    /// Attributes were listed for the records that name them by their hash.
+    AttributesNamed,
     /// A decision withheld everything.
     DisclosureDenied,
     /// Rows of a source system were erased or redacted.
@@ -137,7 +139,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -197,6 +199,7 @@ impl Action {
         Self::OldKeyDestroyed,
         Self::KeyFileProtected,
         Self::KeyFileUnprotected,
+        Self::AttributesNamed,
     ];
 
     /// The stable text.
@@ -213,6 +216,7 @@ impl Action {
             Self::Approved => "approved",
             Self::Denied => "denied",
             Self::Disclosed => "disclosed",
+            Self::AttributesNamed => "attributes_named",
             Self::DisclosureDenied => "disclosure_denied",
             Self::Erased => "erased",
             Self::Confirmed => "confirmed",

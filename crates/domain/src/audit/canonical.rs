@@ -23,7 +23,8 @@ pub enum CanonicalError {
 }
 
 /// The canonical text of a whole value, against which tests hold what records write member by member.
-pub(super) fn text_of(value: &Value) -> Result<String, CanonicalError> {
+#[cfg(test)]
+pub(super) fn canonical_json(value: &Value) -> Result<String, CanonicalError> {
     let mut text = String::new();
     write_value(&mut text, value)?;
     Ok(text)
@@ -70,40 +71,21 @@ fn write_array(text: &mut String, items: &[Value]) -> Result<(), CanonicalError>
     Ok(())
 }
 
-fn write_object(
+pub(super) fn write_object(
     text: &mut String,
     members: &serde_json::Map<String, Value>,
 ) -> Result<(), CanonicalError> {
-    let members = members.iter();
-    let members = members.map(|(name, value)| (name.as_str(), Member::Value(value)));
-    write_members(text, members.collect())
-}
-
-/// A member of an object.
-pub(super) enum Member<'a> {
-    Value(&'a Value),
-    /// Its canonical text.
-    Text(&'a str),
-}
-
-/// An object of these members, in whatever order they come.
-pub(super) fn write_members(
-    text: &mut String,
-    mut members: Vec<(&str, Member<'_>)>,
-) -> Result<(), CanonicalError> {
     // Sorted here, because whether serde_json's map is sorted depends on a feature that any crate can switch on.
-    members.sort_by(|(a, _), (b, _)| utf16_order(a, b));
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_by(|(a, _), (b, _)| utf16_order(a, b));
     text.push('{');
-    for (position, (name, member)) in members.into_iter().enumerate() {
+    for (position, (name, member)) in sorted.into_iter().enumerate() {
         if position > 0 {
             text.push(',');
         }
         write_string(text, name);
         text.push(':');
-        match member {
-            Member::Value(value) => write_value(text, value)?,
-            Member::Text(written) => text.push_str(written),
-        }
+        write_value(text, member)?;
     }
     text.push('}');
     Ok(())
@@ -165,21 +147,27 @@ mod tests {
     fn members_are_sorted_by_utf16_and_escaped_as_rfc_8785_says() {
         let value = json!({"\u{fb33}": 1, "\u{1f600}": 2, "b": [true, null, -3], "a": "\u{8}\t\u{1f}\"é\u{7f}"});
         assert_eq!(
-            text_of(&value).unwrap(),
+            canonical_json(&value).unwrap(),
             "{\"a\":\"\\b\\t\\u001f\\\"é\u{7f}\",\"b\":[true,null,-3],\"\u{1f600}\":2,\"\u{fb33}\":1}"
         );
     }
 
     #[test]
     fn numbers_that_readers_round_are_refused() {
-        assert_eq!(text_of(&json!({"a": [1.0]})), Err(CanonicalError::Fraction));
-        assert_eq!(text_of(&json!(1u64 << 53)), Err(CanonicalError::TooLarge));
         assert_eq!(
-            text_of(&json!(-(1i64 << 53))),
+            canonical_json(&json!({"a": [1.0]})),
+            Err(CanonicalError::Fraction)
+        );
+        assert_eq!(
+            canonical_json(&json!(1u64 << 53)),
             Err(CanonicalError::TooLarge)
         );
         assert_eq!(
-            text_of(&json!((1u64 << 53) - 1)).unwrap(),
+            canonical_json(&json!(-(1i64 << 53))),
+            Err(CanonicalError::TooLarge)
+        );
+        assert_eq!(
+            canonical_json(&json!((1u64 << 53) - 1)).unwrap(),
             "9007199254740991"
         );
     }
@@ -188,7 +176,7 @@ mod tests {
         #[test]
         fn the_text_reads_back_as_the_same_value(strings in proptest::collection::btree_map(".*", ".*", 0..8), number in -(1i64 << 53) + 1..1i64 << 53) {
             let value = json!({"strings": strings, "number": number});
-            let text = text_of(&value).unwrap();
+            let text = canonical_json(&value).unwrap();
             prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
         }
     }

@@ -76,14 +76,15 @@ pub fn merge<'a>(
     }
     // One record's segments hold different attributes, each in order, so that there is little to do.
     candidates.sort_by_key(|(attribute, _)| *attribute);
+    let mut merged = Vec::with_capacity(candidates.len());
     let of_each = candidates.chunk_by(|(one, _), (other, _)| one == other);
-    let merged = of_each.filter_map(|candidates| {
+    merged.extend(of_each.filter_map(|candidates| {
         let (number, _) = candidates.first()?;
         let rule = schema.attribute(*number)?;
         let all = candidates.iter().map(|(_, candidate)| *candidate);
         Some((*number, best_first(rule, all, now)?))
-    });
-    MergedProfile(merged.collect())
+    }));
+    MergedProfile(merged)
 }
 
 fn best_first<'a>(

@@ -84,11 +84,12 @@ impl SubjectKey {
             return Err(VaultError::WrongSubject);
         }
         let inside = self.decrypt_segment(place, sealed)?;
+        let values = stored(place, &inside)?;
         let mut opened = OpenedSegment {
-            profile: Profile::new(self.subject),
+            profile: Profile::with_capacity(self.subject, values.len()),
             described: BTreeSet::new(),
         };
-        for value in stored(place, &inside)? {
+        for value in values {
             let Some(rule) = schema.attribute(value.attribute) else {
                 continue;
             };

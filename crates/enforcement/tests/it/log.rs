@@ -119,6 +119,9 @@ pub(crate) fn appended(record: NewRecord) -> Appended {
 }
 
 pub(crate) fn recorded(permit: Permit) -> RecordedPermit {
+    if let Some(names) = permit.names(Timestamp::UNIX_EPOCH) {
+        permit.names_recorded(&appended(names)).unwrap();
+    }
     let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::System);
     permit.record(appended(record)).unwrap()
 }

@@ -5,7 +5,7 @@ use domain::disclosure::{DisclosureRecipient, Purpose, WithholdReason};
 use domain::profile::merge;
 use domain::recipient::RecipientRole;
 use enforcement::vault::KeyRing;
-use enforcement::{DenialReason, Judgements, decide_profile, release_profile};
+use enforcement::{DenialReason, Judgements, Permit, decide_profile, release_profile};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -169,8 +169,11 @@ fn the_record_names_the_subject_and_attributes_and_serves_no_other_permit() {
     let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::Subject);
     assert!(record.request.is_none() && record.action == Action::Disclosed);
     assert_eq!(record.details["subject"], subject(1).to_string());
+    let names = permit.names(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(names.action, Action::AttributesNamed);
+    assert_eq!(names.details["attributes"], record.details["attributes"]);
     assert_eq!(
-        (&record.details["allowed"], &record.details["described"]),
+        (&names.details["allowed"], &names.details["described"]),
         (&json!(["profile:email"]), &json!(["profile:ssn"]))
     );
     assert!(
@@ -207,6 +210,50 @@ fn the_record_names_the_subject_and_attributes_and_serves_no_other_permit() {
 }
 
 #[test]
+fn attributes_are_listed_once_for_all_permits_that_name_them_and_before_any_of_them_opens() {
+    let (judgements, facts) = (Judgements::default(), facts(&[1, 2]));
+    let made = |attributes: &[&str]| {
+        let asked = query(
+            Purpose::GiveAccess,
+            DisclosureRecipient::Subject,
+            attributes,
+        );
+        decide_profile(&asked, &facts, &judgements).unwrap()
+    };
+    let own = |permit: &Permit| appended(permit.new_record(Timestamp::UNIX_EPOCH, Actor::Subject));
+    let listing = |permit: &Permit| permit.names(Timestamp::UNIX_EPOCH);
+    let unlisted = made(&["email"]);
+    let proof = own(&unlisted);
+    assert!(
+        unlisted.record(proof).is_err(),
+        "nobody can say what it names"
+    );
+    let (first, other) = (made(&["email"]), made(&["email", "ssn"]));
+    let (listed, of_other) = (listing(&first).unwrap(), listing(&other).unwrap());
+    assert_ne!(listed.details["attributes"], of_other.details["attributes"]);
+    assert!(
+        first.names_recorded(&appended(of_other)).is_err(),
+        "the list of others"
+    );
+    assert!(first.names_recorded(&own(&first)).is_err(), "no list");
+    first.names_recorded(&appended(listed)).unwrap();
+    assert!(listing(&first).is_none() && listing(&made(&["email"])).is_none());
+    let proof = own(&first);
+    assert!(first.record(proof).is_ok());
+    let second = made(&["email"]);
+    let proof = own(&second);
+    assert!(
+        second.record(proof).is_ok(),
+        "listed for all that ask alike"
+    );
+    let proof = own(&other);
+    assert!(
+        other.record(proof).is_err(),
+        "of others nothing is listed yet"
+    );
+}
+
+#[test]
 fn for_who_may_consent_the_birth_date_is_read_and_nothing_comes_out() {
     let all = query(
         Purpose::KnowWhoMayConsent,
@@ -237,9 +284,10 @@ fn for_who_may_consent_the_birth_date_is_read_and_nothing_comes_out() {
         ]
     );
     let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::System);
-    assert_eq!(record.details["age_only"], json!(["profile:born"]));
+    let listed = permit.names(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(listed.details["age_only"], json!(["profile:born"]));
     assert_eq!(record.details["recipient"], json!("nobody"));
-    assert_eq!(record.details["allowed"], json!([]));
+    assert_eq!(listed.details["allowed"], json!([]));
     for recipient in [DisclosureRecipient::Subject, operator()] {
         let asked = query(Purpose::KnowWhoMayConsent, recipient, &["born"]);
         let denied = decide_profile(&asked, &facts(&[1]), &Judgements::default()).unwrap_err();

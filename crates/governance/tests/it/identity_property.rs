@@ -548,16 +548,19 @@ async fn opened(house: &ProfileHouse, subject: SubjectId, operator: OperatorId) 
         never_disclosed: [].into(),
     };
     let permit = decide_profile(&query, &facts, &Judgements::default()).unwrap();
+    let names = permit.names(house.p.now()).unwrap();
     let record = permit.new_record(house.p.now(), Actor::Operator(operator));
     let written = house.p.database().write_recorded("record look", move |tx| {
         let log = "privacy.hearth.example/audit";
-        let pending = storage::audit::append(tx, log, vec![record.clone()])?;
+        let pending = storage::audit::append(tx, log, vec![names.clone(), record.clone()])?;
         let stored = subject::get_many(tx, &[subject].into())?;
         let segments = profile_segment::of_subjects(tx, &[subject].into())?;
         Ok::<_, Error>(((stored, segments), pending))
     });
     let ((stored, segments), mut proofs) = written.await.unwrap();
-    let permit = permit.record(proofs.pop().unwrap()).unwrap();
+    let own = proofs.pop().unwrap();
+    permit.names_recorded(&proofs.pop().unwrap()).unwrap();
+    let permit = permit.record(own).unwrap();
     let keys = KeyRing::open(&house.dir.path().join("privity.key")).unwrap();
     let key = stored[0].key.clone().unwrap();
     let wrapped = WrappedSubjectKey::from_parts(key.version, key.wrapped);

@@ -266,12 +266,12 @@ async fn a_subject_gets_what_her_profile_holds_with_who_said_so_and_when() {
         assert_eq!(of_profile[0].details["recipient"], "subject");
         assert_eq!(of_profile[0].details["purpose"], "give_access");
         assert!(
-            of_profile[0].details["allowed"]
+            house.listed(of_profile[0]).await["allowed"]
                 .to_string()
                 .contains("profile:first_name")
         );
         assert!(
-            of_profile[0].details["described"]
+            house.listed(of_profile[0]).await["described"]
                 .to_string()
                 .contains("profile:tax_id")
         );

@@ -201,6 +201,14 @@ impl ProfileHouse {
         records.filter(|record| record.action == action).collect()
     }
 
+    /// What a record names by its hash, as the log lists it.
+    pub(crate) async fn listed(&self, record: &Record) -> domain::audit::Details {
+        let lists = self.records(Action::AttributesNamed).await.into_iter();
+        let named = &record.details["attributes"];
+        let mut lists = lists.filter(|list| list.details["attributes"] == *named);
+        lists.next().unwrap().details.as_ref().clone()
+    }
+
     /// Everything that our database holds, as its own files or as a dump, and the key file's neighbours.
     pub(crate) async fn everything_stored(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

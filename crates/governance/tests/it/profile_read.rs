@@ -195,7 +195,7 @@ async fn every_look_is_recorded_with_names_and_without_values() {
             (Some(&*shop.to_string()), Some("email"))
         );
         assert!(
-            looks[0].details["allowed"]
+            house.listed(&looks[0]).await["allowed"]
                 .to_string()
                 .contains("profile:first_name")
         );

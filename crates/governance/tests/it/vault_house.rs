@@ -208,6 +208,14 @@ impl VaultHouse {
         }
     }
 
+    /// What a record names by its hash, as the log lists it.
+    pub(crate) async fn listed(&self, record: &Record) -> domain::audit::Details {
+        let lists = self.records(Action::AttributesNamed).await.into_iter();
+        let named = &record.details["attributes"];
+        let mut lists = lists.filter(|list| list.details["attributes"] == *named);
+        lists.next().unwrap().details.as_ref().clone()
+    }
+
     /// The records of the audit log with this action.
     pub(crate) async fn records(&self, action: Action) -> Vec<Record> {
         let entries = self.p.database().read("read log", move |tx| {
