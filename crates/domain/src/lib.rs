@@ -3,6 +3,7 @@
 //! Each noun of the glossary is a file. Everything here can be tested without a database, a network or a moment in time.
 
 pub mod audit;
+pub mod body_shape;
 pub mod consent;
 pub mod data_map;
 pub mod disclosure;
