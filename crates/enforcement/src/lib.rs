@@ -296,6 +296,7 @@
 pub mod decide;
 pub mod decide_profile;
 pub mod evidence;
+pub mod json_filter;
 pub mod judgement;
 pub mod note;
 pub mod permit;
