@@ -59,9 +59,15 @@ impl Model<'_> {
         if self.said.subjects.iter().any(|(_, key)| key == way) {
             return None;
         }
-        let subject = self.said.subjects.iter().find(|(subject, _)| subject == way);
+        let subject = self
+            .said
+            .subjects
+            .iter()
+            .find(|(subject, _)| subject == way);
         let grants = match (subject, &node.kind) {
-            (Some((_, key)), Kind::Object(_)) => (self.permits)(&key_of(node, key.get(way.len()..).unwrap())?)?,
+            (Some((_, key)), Kind::Object(_)) => {
+                (self.permits)(&key_of(node, key.get(way.len()..).unwrap())?)?
+            }
             _ => grants,
         };
         if !way.is_empty() && !self.is_live(way, grants) {
@@ -70,35 +76,58 @@ impl Model<'_> {
         match &node.kind {
             Kind::Null => Some("null".to_owned()),
             Kind::List(elements) if self.is_list(way) => {
-                let inner = elements.iter().filter_map(|element| self.step(element, way, "[*]", grants));
+                let inner = elements
+                    .iter()
+                    .filter_map(|element| self.step(element, way, "[*]", grants));
                 Some(format!("[{}]", inner.collect::<Vec<_>>().join(",")))
             }
             Kind::Object(members) if !self.is_list(way) => {
-                let inner = members.iter().filter_map(|member| self.member(member, way, grants));
+                let inner = members
+                    .iter()
+                    .filter_map(|member| self.member(member, way, grants));
                 Some(format!("{{{}}}", inner.collect::<Vec<_>>().join(",")))
             }
             _ => None,
         }
     }
 
-    fn step(&self, node: &Node, way: &mut Way, step: &'static str, grants: &Granted) -> Option<String> {
+    fn step(
+        &self,
+        node: &Node,
+        way: &mut Way,
+        step: &'static str,
+        grants: &Granted,
+    ) -> Option<String> {
         way.push(step);
         let value = self.value(node, way, grants);
         way.pop();
         value
     }
 
-    fn member(&self, (name, raw, node): &(String, String, Node), way: &mut Way, grants: &Granted) -> Option<String> {
-        let passes = self.said.places.iter().any(|(path, _)| path.split_last() == Some((&"*", way)));
+    fn member(
+        &self,
+        (name, raw, node): &(String, String, Node),
+        way: &mut Way,
+        grants: &Granted,
+    ) -> Option<String> {
+        let passes = self
+            .said
+            .places
+            .iter()
+            .any(|(path, _)| path.split_last() == Some((&"*", way)));
         let known = self.paths().find_map(|path| {
-            let next = path.strip_prefix(way.as_slice())?.first().filter(|next| *next == name)?;
+            let next = path
+                .strip_prefix(way.as_slice())?
+                .first()
+                .filter(|next| *next == name)?;
             Some(*next)
         });
         match known {
             Some(known) => {
                 let mut inner = way.clone();
                 inner.push(known);
-                let is_bare_key = self.exact(&inner).is_none() && self.said.subjects.iter().any(|(_, key)| *key == inner);
+                let is_bare_key = self.exact(&inner).is_none()
+                    && self.said.subjects.iter().any(|(_, key)| *key == inner);
                 if is_bare_key && passes {
                     return Some(format!("{}:{}", serde_json::Value::from(known), node.raw));
                 }
@@ -121,7 +150,10 @@ impl Model<'_> {
     }
 
     fn is_list(&self, way: &[&str]) -> bool {
-        self.paths().any(|path| path.strip_prefix(way).is_some_and(|rest| rest.first() == Some(&"[*]")))
+        self.paths().any(|path| {
+            path.strip_prefix(way)
+                .is_some_and(|rest| rest.first() == Some(&"[*]"))
+        })
     }
 
     fn is_live(&self, way: &[&str], grants: &Granted) -> bool {
@@ -131,13 +163,23 @@ impl Model<'_> {
         };
         let mut places = self.said.places.iter();
         places.any(|(path, place_use)| path.starts_with(way) && seen(place_use))
-            || self.said.subjects.iter().any(|(subject, _)| subject.starts_with(way))
-            || self.said.subjects.iter().any(|(_, key)| self.passes_key(key, way))
+            || self
+                .said
+                .subjects
+                .iter()
+                .any(|(subject, _)| subject.starts_with(way))
+            || self
+                .said
+                .subjects
+                .iter()
+                .any(|(_, key)| self.passes_key(key, way))
     }
 
     /// A key that passes with the others of its object is there to be seen.
     fn passes_key(&self, key: &Way, way: &[&str]) -> bool {
-        let others = key.split_last().map(|(_, object)| [object, &["*"]].concat());
+        let others = key
+            .split_last()
+            .map(|(_, object)| [object, &["*"]].concat());
         key.starts_with(way) && others.is_some_and(|others| self.exact(&others).is_some())
     }
 }
