@@ -179,10 +179,13 @@ fn a_name_is_one_name_however_it_is_escaped() {
 #[test]
 fn what_is_no_json_is_refused_wherever_it_stands() {
     let all = granted(&[(1, KEEP), (2, KEEP)]);
-    let bad: [&[u8]; 40] = [
+    let bad: [&[u8]; 43] = [
         b"NaN",
         b"-Infinity",
         b"01",
+        b"-01",
+        b"00",
+        b"-.5",
         b"1.",
         b".5",
         b"+1",
@@ -482,7 +485,14 @@ fn what_follows_a_waiting_subject_keeps_its_place() {
     );
     let expected =
         format!("{{\"customers\":[{{\"email\":\"e\"}}],\"owner\":\"{long}\",\"total\":1}}");
+    let masked = granted(&[(1, Effect::Change(Change::Mask))]);
+    let said = format!(
+        "{{\"customers\":[{{\"email\":\"e\"}}],\"owner\":\"Mask 1 \\\"5000\\\"\",\"total\":1}}"
+    );
     for size in [1, 7, 150, 4_000, 10_000] {
+        let filter_masked = filter(&customers(), &masked, limits.clone());
+        let (out, _) = run(filter_masked, body.as_bytes().chunks(size), &|_| Some(&all)).unwrap();
+        assert!(out == said.as_bytes(), "in chunks of {size}");
         let filter = filter(&customers(), &owner, limits.clone());
         let (out, _) = run(filter, body.as_bytes().chunks(size), &|_| Some(&all)).unwrap();
         assert!(out == expected.as_bytes(), "in chunks of {size}");

@@ -291,6 +291,7 @@ proptest! {
         rolls in prop::collection::vec(any::<u8>(), 0..600),
         cuts in prop::collection::vec(any::<usize>(), 0..8),
         window in 1..4usize,
+        window_bytes in 0..600usize,
     ) {
         let mut dice = Dice { rolls: &rolls, texts: 0 };
         let said = dice.said();
@@ -303,7 +304,7 @@ proptest! {
         let shape = Arc::new(built(&said, BodyForm::Json).unwrap());
         let text = format!("{}{}{}", dice.space(), body.raw, dice.space());
         let of = |chunks: Vec<&[u8]>| {
-            let limits = Limits { window, window_bytes: 64, ..Limits::default() };
+            let limits = Limits { window, window_bytes, ..Limits::default() };
             let filtered = run(filter(&shape, &grants[0], limits), chunks, &permits);
             filtered.ok().map(|(out, counts)| (String::from_utf8(out).unwrap(), counts))
         };
