@@ -96,12 +96,25 @@ fn answer(filter: &mut JsonFilter, permits: Permits<'_>) -> Result<(), Refused> 
 
 /// Filters a body in chunks, and answers as late as it may.
 fn run(
-    mut filter: JsonFilter,
+    filter: JsonFilter,
     chunks: impl IntoIterator<Item = impl AsRef<[u8]>>,
     permits: Permits<'_>,
 ) -> Result<(Vec<u8>, Counts), Refused> {
+    run_answering(filter, chunks, permits, usize::MAX)
+}
+
+/// Answers after every so many chunks, too, wherever in the body that is.
+fn run_answering(
+    mut filter: JsonFilter,
+    chunks: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    permits: Permits<'_>,
+    every: usize,
+) -> Result<(Vec<u8>, Counts), Refused> {
     let mut out = Vec::new();
-    for chunk in chunks {
+    for (number, chunk) in chunks.into_iter().enumerate() {
+        if number % every == every - 1 {
+            answer(&mut filter, permits)?;
+        }
         let mut rest = chunk.as_ref();
         while !rest.is_empty() {
             let taken = filter.push(rest)?;

@@ -475,7 +475,7 @@ fn one_subject_takes_a_bounded_part_of_memory() {
 fn what_follows_a_waiting_subject_keeps_its_place() {
     let (owner, all) = (granted(&[(1, KEEP)]), granted(&[(2, KEEP)]));
     let limits = Limits {
-        window_bytes: 100,
+        window_bytes: 1_000,
         hold_back: 0,
         ..Limits::default()
     };

@@ -292,6 +292,7 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..8),
         window in 1..4usize,
         window_bytes in 0..600usize,
+        every in 1..40usize,
     ) {
         let mut dice = Dice { rolls: &rolls, texts: 0 };
         let said = dice.said();
@@ -303,15 +304,15 @@ proptest! {
 
         let shape = Arc::new(built(&said, BodyForm::Json).unwrap());
         let text = format!("{}{}{}", dice.space(), body.raw, dice.space());
-        let of = |chunks: Vec<&[u8]>| {
+        let of = |chunks: Vec<&[u8]>, every: usize| {
             let limits = Limits { window, window_bytes, ..Limits::default() };
-            let filtered = run(filter(&shape, &grants[0], limits), chunks, &permits);
+            let filtered = run_answering(filter(&shape, &grants[0], limits), chunks, &permits, every);
             filtered.ok().map(|(out, counts)| (String::from_utf8(out).unwrap(), counts))
         };
-        let whole = of(vec![text.as_bytes()]);
+        let whole = of(vec![text.as_bytes()], usize::MAX);
         prop_assert_eq!(whole.as_ref().map(|(out, _)| out), expected.as_ref(), "{} of {}", text, said.places.len());
-        prop_assert_eq!(&of(text.as_bytes().chunks(1).collect()), &whole);
-        prop_assert_eq!(&of(cut(text.as_bytes(), &cuts)), &whole);
+        prop_assert_eq!(&of(text.as_bytes().chunks(1).collect(), every), &whole);
+        prop_assert_eq!(&of(cut(text.as_bytes(), &cuts), usize::MAX), &whole);
         if let Some((out, _)) = whole
             && !out.contains("\\ud800")
         {
