@@ -15,6 +15,8 @@ mod ages;
 mod decisions;
 mod evidence_files;
 mod independent_verifier;
+mod json_filter;
+mod json_filter_cost;
 mod key_files;
 mod key_rotation;
 mod log;

@@ -10,7 +10,7 @@ use domain::disclosure::{DisclosureRecipient, ProfileFacts, Purpose};
 use domain::profile::{AttributeNumber, Profile, Schema, SchemaFile, Segment};
 use domain::rng::Rng;
 use enforcement::vault::KeyRing;
-use enforcement::{Judgements, decide_profile, release_profile};
+use enforcement::{Judgements, RecordedPermit, decide_profile, release_profile};
 use jiff::Timestamp;
 
 use crate::log::recorded;
@@ -25,8 +25,8 @@ impl Rng for SystemRng {
     }
 }
 
-fn wide_schema() -> Schema {
-    let attributes: Vec<_> = (1..=30)
+fn wide_schema(width: u16) -> Schema {
+    let attributes: Vec<_> = (1..=width)
         .map(|n| serde_json::json!({"attribute": format!("attribute_{n}"), "number": n, "title": "A", "category": "user.name"}))
         .collect();
     let file: SchemaFile = serde_json::from_value(serde_json::json!({
@@ -43,6 +43,16 @@ fn wide_schema() -> Schema {
         &[("user.name".to_owned(), category)].into(),
     )
     .unwrap()
+}
+
+/// A recorded permit to see these of so many attributes.
+pub(crate) fn permit_for(width: u16, names: &[&str]) -> RecordedPermit {
+    let query = query(Purpose::GiveAccess, DisclosureRecipient::Subject, names);
+    let facts = ProfileFacts {
+        schema: wide_schema(width).into(),
+        ..facts(&[1])
+    };
+    recorded(decide_profile(&query, &facts, &Judgements::default()).unwrap())
 }
 
 fn measure<T>(what: &str, mut once: impl FnMut() -> T) {
@@ -63,7 +73,7 @@ fn measure<T>(what: &str, mut once: impl FnMut() -> T) {
 fn a_profile_of_thirty_attributes() {
     let rng = SystemRng;
     let keys = KeyRing::generate(&rng);
-    let schema = wide_schema();
+    let schema = wide_schema(30);
     let (key, wrapped) = keys.new_subject_key(subject(1), 1, &rng).unwrap();
     let mut profile = Profile::new(subject(1));
     for number in 1..=30 {
