@@ -292,6 +292,68 @@
 //!     format!("{:?}", keys.key_check())
 //! }
 //! ```
+//!
+//! # A JSON body leaves through a recorded permit
+//! ```
+//! use std::sync::Arc;
+//!
+//! use domain::body_shape::BodyShape;
+//! use enforcement::RecordedPermit;
+//! use enforcement::json_filter::{FilteredJson, JsonFilter, Limits, Refused, Unaltered};
+//!
+//! fn honest(shape: &Arc<BodyShape>, permit: &RecordedPermit, body: &[u8]) -> Result<FilteredJson, Refused> {
+//!     let mut filter = JsonFilter::for_subject(shape, permit, Arc::new(Unaltered), Limits::default());
+//!     filter.push(body)?;
+//!     Ok(filter.finish()?.0)
+//! }
+//! ```
+//! not through one that nobody recorded,
+//! ```compile_fail,E0308
+//! use std::sync::Arc;
+//!
+//! use domain::body_shape::BodyShape;
+//! use enforcement::Permit;
+//! use enforcement::json_filter::{FilteredJson, JsonFilter, Limits, Refused, Unaltered};
+//!
+//! fn cheat(shape: &Arc<BodyShape>, permit: &Permit, body: &[u8]) -> Result<FilteredJson, Refused> {
+//!     let mut filter = JsonFilter::for_subject(shape, permit, Arc::new(Unaltered), Limits::default());
+//!     filter.push(body)?;
+//!     Ok(filter.finish()?.0)
+//! }
+//! ```
+//! neither for one subject of several,
+//! ```
+//! use enforcement::RecordedPermit;
+//! use enforcement::json_filter::{JsonFilter, Refused};
+//!
+//! fn honest(filter: &mut JsonFilter, permit: &RecordedPermit) -> Result<(), Refused> {
+//!     filter.answer(&[Some(permit), None])
+//! }
+//! ```
+//! ```compile_fail,E0308
+//! use enforcement::Permit;
+//! use enforcement::json_filter::{JsonFilter, Refused};
+//!
+//! fn cheat(filter: &mut JsonFilter, permit: &Permit) -> Result<(), Refused> {
+//!     filter.answer(&[Some(permit), None])
+//! }
+//! ```
+//! and nobody makes filtered JSON of bytes by hand,
+//! ```compile_fail,E0451
+//! use enforcement::json_filter::FilteredJson;
+//!
+//! fn cheat(bytes: Vec<u8>) -> FilteredJson {
+//!     FilteredJson { bytes }
+//! }
+//! ```
+//! nor says what a permit grants.
+//! ```compile_fail,E0624
+//! use enforcement::json_filter::{JsonFilter, Refused};
+//!
+//! fn cheat(filter: &mut JsonFilter) -> Result<(), Refused> {
+//!     filter.answer_with(&[None::<&enforcement::RecordedPermit>])
+//! }
+//! ```
 
 pub mod decide;
 pub mod decide_profile;

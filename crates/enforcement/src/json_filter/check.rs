@@ -20,8 +20,16 @@ impl Checker {
         Self {
             shape: Arc::clone(shape),
             outer,
-            hers: Effects::none(shape),
+            hers: Effects::default(),
             in_subject: false,
+        }
+    }
+
+    const fn effects(&self) -> &Effects {
+        if self.in_subject {
+            &self.hers
+        } else {
+            &self.outer
         }
     }
 
@@ -35,13 +43,8 @@ impl Checker {
         let PlaceKind::Value(ValueUse::Attribute(attribute)) = *place.kind() else {
             return Ok(());
         };
-        let effects = if self.in_subject {
-            &self.hers
-        } else {
-            &self.outer
-        };
         let number = self.shape.attributes().get(attribute).copied();
-        match number.filter(|_| effects.effect(attribute) != Effect::Keep) {
+        match number.filter(|_| self.effects().effect(attribute) != Effect::Keep) {
             None => Ok(()),
             Some(attribute) => Err(Fault::NotWritable {
                 attribute,
@@ -56,10 +59,13 @@ impl Checker {
 }
 
 impl Outlet for Checker {
-    /// A list that is written takes the place of the one that is there, with all that stands in its elements.
+    /// A list that is written takes the place of the one that is there, with all that stands in its elements. An object of which nothing
+    /// may be seen isn't there for whoever writes it.
     fn open(&mut self, id: PlaceId) -> Result<(), Fault> {
         let place = self.shape.place(id);
-        if matches!(place.kind(), PlaceKind::List(_)) && !place.has_subjects() {
+        let is_list = matches!(place.kind(), PlaceKind::List(_));
+        let replaces = is_list && !place.has_subjects();
+        if replaces || !self.effects().is_live(id) {
             return self.whole(id);
         }
         Ok(())

@@ -71,35 +71,48 @@ impl Grants for RecordedPermit {
     }
 }
 
-/// Effects by the shape's own numbers.
+/// Effects by the shape's own numbers. Those that were never set let nothing be seen.
+#[derive(Default)]
 pub(super) struct Effects {
     attributes: Vec<Effect>,
     /// For each place whether anything inside of it may be seen. An object that could only ever be empty would tell that it is there.
     live: Vec<bool>,
 }
 
+/// Without a permit.
+struct Nothing;
+
+impl Grants for Nothing {
+    fn effect(&self, _: AttributeNumber) -> Effect {
+        Effect::Drop
+    }
+}
+
 impl Effects {
     /// Without a permit: what passes for everybody.
     pub(super) fn none(shape: &BodyShape) -> Self {
-        Self {
-            attributes: vec![Effect::Drop; shape.attributes().len()],
-            live: vec![false; shape.size()],
-        }
-        .with_live(shape, shape.root())
+        Self::of(shape, &Nothing)
     }
 
     pub(super) fn of(shape: &BodyShape, grants: &impl Grants) -> Self {
-        let mut effects = Self::none(shape);
+        let mut effects = Self::default();
         effects.set(shape, shape.root(), grants);
         effects
     }
 
     /// Those of one subject, for the places inside of hers.
     pub(super) fn set(&mut self, shape: &BodyShape, place: PlaceId, grants: &impl Grants) {
-        for (effect, number) in self.attributes.iter_mut().zip(shape.attributes()) {
-            *effect = grants.effect(*number);
+        let numbers = shape.attributes().iter();
+        self.attributes.clear();
+        self.attributes
+            .extend(numbers.map(|number| grants.effect(*number)));
+        self.live.resize(shape.size(), false);
+        for (id, place) in shape.inside(place).rev() {
+            let live = self.shows(place);
+            if let Some(slot) = self.live.get_mut(id.index()) {
+                *slot = live;
+            }
         }
-        self.set_live(shape, place);
     }
 
     #[inline]
@@ -113,21 +126,6 @@ impl Effects {
     #[inline]
     pub(super) fn is_live(&self, place: PlaceId) -> bool {
         self.live.get(place.index()).copied().unwrap_or(false)
-    }
-
-    fn with_live(mut self, shape: &BodyShape, place: PlaceId) -> Self {
-        self.set_live(shape, place);
-        self
-    }
-
-    /// From the inside out.
-    fn set_live(&mut self, shape: &BodyShape, place: PlaceId) {
-        for (id, place) in shape.inside(place).rev() {
-            let live = self.shows(place);
-            if let Some(slot) = self.live.get_mut(id.index()) {
-                *slot = live;
-            }
-        }
     }
 
     fn shows(&self, place: &Place) -> bool {

@@ -35,6 +35,14 @@ enum State {
     After,
 }
 
+/// How reading goes on.
+enum Way {
+    On,
+    /// With the next chunk.
+    Wait,
+    Ended,
+}
+
 #[derive(Clone, Copy)]
 enum Number {
     Minus,
@@ -70,71 +78,81 @@ impl Scan {
     /// Reads on from `at`: where it stopped, and whether the value is at its end. A number ends with the first byte that isn't its own.
     pub(super) fn read(&mut self, chunk: &[u8], mut at: usize) -> Result<(usize, bool), Broken> {
         loop {
-            match self.state {
-                State::Text | State::Name => {
-                    let (stopped, closed) = self.text.read(chunk, at)?;
-                    at = stopped;
-                    if !closed {
-                        return Ok((at, false));
-                    }
-                    if let State::Name = self.state {
-                        self.state = State::Colon;
-                    } else if self.has_ended() {
-                        return Ok((at, true));
-                    }
-                }
-                State::Number(number) => {
-                    let (stopped, number) = digits(number, chunk, at);
-                    (at, self.state) = (stopped, State::Number(number));
-                    if at == chunk.len() {
-                        return Ok((at, false));
-                    }
-                    if !number.is_whole() {
-                        return Err(Fault::Syntax.at(at));
-                    }
-                    if self.has_ended() {
-                        return Ok((at, true));
-                    }
-                }
-                State::Word(left) => {
-                    let Some((first, left)) = left.split_first() else {
-                        if self.has_ended() {
-                            return Ok((at, true));
-                        }
-                        continue;
-                    };
-                    match chunk.get(at) {
-                        None => return Ok((at, false)),
-                        Some(byte) if byte == first => self.state = State::Word(left),
-                        Some(_) => return Err(Fault::Syntax.at(at)),
-                    }
-                    at += 1;
-                    if left.is_empty() && self.has_ended() {
-                        return Ok((at, true));
-                    }
-                }
-                _ => {
-                    let Some(byte) = self.next(chunk, &mut at)? else {
-                        return Ok((at, false));
-                    };
-                    let closed = self.mark(byte).map_err(|fault| fault.at(at))?;
-                    at += 1;
-                    if closed && self.has_ended() {
-                        return Ok((at, true));
-                    }
-                }
+            let way = match self.state {
+                State::Text | State::Name => self.read_text(chunk, &mut at)?,
+                State::Number(number) => self.read_number(number, chunk, &mut at)?,
+                State::Word(left) => self.read_word(left, chunk, &mut at)?,
+                _ => self.read_between(chunk, &mut at)?,
+            };
+            match way {
+                Way::On => {}
+                Way::Wait => return Ok((at, false)),
+                Way::Ended => return Ok((at, true)),
             }
         }
+    }
+
+    #[inline]
+    fn read_text(&mut self, chunk: &[u8], at: &mut usize) -> Result<Way, Broken> {
+        let (stopped, closed) = self.text.read(chunk, *at)?;
+        *at = stopped;
+        if !closed {
+            return Ok(Way::Wait);
+        }
+        if let State::Name = self.state {
+            self.state = State::Colon;
+            return Ok(Way::On);
+        }
+        Ok(self.end_value())
+    }
+
+    #[inline]
+    fn read_number(&mut self, number: Number, chunk: &[u8], at: &mut usize) -> Result<Way, Broken> {
+        let (stopped, number) = digits(number, chunk, *at);
+        (*at, self.state) = (stopped, State::Number(number));
+        if stopped == chunk.len() {
+            return Ok(Way::Wait);
+        }
+        if !number.is_whole() {
+            return Err(Fault::Syntax.at(stopped));
+        }
+        Ok(self.end_value())
+    }
+
+    fn read_word(
+        &mut self,
+        left: &'static [u8],
+        chunk: &[u8],
+        at: &mut usize,
+    ) -> Result<Way, Broken> {
+        let ahead = chunk.get(*at..).unwrap_or_default();
+        let here = left.len().min(ahead.len());
+        let (now, later) = left.split_at(here);
+        if !ahead.starts_with(now) {
+            return Err(Fault::Syntax.at(*at));
+        }
+        *at += here;
+        if later.is_empty() {
+            return Ok(self.end_value());
+        }
+        self.state = State::Word(later);
+        Ok(Way::Wait)
+    }
+
+    /// Marks between names and values, and the first byte of a value.
+    #[inline]
+    fn read_between(&mut self, chunk: &[u8], at: &mut usize) -> Result<Way, Broken> {
+        let Some(byte) = next(chunk, at, self.line)? else {
+            return Ok(Way::Wait);
+        };
+        let closed = self.mark(byte).map_err(|fault| fault.at(*at))?;
+        *at += 1;
+        Ok(if closed { self.end_value() } else { Way::On })
     }
 
     /// Whether the body may end here: inside of a number that is whole.
     pub(super) const fn may_end(&self) -> bool {
         self.depth == 0 && matches!(self.state, State::Number(number) if number.is_whole())
-    }
-
-    #[inline]
-    fn next(&self, chunk: &[u8], at: &mut usize) -> Result<Option<u8>, Broken> {
-        next(chunk, at, self.line)
     }
 
     /// A byte between names and values; whether it closes a list or an object.
@@ -204,10 +222,10 @@ impl Scan {
         self.objects & 1 == 1
     }
 
-    /// After a value: whether it was the outermost one.
-    const fn has_ended(&mut self) -> bool {
+    /// After a value, which may have been the outermost one.
+    const fn end_value(&mut self) -> Way {
         self.state = State::After;
-        self.depth == 0
+        if self.depth == 0 { Way::Ended } else { Way::On }
     }
 }
 

@@ -52,7 +52,7 @@ impl Writer {
             alter,
             most_value,
             outer,
-            hers: Effects::none(shape),
+            hers: Effects::default(),
             in_subject: false,
             out: Vec::new(),
             closing: Vec::new(),

@@ -630,6 +630,13 @@ fn a_recipient_may_not_write_what_it_may_not_see() {
         ),
         Ok(())
     );
+    assert!(
+        matches!(
+            refused(r#"{"customer":{"card":{}}}"#),
+            Fault::NotWritable { .. }
+        ),
+        "what isn't there for it"
+    );
     let email = refused(r#"{"customer":{"name":"a","\u0065mail":"b"}}"#);
     assert_eq!(
         email,
