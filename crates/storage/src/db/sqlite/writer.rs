@@ -59,19 +59,14 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
 }
 
 /// A commit that may wait leaves its pages to the system; before the next one that can't, they are taken to the disk. Meanwhile the log
-/// may grow, so that a page that is changed by many such commits is moved into the file once, and so may the memory for pages: one
-/// transaction of an import changes more of them than usually fit, and each that does not is written, read and written again.
+/// may grow, so that a page that is changed by many such commits is moved into the file once.
 fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error> {
     if *durable == wanted {
         return Ok(());
     }
     let pragmas = match wanted {
-        Durable::Now => {
-            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16000; PRAGMA cache_size = -32000"
-        }
-        Durable::Later => {
-            "PRAGMA wal_autocheckpoint = 128000; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -192000"
-        }
+        Durable::Now => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16000",
+        Durable::Later => "PRAGMA wal_autocheckpoint = 128000; PRAGMA synchronous = NORMAL",
     };
     let Connection::Sqlite(connection) = &tx.connection else {
         return Err(Error::Closed);
