@@ -45,7 +45,7 @@ impl Alter for Spoken {
     ) -> Option<Sensitive<String>> {
         let length = value.expose().chars().count();
         // One of them can't be generalised.
-        (change != Change::Generalise || length % 7 != 0)
+        (change != Change::Generalise || !length.is_multiple_of(7))
             .then(|| Sensitive::new(format!("{change:?} {} \"{length}\"", number.0)))
     }
 }
