@@ -107,11 +107,7 @@ fn each_subject_of_a_list_needs_her_own_permit() {
         ("$.customers[*].email", attribute(2)),
         ("$.next", PlaceUse::Passed),
     ]);
-    let permits: BTreeMap<_, _> = [
-        ("a", about(1, &["name"])),
-        ("b", about(2, &["email"])),
-    ]
-    .into();
+    let permits: BTreeMap<_, _> = [("a", about(1, &["name"])), ("b", about(2, &["email"]))].into();
     let body = r#"{"customers":[
         {"name":"A","email":"a@","id":"a"},{"id":"c","name":"C"},{"id":"b","name":"B","email":"b@"}
     ],"next":"/customers?page=2"}"#;
