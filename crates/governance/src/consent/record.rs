@@ -473,8 +473,10 @@ impl Privity {
     ) -> Result<(BTreeSet<ConsentId>, Vec<StoredConsent>), Problem> {
         let now = self.now();
         let rows = NewConsents::new(events.iter().copied(), now)?;
+        // Of an id that came twice, the first one is kept.
         let acts: BTreeMap<ConsentId, &'static str> = events
             .iter()
+            .rev()
             .map(|event| (event.id, event.act.as_str()))
             .collect();
         let ids: Vec<ConsentId> = events.iter().map(|event| event.id).collect();

@@ -410,6 +410,35 @@ async fn the_audit_log_names_each_choice_and_finds_out_a_row_that_was_changed() 
 }
 
 #[tokio::test]
+async fn of_an_id_that_came_twice_in_a_call_the_first_choice_is_kept_and_counted() {
+    let house = house().await;
+    let p = &house.p;
+    let named = |choice: NewChoice| NewChoice {
+        id: Some("one".to_owned()),
+        ..choice
+    };
+    let first = named(no(device(), "sale"));
+    let other = named(choice(device(), "sale", Said::Refused(None)));
+    let recorded = p.record_consents(vec![first, other], Actor::CommandLine, None);
+    let recorded = recorded.await.unwrap();
+    assert!(matches!(
+        recorded[0],
+        Recorded::Kept {
+            repeated: false,
+            ..
+        }
+    ));
+    assert!(
+        matches!(&recorded[1], Recorded::Refused(problem) if problem.code == "idempotency_key_reused")
+    );
+    let records = records(p, Action::ConsentRecorded).await;
+    assert_eq!(
+        records[0].details["counts"],
+        serde_json::json!({"withdrawn": 1})
+    );
+}
+
+#[tokio::test]
 async fn a_large_call_answers_in_the_order_given_whichever_parts_of_it_are_refused() {
     for kept in [
         [true, true, true],
