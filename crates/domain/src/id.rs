@@ -65,7 +65,7 @@ impl<N: Noun> std::hash::Hash for Id<N> {
 }
 impl<N: Noun> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every record holds several, and a formatted text costs three times as much.
+        // Every record holds several: written as they are, without the formatter.
         let mut digits = [0; 32];
         f.write_str(N::PREFIX)?;
         f.write_str("_")?;
