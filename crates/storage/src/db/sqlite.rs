@@ -2,6 +2,7 @@
 //!
 //! Measured (docs/decisions/002): one transaction per fsync gives about 400 durable writes a second, group commit 9,000 to 12,000.
 
+mod checkpoint;
 mod statement;
 mod writer;
 
@@ -55,7 +56,7 @@ impl Sqlite {
                     // What one transaction changes stays in memory until its commit: an import changes pages all over the tables.
                     let _ = connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB);
                     let _ = opened.send(Ok(()));
-                    writer::serve(Tx::new(Connection::Sqlite(connection)), waiting);
+                    writer::serve(Tx::new(Connection::Sqlite(connection)), &file, waiting);
                 }
                 Err(error) => drop(opened.send(Err(error))),
             }

@@ -8,6 +8,7 @@ use super::super::Durable;
 use super::super::retry;
 use super::super::transaction::{Attempt, Connection, Tx};
 use super::super::waiting::{Ran, Waiting};
+use super::checkpoint::{Checkpointer, Todo};
 use super::statement::failure;
 use super::unreachable;
 use crate::error::Error;
@@ -22,7 +23,8 @@ pub(super) enum Message {
 }
 
 /// The thread's whole life: until every sender is gone or someone closes.
-pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
+pub(super) fn serve(mut tx: Tx, path: &Path, mut queue: mpsc::Receiver<Message>) {
+    let mut checkpointer = Checkpointer::new(path.to_owned());
     let mut messages = Vec::with_capacity(GROUP);
     let mut durable = Durable::Now;
     while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
@@ -42,13 +44,21 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
             }
         }
         if !group.is_empty() {
-            match prepare(&tx, &mut durable, wanted) {
-                Ok(()) => commit_together(&mut tx, group),
+            match prepare(&mut tx, &mut durable, wanted, &checkpointer) {
+                Ok(()) => {
+                    commit_together(&mut tx, group);
+                    if durable == Durable::Later && checkpointer.after_commit() == Todo::MoveTheRest
+                    {
+                        move_the_rest(&mut tx);
+                    }
+                }
                 Err(error) => answer_all(group, &Err(error)),
             }
         }
         for reply in scrubs {
+            let held = checkpointer.hold();
             let _ = reply.send(empty_log(&mut tx));
+            drop(held);
         }
         if let Some(reply) = close {
             drop(tx);
@@ -60,15 +70,20 @@ pub(super) fn serve(mut tx: Tx, mut queue: mpsc::Receiver<Message>) {
 
 /// A commit that may wait leaves its pages to the system; before the next one that can't, they are taken to the disk. Meanwhile the log
 /// may grow, so that a page that is changed by many such commits is moved into the file once.
-fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error> {
+fn prepare(
+    tx: &mut Tx,
+    durable: &mut Durable,
+    wanted: Durable,
+    checkpointer: &Checkpointer,
+) -> Result<(), Error> {
     if *durable == wanted {
         return Ok(());
     }
     let pragmas = match wanted {
         Durable::Now => "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16000",
-        Durable::Later => "PRAGMA wal_autocheckpoint = 128000; PRAGMA synchronous = NORMAL",
+        Durable::Later => "PRAGMA synchronous = NORMAL",
     };
-    let Connection::Sqlite(connection) = &tx.connection else {
+    let Connection::Sqlite(connection) = &mut tx.connection else {
         return Err(Error::Closed);
     };
     if wanted == Durable::Now {
@@ -79,6 +94,10 @@ fn prepare(tx: &Tx, durable: &mut Durable, wanted: Durable) -> Result<(), Error>
     connection
         .execute_batch(pragmas)
         .map_err(|error| failure("group commit", "pragma", error).error)?;
+    if wanted == Durable::Later {
+        let watched = checkpointer.watch(connection);
+        watched.map_err(|error| failure("group commit", "watch", error).error)?;
+    }
     *durable = wanted;
     Ok(())
 }
@@ -184,6 +203,14 @@ fn end(tx: &mut Tx) -> Result<(), Error> {
 fn answer_all(group: Vec<Box<dyn Waiting>>, commit: &Result<(), Error>) {
     for waiting in group {
         waiting.answer(commit.clone());
+    }
+}
+
+/// Moves the few pages that the other thread left. Where somebody still reads an old state, some stay for the next time.
+fn move_the_rest(tx: &mut Tx) {
+    let moved = tx.query_one("-- move pages\nPRAGMA wal_checkpoint(PASSIVE)", &[]);
+    if let Err(error) = moved {
+        tracing::warn!(%error, "the log could not be moved into the main file; it grows until it can");
     }
 }
 
