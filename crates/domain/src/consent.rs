@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use age::{Age, BirthDate};
+pub(crate) use age::{Turns, day_of};
 pub use check::InvalidConsent;
 pub use offer::{Button, MissingWay, Offer, OptOutWay, OptOutWays, Says, UnfairOffer};
 pub use standing::{

@@ -6,12 +6,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::data_map::{CollectionKey, FieldName, IdentifierKind, RecipientKey, SystemKey};
 use crate::id::{Id, Noun, OperatorId, RequestId, SubjectId};
+use crate::policy::SubjectFacts;
 use crate::privacy_request::{RequestKind, RequestState};
 use crate::profile::{AttributeKey, AttributeNumber, Schema};
+use crate::purpose_of_use::PurposeKey;
 use crate::recipient::RecipientRole;
 
 /// One governed read.
@@ -51,6 +54,23 @@ pub struct ProfileQuery {
     /// What for.
     pub purpose: Purpose,
     /// Which ones, by their keys in the schema.
+    pub attributes: Arc<[AttributeKey]>,
+}
+
+/// What a recipient asks of a subject's profile, for a purpose of its own. Policies decide it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientQuery {
+    /// A fresh id.
+    pub id: DisclosureId,
+    /// The canonical subject; `None` where nobody was found. That is decided and recorded, too.
+    pub subject: Option<SubjectId>,
+    /// Who asks.
+    pub recipient: RecipientKey,
+    /// Its effective role.
+    pub role: RecipientRole,
+    /// What for.
+    pub purpose: PurposeKey,
+    /// Which attributes, by their keys in the schema; each once.
     pub attributes: Arc<[AttributeKey]>,
 }
 
@@ -206,6 +226,23 @@ pub struct ProfileFacts {
     pub never_disclosed: Arc<[NeverDisclosed]>,
 }
 
+/// What a decision for a recipient may rest on, loaded in one read. Nothing here is a personal value.
+#[derive(Clone, Debug)]
+pub struct RecipientQueryFacts {
+    /// Her records, the canonical one included: what a permit opens. Empty for nobody.
+    pub members: BTreeSet<SubjectId>,
+    /// What policies may know of her.
+    pub subject: SubjectFacts,
+    /// What a profile may hold.
+    pub schema: Arc<Schema>,
+    /// Data categories that law data knows.
+    pub known_categories: Arc<BTreeSet<String>>,
+    /// Categories whose values never leave.
+    pub never_disclosed: Arc<[NeverDisclosed]>,
+    /// When.
+    pub on: Timestamp,
+}
+
 /// What a decision must know about the privacy request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFacts {
@@ -283,6 +320,8 @@ pub enum WithholdReason {
     UnknownAttribute,
     /// It is sensitive, and the operator's role may not see that.
     SensitiveForRole,
+    /// Policies withhold it; which of them, is worked out again from the versions that the record names.
+    WithheldByPolicy,
 }
 
 #[cfg(test)]

@@ -110,6 +110,12 @@ impl<'de, N: Noun> serde::Deserialize<'de> for Id<N> {
     }
 }
 
+/// By what a recipient is known: an API key or a certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Credential;
+impl Noun for Credential {
+    const PREFIX: &'static str = "crd";
+}
 /// A privacy request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request;
@@ -151,6 +157,8 @@ pub type OutreachId = Id<Outreach>;
 pub type OperatorId = Id<Operator>;
 /// Id of a subject.
 pub type SubjectId = Id<Subject>;
+/// Id of a credential.
+pub type CredentialId = Id<Credential>;
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ pub mod law;
 pub mod notice;
 pub mod outreach;
 pub mod plan;
+pub mod policy;
 pub mod privacy_request;
 pub mod profile;
 pub mod progress;

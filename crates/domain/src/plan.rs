@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::data_map::graph::Pointer;
 use crate::data_map::{
     Collection, CollectionErasure, CollectionKey, Field, FieldErasure, FieldName, KeepReason,
-    Relation, SystemKey, ValueKind,
+    RecipientKey, Relation, SystemKey, ValueKind,
 };
+use crate::purpose_of_use::PurposeKey;
 use crate::row::Tuple;
 use crate::sensitive::Sensitive;
 
@@ -150,6 +151,30 @@ pub struct Plan {
     /// Collections with rows that legal holds covered when the figures were made.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub held: BTreeSet<CollectionKey>,
+    /// Who got data of hers, by the ledger of disclosures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disclosed: Vec<DisclosedTo>,
+}
+
+/// What went to a recipient for a purpose, by the ledger of disclosures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisclosedTo {
+    /// Who got it.
+    pub recipient: RecipientKey,
+    /// What for.
+    pub purpose: PurposeKey,
+    /// Keys of the attributes, in whatever form.
+    pub attributes: BTreeSet<String>,
+    /// When first.
+    pub first_at: Timestamp,
+    /// When last.
+    pub last_at: Timestamp,
+    /// How often.
+    pub times: u64,
+    /// Whether it was ever sold.
+    pub sold: bool,
+    /// Whether it was ever shared for advertising.
+    pub shared: bool,
 }
 
 impl Plan {

@@ -16,15 +16,15 @@ mod value;
 use std::collections::BTreeMap;
 
 pub use file::{
-    AttributeText, IdentifierText, IdentityText, PossibleMatchText, RetentionText, SchemaFile,
-    SourceText,
+    AttributeText, IdentifierText, IdentityText, LivesInText, PossibleMatchText, RetentionText,
+    SchemaFile, SourceText,
 };
 pub use from_source::{Every, SyncText, loosely, moment_of, text_of};
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 pub use overlap::{Overlap, seconds};
 pub use schema::{
-    AttributeRetention, AttributeRule, IdentifierUse, PossibleMatchRule, Preference, Schema,
-    Segment, Sensitivity, Source,
+    AttributeRetention, AttributeRule, IdentifierUse, LivesIn, PossibleMatchRule, Preference,
+    Schema, Segment, Sensitivity, Source,
 };
 pub use survivorship::{Candidate, Merged, MergedProfile, merge};
 pub use value::{AttributeValue, Confidence, InvalidValue, MAX_VALUE_BYTES, canonical_value};

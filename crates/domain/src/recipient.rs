@@ -27,6 +27,8 @@ pub struct Recipient {
     pub sold: bool,
     /// Whether data is shared with it for cross-context behavioural advertising.
     pub shared: bool,
+    /// What the business gets for data that is sold or shared, in its own words.
+    pub consideration: Option<String>,
     /// How it is told.
     pub channel: ChannelKind,
     /// Identifiers by which it knows the subject; only these are sent to it.

@@ -108,6 +108,14 @@ pub enum Action {
     IdentityReviewed,
     /// A subject's choice was recorded, with the notice that was shown.
     ConsentRecorded,
+    /// A version of the policies was published.
+    PoliciesPublished,
+    /// A version of the policies began to decide, or a moment was set at which it will.
+    PoliciesActivated,
+    /// A version of the policies began, or ended, to decide beside the active one.
+    PoliciesShadowed,
+    /// Somebody asked why a decision about a subject is as it is.
+    DecisionExplained,
     /// An opt-out preference signal was honoured.
     SignalHonoured,
     /// Staff were shown that somebody is a child's parent or guardian.
@@ -128,6 +136,12 @@ pub enum Action {
     KeyFileProtected,
     /// The key file opens by itself from now on.
     KeyFileUnprotected,
+    /// Decisions were asked for without data: who might have what of a subject.
+    DisclosureEvaluated,
+    /// A recipient got a credential.
+    CredentialAdded,
+    /// A recipient's credential was revoked.
+    CredentialRevoked,
 }
 
 /// A text that is no action of this version.
@@ -139,7 +153,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 67] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -189,6 +203,10 @@ impl Action {
         Self::KeptApart,
         Self::IdentityReviewed,
         Self::ConsentRecorded,
+        Self::PoliciesPublished,
+        Self::PoliciesActivated,
+        Self::PoliciesShadowed,
+        Self::DecisionExplained,
         Self::SignalHonoured,
         Self::GuardianConfirmed,
         Self::ConsentExported,
@@ -200,6 +218,9 @@ impl Action {
         Self::KeyFileProtected,
         Self::KeyFileUnprotected,
         Self::AttributesNamed,
+        Self::DisclosureEvaluated,
+        Self::CredentialAdded,
+        Self::CredentialRevoked,
     ];
 
     /// The stable text.
@@ -255,6 +276,10 @@ impl Action {
             Self::KeptApart => "kept_apart",
             Self::IdentityReviewed => "identity_reviewed",
             Self::ConsentRecorded => "consent_recorded",
+            Self::PoliciesPublished => "policies_published",
+            Self::PoliciesActivated => "policies_activated",
+            Self::PoliciesShadowed => "policies_shadowed",
+            Self::DecisionExplained => "decision_explained",
             Self::SignalHonoured => "signal_honoured",
             Self::GuardianConfirmed => "guardian_confirmed",
             Self::ConsentExported => "consent_exported",
@@ -265,6 +290,9 @@ impl Action {
             Self::OldKeyDestroyed => "old_key_destroyed",
             Self::KeyFileProtected => "key_file_protected",
             Self::KeyFileUnprotected => "key_file_unprotected",
+            Self::DisclosureEvaluated => "disclosure_evaluated",
+            Self::CredentialAdded => "credential_added",
+            Self::CredentialRevoked => "credential_revoked",
         }
     }
 }

@@ -58,7 +58,7 @@ impl Age {
     }
 
     /// The birthday on which she is that old; none when her age isn't known.
-    pub(super) fn turns(self, years: i64) -> Turns {
+    pub(crate) fn turns(self, years: i64) -> Turns {
         match self {
             Self::Unknown => Turns::Unknown,
             Self::Born(birth) => birth.turns(years).map_or(Turns::Never, Turns::On),
@@ -68,7 +68,7 @@ impl Age {
 
 /// When an age is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turns {
+pub(crate) enum Turns {
     /// Her age isn't known.
     Unknown,
     /// On this birthday, at midnight where she lives.
@@ -79,7 +79,7 @@ pub(super) enum Turns {
 
 impl Turns {
     /// Whether she is known to be younger on that day.
-    pub(super) fn is_younger_on(self, day: Date) -> bool {
+    pub(crate) fn is_younger_on(self, day: Date) -> bool {
         match self {
             Self::Unknown => false,
             Self::On(birthday) => day < birthday,
@@ -96,7 +96,7 @@ impl Turns {
     }
 
     /// The moment at which she reaches it, if it lies after `on`.
-    pub(super) fn after(self, on: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub(crate) fn after(self, on: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let Self::On(birthday) = self else {
             return None;
         };
@@ -112,7 +112,7 @@ pub(super) fn start_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
 }
 
 /// The day that it is at a moment in a time zone.
-pub(super) fn day_of(moment: Timestamp, zone: &TimeZone) -> Date {
+pub(crate) fn day_of(moment: Timestamp, zone: &TimeZone) -> Date {
     moment.to_zoned(zone.clone()).date()
 }
 

@@ -7,7 +7,7 @@ use jiff::Span;
 use super::file::{AttributeText, IdentifierText, RetentionText, SchemaFile};
 use super::key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
 use super::schema::{
-    AttributeRetention, AttributeRule, IdentifierUse, PossibleMatchRule, Schema, Segment,
+    AttributeRetention, AttributeRule, IdentifierUse, LivesIn, PossibleMatchRule, Schema, Segment,
     Sensitivity, Source,
 };
 use crate::data_map::{IdentifierKind, ValueKind};
@@ -41,6 +41,7 @@ impl Schema {
         let birth_date = check
             .birth_date(file, &attributes)
             .or_else(|| possible_match.as_ref().map(|rule| rule.birth_date));
+        let lives_in = check.lives_in(file, &attributes);
         if !check.faults.is_empty() {
             return Err(Faults(check.faults));
         }
@@ -57,6 +58,7 @@ impl Schema {
             source_numbers,
             possible_match,
             birth_date,
+            lives_in,
             retired_attributes: file
                 .retired_attributes
                 .iter()
@@ -319,6 +321,27 @@ impl Check<'_> {
         attributes: &BTreeMap<AttributeNumber, AttributeRule>,
     ) -> Option<AttributeNumber> {
         self.date("birth_date", file.birth_date.as_ref()?, attributes)
+    }
+
+    /// Which attributes say where she lives.
+    fn lives_in(
+        &mut self,
+        file: &SchemaFile,
+        attributes: &BTreeMap<AttributeNumber, AttributeRule>,
+    ) -> Option<LivesIn> {
+        let text = file.lives_in.as_ref()?;
+        let mut find = |key: &Option<String>| {
+            let key = key.as_ref()?;
+            let found = attributes.values().find(|rule| rule.key.as_ref() == key);
+            if found.is_none() {
+                self.unknown_attribute("lives_in", key, attributes);
+            }
+            found.map(|rule| rule.number)
+        };
+        Some(LivesIn {
+            country: find(&text.country),
+            region: find(&text.region),
+        })
     }
 
     /// The attribute with a birth date, which has to be a date; `place` is where it is named.

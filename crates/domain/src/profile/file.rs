@@ -20,6 +20,9 @@ pub struct SchemaFile {
     /// The attribute that holds the birth date, by which is known who may consent; that of `possible_match` where nothing is said.
     #[serde(default)]
     pub birth_date: Option<String>,
+    /// Which attributes say where she lives, by which is known what law protects her; the business's own law where nothing is said.
+    #[serde(default)]
+    pub lives_in: Option<LivesInText>,
     /// Where attributes come from; where an attribute names none of its own, this order is their precedence.
     pub sources: Vec<SourceText>,
     /// What a profile may hold.
@@ -36,6 +39,18 @@ pub struct SchemaFile {
     /// Numbers of sources that were removed; never given again.
     #[serde(default)]
     pub retired_sources: Vec<u16>,
+}
+
+/// Which attributes say where a subject lives, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LivesInText {
+    /// The attribute with the country: an ISO 3166 code or an English name.
+    #[serde(default)]
+    pub country: Option<String>,
+    /// The attribute with the state of the United States.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 /// Rules of identity resolution as written.

@@ -23,10 +23,20 @@ pub struct Schema {
     pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
     pub(super) possible_match: Option<PossibleMatchRule>,
     pub(super) birth_date: Option<AttributeNumber>,
+    pub(super) lives_in: Option<LivesIn>,
     pub(super) retired_attributes: Vec<AttributeNumber>,
     pub(super) retired_sources: Vec<SourceNumber>,
     pub(super) keys: Arc<[AttributeKey]>,
     pub(super) plain_keys: Arc<[AttributeKey]>,
+}
+
+/// Which attributes say where a subject lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LivesIn {
+    /// The country.
+    pub country: Option<AttributeNumber>,
+    /// The state of the United States.
+    pub region: Option<AttributeNumber>,
 }
 
 /// Where attributes come from.
@@ -190,6 +200,21 @@ impl Schema {
     /// The attribute that holds the birth date, by which is known who may consent; `None` where the business keeps none.
     pub fn birth_date(&self) -> Option<&AttributeRule> {
         self.attribute(self.birth_date?)
+    }
+
+    /// Which attributes say where a subject lives; `None` where the business keeps none.
+    pub const fn lives_in(&self) -> Option<LivesIn> {
+        self.lives_in
+    }
+
+    /// The attributes that say which law protects a subject, and how old she is.
+    pub fn describing(&self) -> impl Iterator<Item = &AttributeRule> {
+        let lives_in = self.lives_in.unwrap_or_default();
+        let numbers = [lives_in.country, lives_in.region, self.birth_date];
+        numbers
+            .into_iter()
+            .flatten()
+            .filter_map(|number| self.attribute(number))
     }
 
     /// All sources, by number.

@@ -5,6 +5,7 @@ mod date_arithmetic;
 mod gpp;
 mod gpp_properties;
 mod law;
+mod policy_table;
 mod purpose_and_notice;
 mod receipt;
 mod scenarios;

@@ -555,6 +555,7 @@ fn without_a_compliant_contract_it_is_a_third_party(_: &LawBook, scenario: &Scen
         shared: false,
         known_by: Vec::new(),
         required_level: VerificationLevel::Attested,
+        consideration: None,
         channel: ChannelKind::Email,
         reminders: ReminderRule::default(),
     };
