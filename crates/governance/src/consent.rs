@@ -36,6 +36,7 @@ pub(crate) use link::{Carried, CarriedKeys, MOST_SUBJECTS, link_carried};
 pub use load::{ConsentFilesError, load};
 pub use record::{MOST_CHOICES, NewChoice, Recorded, Said, ShownNotice, Yes};
 pub(crate) use record::{record_of, unknown_subject};
+pub(crate) use standing::read_histories;
 pub use standing::{Asked, History, PurposeStanding, RecipientStanding};
 pub use storage::consent::StoredConsent;
 
@@ -92,15 +93,15 @@ impl ConsentBook {
 }
 
 /// What an answer under one law at one moment rests on.
-struct Ground {
+pub(crate) struct Ground {
     terms: Arc<Terms>,
-    time_zone: TimeZone,
-    on: Timestamp,
+    pub(crate) time_zone: TimeZone,
+    pub(crate) on: Timestamp,
     collected_without_notice: bool,
 }
 
 impl Ground {
-    fn facts(&self, age: domain::consent::Age) -> Facts<'_> {
+    pub(crate) fn facts(&self, age: domain::consent::Age) -> Facts<'_> {
         Facts {
             age,
             time_zone: &self.time_zone,
@@ -138,7 +139,7 @@ impl Privity {
             || recipients.any(|recipient| recipient.sold || recipient.shared)
     }
 
-    fn ground(&self, law: Option<&str>, on: Timestamp) -> Result<Ground, Problem> {
+    pub(crate) fn ground(&self, law: Option<&str>, on: Timestamp) -> Result<Ground, Problem> {
         let name = law.unwrap_or(&self.settings().business.default_law);
         let unknown = |_: DueError| {
             let known: Vec<_> = self.law().laws().map(|law| law.key.as_str()).collect();

@@ -24,12 +24,15 @@ pub use check::check;
 pub use connection::{ChannelConfig, Connection, channels, connect};
 pub use describe::{DescribedSystem, suggest};
 pub use fides::{Imported, import_fides};
-pub use finding::{Excerpt, Finding, Findings, Place, Severity};
+pub use file::Entries;
+pub use finding::{Excerpt, Finding, Findings, Place, SecretPlace, Severity, SourceText};
 pub use live::{
     Describe, DescribeError, Drafted, check_live, check_live_watched, describe, describe_watched,
 };
-pub use load::{FileText, load, parse};
+pub use load::{FileText, load, parse, read_file};
+pub use read::{Located, Mistake};
 pub use schema::json_schema;
+pub use tree::Span;
 pub use vocabulary::Vocabulary;
 
 /// A data map with the means to reach its systems and recipients.
@@ -65,4 +68,9 @@ impl LoadedMap {
                 ..Place::default()
             })
     }
+}
+
+/// The known word that a mistyped one was meant to be, where one is near enough.
+pub fn nearest_word<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    nearest::nearest(wrong, known.iter().copied())
 }

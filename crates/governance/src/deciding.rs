@@ -6,20 +6,25 @@ use std::sync::Arc;
 use domain::data_map::IdentifierKind;
 use domain::disclosure::{
     Attribute, AttributeName, Facts, NeverDisclosed, OwnColumn, ProfileFacts, RecipientFacts,
-    RequestFacts,
+    RecipientQueryFacts, RequestFacts,
 };
 use domain::id::SubjectId;
 use domain::law::LawBook;
+use domain::policy::{SubjectFacts, Table};
 use domain::privacy_request::PrivacyRequest;
 use domain::profile::Schema;
 use domain::recipient::Recipient;
-use enforcement::Judgements;
+use enforcement::{Judgements, RecipientJudgements};
+use jiff::Timestamp;
 
 /// The part of the facts that is the same for every decision, taken from law data once.
 pub(crate) struct Vocabulary {
     known_categories: Arc<BTreeSet<String>>,
     never_disclosed: Arc<[NeverDisclosed]>,
     judgements: Judgements,
+    recipient_judgements: RecipientJudgements,
+    /// What decides while no policies are in force: nothing is released.
+    no_policies: Table,
 }
 
 impl Vocabulary {
@@ -40,6 +45,8 @@ impl Vocabulary {
             known_categories: Arc::new(categories().map(str::to_owned).collect()),
             never_disclosed: never.collect(),
             judgements: Judgements::default(),
+            recipient_judgements: RecipientJudgements::default(),
+            no_policies: Table::empty(),
         }
     }
 
@@ -64,6 +71,34 @@ impl Vocabulary {
     /// What was judged before.
     pub(crate) const fn judgements(&self) -> &Judgements {
         &self.judgements
+    }
+
+    /// What was judged for recipients before.
+    pub(crate) const fn recipient_judgements(&self) -> &RecipientJudgements {
+        &self.recipient_judgements
+    }
+
+    /// A table without policies.
+    pub(crate) const fn no_policies(&self) -> &Table {
+        &self.no_policies
+    }
+
+    /// The facts for one decision for a recipient.
+    pub(crate) fn recipient_facts(
+        &self,
+        schema: Arc<Schema>,
+        members: BTreeSet<SubjectId>,
+        subject: SubjectFacts,
+        on: Timestamp,
+    ) -> RecipientQueryFacts {
+        RecipientQueryFacts {
+            members,
+            subject,
+            schema,
+            known_categories: self.known_categories.clone(),
+            never_disclosed: self.never_disclosed.clone(),
+            on,
+        }
     }
 
     /// The facts for one decision about a profile: her records, and who asks.

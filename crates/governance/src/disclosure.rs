@@ -1,7 +1,15 @@
 //! The governed read: a query is decided, the decision is in the audit log for good, and only then does anything open.
 //!
 //! Nobody else asks `enforcement::decide` (deny.toml and the types say so). Issue by issue more doors lead here; each hands
-//! in a query and gets a recorded permit or a denial.
+//! in a query and gets a recorded permit or a denial. Recipients come in by [`disclose`].
+
+mod caller;
+mod credential;
+mod evaluation;
+mod granted;
+mod ledger;
+mod minimisation;
+mod recipient;
 
 use domain::audit::{Action, Actor, Appended, NewRecord};
 use domain::data_map::IdentifierKind;
@@ -15,6 +23,21 @@ use enforcement::vault::{RequestKey, WrappedKey};
 use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
+
+pub use caller::{Caller, Door, SubjectAsked};
+pub use credential::{
+    Credential, CredentialTerms, KnownCredential, KnownRecipient, add_certificate, add_key,
+    caller_for, credentials, known_recipient, recipient_for, recipient_of, revoke,
+};
+pub use evaluation::evaluate;
+pub use granted::{
+    AttributeCounts, BodyCheck, BodyFilter, Change, Counts, Effect, Fault, FilteredJson, Granted,
+    Limits, Refused, Released, ReleasedProfile,
+};
+pub(crate) use ledger::disclosed_to;
+pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
+pub use minimisation::{AsksForMore, Minimisation, minimise};
+pub use recipient::{MOST_SUBJECTS, disclose};
 
 use crate::{Privity, Problem};
 

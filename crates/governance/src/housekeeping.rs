@@ -50,6 +50,12 @@ async fn remove_old(p: &Privity) -> Result<u64, Problem> {
         Ok(((), Vec::new()))
     })
     .await?;
+    let now = p.now();
+    p.write("remove ended ledger", move |tx| {
+        storage::ledger::remove_ended(tx, now, before)?;
+        Ok(((), Vec::new()))
+    })
+    .await?;
     let mut removed = 0;
     loop {
         let gone = remove_some(p, before).await?;
@@ -76,6 +82,14 @@ async fn remove_some(p: &Privity, before: Timestamp) -> Result<u64, Problem> {
         })
         .await?;
     Ok(gone)
+}
+
+/// Until when what has to be provable about a subject is kept once she was forgotten; `None` for as long as law data is silent.
+pub(crate) fn kept_until(p: &Privity) -> Option<Timestamp> {
+    let today = p.now().to_zoned(TimeZone::UTC);
+    let months = p.law().number(RECORDS, today.date()).ok()?;
+    let until = today.checked_add(Span::new().try_months(months).ok()?);
+    until.ok().map(|until| until.timestamp())
 }
 
 /// The moment before which closed privacy requests have had their time; `None` keeps everything while law data is silent.

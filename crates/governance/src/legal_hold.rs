@@ -17,18 +17,19 @@ use domain::rng::new_id;
 use domain::traversal::Located;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use storage::Tx;
 use storage::legal_hold::LegalHold;
 use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::deciding::own;
 use crate::disclosure::{Wanted, open};
 use crate::privacy_request::{figures, intake, plan};
-use crate::profile::{hold_together, is_index};
+use crate::profile::{hold_together, is_held, is_index};
 use crate::requester::{IDENTITY, Requester};
 use crate::search::look_again;
 use crate::view::{HoldLine, HoldOnRequest};
 use crate::work::{Stop, Work, requester, seal_located};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 pub use storage::legal_hold::LegalHoldId;
 
@@ -81,8 +82,10 @@ pub async fn place(
         lifted_at: None,
     };
     let (id, record) = (hold.id, placed_record(p, &hold));
+    let inside = p.clone();
     p.write("place legal hold", move |tx| {
         storage::legal_hold::insert(tx, &hold)?;
+        policy::outdate_all(&inside, tx)?;
         Ok(((), vec![record.clone()]))
     })
     .await?;
@@ -224,12 +227,14 @@ fn placed_record(p: &Privity, hold: &LegalHold) -> NewRecord {
 /// taken up again.
 pub async fn lift(p: &Privity, id: LegalHoldId, operator: OperatorId) -> Result<(), Problem> {
     let now = p.now();
+    let inside = p.clone();
     p.write("lift legal hold", move |tx| {
         let hold =
             storage::legal_hold::get(tx, id)?.ok_or_else(|| Problem::not_found("legal hold"))?;
         if !storage::legal_hold::lift(tx, id, now)? {
             return Err(Problem::conflict("this legal hold was lifted before"));
         }
+        policy::outdate_all(&inside, tx)?;
         let record = NewRecord::new(now, Actor::Operator(operator), Action::LegalHoldLifted)
             .with("legal_hold", id.to_string());
         let record = match hold.request {
@@ -395,6 +400,62 @@ fn concerning(line: HoldLine, plan: Option<&Plan>) -> Option<HoldOnRequest> {
 fn is_for(hold: &LegalHold, request: RequestId, tags: &BTreeSet<String>) -> bool {
     hold.request
         .is_none_or(|named| named == request || !hold.subject_tags.is_disjoint(tags))
+}
+
+/// Whose profiles are kept by a legal hold at this moment, as far as facts ask for it: those of everybody where a hold covers profiles, and
+/// of the subjects whom one names.
+pub(crate) struct HeldProfiles {
+    everybody: (bool, Option<Date>),
+    /// By the keyed hash of an identifier, in hexadecimal, with the last day.
+    named: BTreeMap<String, Option<Date>>,
+}
+
+impl HeldProfiles {
+    pub(crate) fn read(p: &Privity, tx: &mut Tx) -> Result<Self, Problem> {
+        let day = today(p);
+        let mut held = Self {
+            everybody: (false, None),
+            named: BTreeMap::new(),
+        };
+        let of_map = p.map().legal_holds.iter();
+        for hold in of_map.filter(|hold| hold.until.is_none_or(|until| until >= day)) {
+            let covers = is_held(&|key: &CollectionKey| hold.covers.contains(key));
+            held.take_in(covers, hold.until);
+        }
+        for hold in storage::legal_hold::in_force(tx, day)? {
+            if hold.request.is_none() {
+                let covers = is_held(&|key: &CollectionKey| hold.covers.contains(key));
+                held.take_in(covers, hold.until);
+            }
+            let tags = hold.subject_tags.into_iter();
+            held.named.extend(tags.map(|tag| (tag, hold.until)));
+        }
+        Ok(held)
+    }
+
+    fn take_in(&mut self, is_held: bool, until: Option<Date>) {
+        if is_held {
+            self.everybody = (true, self.everybody.1.into_iter().chain(until).min());
+        }
+    }
+
+    /// Whether everybody's profile is held, and until which day at the least.
+    pub(crate) const fn everybody(&self) -> (bool, Option<Date>) {
+        self.everybody
+    }
+
+    /// Whether a hold names single subjects.
+    pub(crate) fn names_subjects(&self) -> bool {
+        !self.named.is_empty()
+    }
+
+    /// Whether one names whoever has this identifier, by its keyed hash.
+    pub(crate) fn of(&self, tag: &[u8; 16]) -> (bool, Option<Date>) {
+        let tag: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.named
+            .get(&tag)
+            .map_or((false, None), |until| (true, *until))
+    }
 }
 
 /// Which collections are held for whom in a batch, and why.
@@ -605,6 +666,7 @@ mod tests {
             made_at: jiff::Timestamp::UNIX_EPOCH,
             collections: vec![line],
             manual: Vec::new(),
+            disclosed: Vec::new(),
             held: BTreeSet::new(),
         }
     }

@@ -16,6 +16,7 @@ pub mod law;
 pub mod legal_hold;
 pub mod letter;
 pub mod operator;
+pub mod policy;
 pub mod privacy_request;
 mod problem;
 pub mod profile;
@@ -76,6 +77,8 @@ struct Parts {
     mailer: Arc<Mailer>,
     deciding: deciding::Vocabulary,
     consent: consent::ConsentBook,
+    /// The policies in force; each node swaps them whole.
+    policies: policy::Place,
     started: Timestamp,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::audit::{Appended, NewRecord};
+use storage::ledger::{self, Noted};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
@@ -33,6 +34,8 @@ struct Queue {
 
 struct Waiting {
     records: Vec<NewRecord>,
+    /// What the ledger of disclosures is told of them.
+    noted: Vec<Noted>,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -78,13 +81,23 @@ impl Privity {
     /// Appends records that come without a change of their own; answers when they are durable. A caller that goes away keeps nobody
     /// waiting: the queue is served by a task of its own.
     pub(crate) async fn append(&self, records: Vec<NewRecord>) -> Answer {
+        self.append_noted(records, Vec::new()).await
+    }
+
+    /// [`Privity::append`], with what the ledger of disclosures is told of the records: both are durable together, or neither is.
+    pub(crate) async fn append_noted(&self, records: Vec<NewRecord>, noted: Vec<Noted>) -> Answer {
         // A thread with a runtime of its own, like the worker's, is one caller: it has nobody to share with, and its runtime may end
         // while others wait.
         if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return self.append_together(records).await;
+            return self.append_together(records, noted).await;
         }
         let (reply, answer) = oneshot::channel();
-        if self.recorder().join(Waiting { records, reply }) {
+        let waiting = Waiting {
+            records,
+            noted,
+            reply,
+        };
+        if self.recorder().join(waiting) {
             let privity = self.clone();
             tokio::spawn(async move { privity.serve_recorder().await });
         }
@@ -109,8 +122,8 @@ impl Privity {
                 return;
             };
             last = group.len();
-            let records = group.iter().flat_map(|one| one.records.iter().cloned());
-            match self.append_together(records.collect()).await {
+            let (records, noted) = joined(&group);
+            match self.append_together(records, noted).await {
                 Ok(appended) => answer_each(group, appended),
                 Err(problem) if group.len() == 1 => fail(group, &problem),
                 // One record that can't be written must not hold up the others.
@@ -121,15 +134,36 @@ impl Privity {
 
     async fn append_one_by_one(&self, group: Vec<Waiting>) {
         for one in group {
-            let answer = self.append_together(one.records).await;
+            let answer = self.append_together(one.records, one.noted).await;
             let _ = one.reply.send(answer);
         }
     }
 
-    async fn append_together(&self, records: Vec<NewRecord>) -> Answer {
-        let written = self.write_silently("append records", move |_| Ok(((), records.clone())));
-        written.await.map(|((), appended)| appended)
+    async fn append_together(&self, records: Vec<NewRecord>, noted: Vec<Noted>) -> Answer {
+        self.hold_keys().await?;
+        let log = self.log_name();
+        let written = self.database().write_recorded("append records", move |tx| {
+            let pending = storage::audit::append(tx, &log, records.clone())?;
+            ledger::enter(tx, &pending, &noted)?;
+            Ok(((), pending))
+        });
+        let written: Result<_, Problem> = written.await;
+        written.map(|((), appended)| appended)
     }
+}
+
+/// The records of all, and what the ledger is told of them by their new places.
+fn joined(group: &[Waiting]) -> (Vec<NewRecord>, Vec<Noted>) {
+    let (mut records, mut noted) = (Vec::new(), Vec::new());
+    for one in group {
+        let moved = one.noted.iter().map(|note| Noted {
+            record: note.record + records.len(),
+            ..note.clone()
+        });
+        noted.extend(moved);
+        records.extend(one.records.iter().cloned());
+    }
+    (records, noted)
 }
 
 /// A caller that has gone away doesn't need the answer.

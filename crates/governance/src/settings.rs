@@ -46,6 +46,12 @@ pub struct Settings {
     /// A folder with the business's purposes and notices; nobody is asked for consent without.
     #[serde(default)]
     pub consent: Option<PathBuf>,
+    /// A folder with the business's own policies, `*.cedar`; without it every recipient is denied.
+    #[serde(default)]
+    pub policies: Option<PathBuf>,
+    /// Packs of policies that ship and bind the business: `ccpa`, `gdpr`, `hipaa`.
+    #[serde(default)]
+    pub policy_packs: Vec<String>,
     /// Origins of the business's own sites, e.g. `https://shop.example`: their pages may show choices and send them.
     #[serde(default)]
     pub sites: Vec<String>,
@@ -55,6 +61,9 @@ pub struct Settings {
     pub guardian_proofs: BTreeSet<GuardianProof>,
     /// The mail server.
     pub mail: connectors::email::SmtpConfig,
+    /// The reverse proxy before the business's own APIs; without it there is none.
+    #[serde(default)]
+    pub gateway: Option<GatewaySettings>,
     /// What needs no operator's approval.
     #[serde(default)]
     pub approval: Approval,
@@ -122,6 +131,23 @@ pub struct Business {
     /// The language in which it speaks with its customers.
     #[serde(default = "default_language")]
     pub language: String,
+}
+
+/// The reverse proxy before the business's own APIs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// The address that it listens on, e.g. `0.0.0.0:8090`.
+    pub listen: String,
+    /// The folder (or file) of its routes.
+    pub routes: PathBuf,
+    /// The prefix of paths under which Envoy asks whether a call may pass (`ext_authz`), e.g. `/ext_authz`; it may not ask when left out.
+    #[serde(default)]
+    pub ext_authz: Option<String>,
+    /// The header in which whatever ends TLS in front of the gateway tells the SHA-256 of the caller's certificate, in hexadecimal. Only where it
+    /// takes that header away from everybody else; recipients are not known by certificates when left out.
+    #[serde(default)]
+    pub certificate_header: Option<String>,
 }
 
 /// Which privacy requests go on without an operator once they are verified.

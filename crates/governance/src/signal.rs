@@ -20,7 +20,7 @@ use storage::Tx;
 use storage::consent::{NewConsents, StoredConsent};
 
 use crate::consent::{MOST_SUBJECTS, unknown_subject};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// The most pseudonyms in one call.
 const MOST_PSEUDONYMS: usize = 20;
@@ -138,8 +138,10 @@ impl Privity {
             return Ok(());
         }
         let now = self.now();
+        let inside = self.clone();
         self.write_silently("link parties", move |tx| {
             storage::party_link::insert_many(tx, &links, now)?;
+            policy::outdate(&inside, tx, ends(&links))?;
             Ok(((), Vec::new()))
         })
         .await
@@ -184,8 +186,11 @@ impl Privity {
             .keys()
             .map(|signal| name(signal).into())
             .collect();
+        let inside = self.clone();
         self.write_silently("honour signal", move |tx| {
             storage::party_link::insert_many(tx, &missing.links, now)?;
+            let chosen = events.iter().map(|event| event.party.clone());
+            policy::outdate(&inside, tx, chosen.chain(ends(&missing.links)))?;
             if rows.is_empty() {
                 return Ok(((), Vec::new()));
             }
@@ -365,4 +370,10 @@ fn of_section(section: &SectionSignal) -> Option<Signal> {
         section: section.section.0,
         uses,
     })
+}
+
+fn ends(links: &BTreeSet<(Party, Party)>) -> impl Iterator<Item = Party> + '_ {
+    links
+        .iter()
+        .flat_map(|(one, other)| [one.clone(), other.clone()])
 }

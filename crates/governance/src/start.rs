@@ -13,7 +13,7 @@ use storage::Database;
 use zeroize::Zeroize as _;
 
 use crate::settings::Settings;
-use crate::{Parts, Privity, Problem, consent, data_map, deciding, key, law, profile};
+use crate::{Parts, Privity, Problem, consent, data_map, deciding, key, law, policy, profile};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
@@ -58,6 +58,7 @@ pub async fn start_watched(
         .map(profile::scim_mapping)
         .transpose()
         .map_err(|error| setup(&error))?;
+    policy::check_settings(&settings).map_err(|error| setup(&error))?;
     if let Some(schema) = &schema {
         profile::declare(&mut loaded.map, &schema.schema)?;
     }
@@ -95,6 +96,7 @@ pub async fn start_watched(
             mailer,
             deciding,
             consent,
+            policies: policy::Place::default(),
             started: clock.now(),
             clock,
             rng,
@@ -103,7 +105,10 @@ pub async fn start_watched(
             recorder: crate::recorder::Recorder::default(),
         }
     });
-    Ok(Privity { parts })
+    let privity = Privity { parts };
+    policy::begin(&privity).await?;
+    policy::take_ground(&privity).await?;
+    Ok(privity)
 }
 
 /// The data map's `${NAME}` come from the environment, so that no secret need stand in a file.

@@ -81,7 +81,7 @@ impl Work {
         let found = self
             .permits
             .iter()
-            .find(|permit| permit.permit().purpose() == purpose);
+            .find(|permit| permit.permit().purpose() == Some(purpose));
         found.ok_or_else(|| Stop::Never("the decision allowed nothing of this to leave; look at where the privacy request stands".to_owned()))
     }
 

@@ -72,6 +72,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let mut busy: BTreeMap<TaskKind, u32> = BTreeMap::new();
     let mut cleared = Timestamp::MIN;
     let (mut looked, mut following) = (Timestamp::MIN, None);
+    let current = tokio::spawn(crate::policy::keep_current(p.clone(), shutdown.clone()));
     while !*shutdown.borrow() {
         if let Err(problem) = p.hold_keys().await {
             tracing::warn!(cause = %problem, "which keys are in use here could not be said");
@@ -112,6 +113,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     if let Some(following) = following {
         drop(following.await);
     }
+    drop(current.await);
     release(p, &worker).await;
     p.let_go_of_keys().await;
 }

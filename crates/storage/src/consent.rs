@@ -103,6 +103,12 @@ impl NewConsents {
         Ok(Self { rows, sets, places })
     }
 
+    /// For whom they hold.
+    pub fn parties(&self) -> BTreeSet<Party> {
+        let known = self.rows.iter().filter_map(|row| party_from(&row.party));
+        known.collect()
+    }
+
     /// Whether there is nothing to insert.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -294,19 +300,22 @@ const PSEUDONYM: u8 = 2;
 const DEVICE: u8 = 3;
 
 pub(crate) fn party_of(row: &Row, column: &str) -> Result<Party, Error> {
-    let wrong = || Error::Column {
+    party_from(row.bytes(column)?).ok_or_else(|| Error::Column {
         column: column.to_owned(),
         problem: "expected the kind of a party and 16 bytes".to_owned(),
-    };
-    let (kind, body) = row.bytes(column)?.split_first().ok_or_else(wrong)?;
-    let body: [u8; 16] = body.try_into().map_err(|_| wrong())?;
+    })
+}
+
+fn party_from(bytes: &[u8]) -> Option<Party> {
+    let (kind, body) = bytes.split_first()?;
+    let body: [u8; 16] = body.try_into().ok()?;
     match *kind {
-        SUBJECT => Ok(Party::Subject(SubjectId::from_uuid(
+        SUBJECT => Some(Party::Subject(SubjectId::from_uuid(
             uuid::Uuid::from_bytes(body),
         ))),
-        PSEUDONYM => Ok(Party::Pseudonym(Tag(body))),
-        DEVICE => Ok(Party::Device(Tag(body))),
-        _ => Err(wrong()),
+        PSEUDONYM => Some(Party::Pseudonym(Tag(body))),
+        DEVICE => Some(Party::Device(Tag(body))),
+        _ => None,
     }
 }
 

@@ -1,12 +1,13 @@
-//! A subject found by an identifier, with everything sealed of hers, in one statement: the way of nearly every look at a profile.
+//! A subject found by an identifier or her id, with everything sealed of hers or without it, in one statement: the way of nearly every look
+//! at a profile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::identity::IdentifierTag;
 
-use crate::db::{Tx, Value};
+use crate::db::{Row, Tx, Value};
 use crate::error::Error;
 use crate::profile_segment::{self, StoredSegment};
 use crate::subject::{self, StoredSubject};
@@ -36,16 +37,64 @@ pub fn find(
         JOIN identifier i ON i.kind = column1 AND i.tag = column2
         JOIN subject s ON s.id = i.subject_id
         LEFT JOIN profile_segment g ON g.subject_id = s.id";
-    let sets: Vec<_> = tags
-        .iter()
-        .map(|tag| vec![Value::from(kind.0.as_str()), tag.0.into()])
-        .collect();
+    let rows = tx.query_given(sql, &sets_of(kind, tags))?;
+    profiles(&rows)
+}
+
+/// The same without what is sealed.
+pub fn find_subjects(
+    tx: &mut Tx,
+    kind: &IdentifierKind,
+    tags: &[IdentifierTag],
+) -> Result<Vec<FoundProfile>, Error> {
+    let sql = "-- find subject
+        SELECT s.id, s.canonical, s.key_version, s.key_epoch, s.wrapped_key, s.created_at, s.erased_at,
+            CASE WHEN s.canonical IS NULL THEN EXISTS (SELECT 1 FROM subject m WHERE m.canonical = s.id) ELSE TRUE END AS has_others,
+            NULL AS segment
+        FROM (VALUES (?1 /* TEXT */, ?2 /* BYTEA */)) AS given
+        JOIN identifier i ON i.kind = column1 AND i.tag = column2
+        JOIN subject s ON s.id = i.subject_id";
+    let rows = tx.query_given(sql, &sets_of(kind, tags))?;
+    profiles(&rows)
+}
+
+/// The records with these ids.
+pub fn get_many(tx: &mut Tx, ids: &BTreeSet<SubjectId>) -> Result<Vec<FoundProfile>, Error> {
+    let sql = "-- get profile
+        SELECT s.id, s.canonical, s.key_version, s.key_epoch, s.wrapped_key, s.created_at, s.erased_at,
+            CASE WHEN s.canonical IS NULL THEN EXISTS (SELECT 1 FROM subject m WHERE m.canonical = s.id) ELSE TRUE END AS has_others,
+            g.subject_id, g.segment, g.row_version, g.schema_version, g.sealed, g.updated_at
+        FROM (VALUES (?1 /* BYTEA */)) AS given
+        JOIN subject s ON s.id = column1
+        LEFT JOIN profile_segment g ON g.subject_id = s.id";
+    let sets: Vec<_> = ids.iter().map(|id| vec![Value::id(*id)]).collect();
+    profiles(&tx.query_given(sql, &sets)?)
+}
+
+/// The same without what is sealed.
+pub fn get_subjects(tx: &mut Tx, ids: &BTreeSet<SubjectId>) -> Result<Vec<FoundProfile>, Error> {
+    let sql = "-- get subject and whether there are others
+        SELECT s.id, s.canonical, s.key_version, s.key_epoch, s.wrapped_key, s.created_at, s.erased_at,
+            CASE WHEN s.canonical IS NULL THEN EXISTS (SELECT 1 FROM subject m WHERE m.canonical = s.id) ELSE TRUE END AS has_others,
+            NULL AS segment
+        FROM (VALUES (?1 /* BYTEA */)) AS given
+        JOIN subject s ON s.id = column1";
+    let sets: Vec<_> = ids.iter().map(|id| vec![Value::id(*id)]).collect();
+    profiles(&tx.query_given(sql, &sets)?)
+}
+
+fn sets_of(kind: &IdentifierKind, tags: &[IdentifierTag]) -> Vec<Vec<Value>> {
+    let set = |tag: &IdentifierTag| vec![Value::from(kind.0.as_str()), tag.0.into()];
+    tags.iter().map(set).collect()
+}
+
+fn profiles(rows: &[Row]) -> Result<Vec<FoundProfile>, Error> {
     let mut found: BTreeMap<SubjectId, FoundProfile> = BTreeMap::new();
-    for row in tx.query_given(sql, &sets)? {
+    for row in rows {
         let id = row.id("id")?;
         if let std::collections::btree_map::Entry::Vacant(free) = found.entry(id) {
             free.insert(FoundProfile {
-                subject: subject::subject(&row)?,
+                subject: subject::subject(row)?,
                 has_others: row.flag("has_others")?,
                 segments: Vec::new(),
             });
@@ -54,7 +103,7 @@ pub fn find(
             continue;
         };
         // Two sources may say the same identifier, and then every segment comes twice.
-        if let Some(segment) = profile_segment::opt_stored(&row)?
+        if let Some(segment) = profile_segment::opt_stored(row)?
             && profile
                 .segments
                 .iter()

@@ -13,7 +13,7 @@ use storage::consent::NewConsents;
 
 use super::standing::read_history;
 use super::{Ground, History, record_of};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// Keeps the noes of a subject who is being forgotten under these tags, and takes her links apart. `members` are all of her records; `tags` are
 /// made only where she refused something. Repeating it changes nothing.
@@ -47,6 +47,7 @@ pub(crate) fn keep_noes(
     let rows = NewConsents::new(&kept, p.now())?;
     let acts: BTreeMap<_, _> = kept.iter().map(|no| (no.id, no.act.as_str())).collect();
     let inserted = storage::consent::insert_many(tx, &rows)?;
+    policy::outdate(p, tx, kept.iter().map(|no| no.party.clone()))?;
     let record = record_of(p.now(), &Actor::System, &inserted, &acts);
     Ok(record.into_iter().collect())
 }

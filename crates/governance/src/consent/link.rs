@@ -17,7 +17,7 @@ use storage::Tx;
 
 use super::known::{Links, missing_links};
 use super::{DEVICE, PSEUDONYM};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// A party with more subjects than this is one that everybody uses: it says nothing about any of them.
 pub(crate) const MOST_SUBJECTS: usize = 50;
@@ -148,6 +148,11 @@ pub(super) fn insert(p: &Privity, tx: &mut Tx, mut links: Links) -> Result<(), P
     });
     if !links.is_empty() {
         storage::party_link::insert_many(tx, &links, p.now())?;
+        policy::outdate(
+            p,
+            tx,
+            links.into_iter().flat_map(|(one, other)| [one, other]),
+        )?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use storage::consent::{InsertedConsents, NewConsents, StoredConsent};
 
 use super::age::{Ages, ages_of};
 use crate::work::later;
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// The most choices in one call.
 pub const MOST_CHOICES: usize = 10_000;
@@ -480,8 +480,11 @@ impl Privity {
             .map(|event| (event.id, event.act.as_str()))
             .collect();
         let ids: Vec<ConsentId> = events.iter().map(|event| event.id).collect();
+        let inside = self.clone();
+        let parties: BTreeSet<Party> = events.iter().map(|event| event.party.clone()).collect();
         let write = move |tx: &mut Tx| {
             let inserted = storage::consent::insert_many(tx, &rows)?;
+            policy::outdate(&inside, tx, parties.iter().cloned())?;
             let new: BTreeSet<ConsentId> = inserted.new.iter().copied().collect();
             let old: Vec<_> = repeated(&ids, &new);
             let before = if old.is_empty() {

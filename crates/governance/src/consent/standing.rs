@@ -11,10 +11,12 @@ use domain::consent::{
     AttributeKey, ConsentEvent, Facts, Party, Question, Reason, Standing, Tag, standing,
 };
 use domain::data_map::RecipientKey;
+use domain::id::SubjectId;
 use domain::purpose_of_use::{PurposeKey, PurposeOfUse};
 use jiff::Timestamp;
 use storage::Tx;
 use storage::consent::StoredConsent;
+use storage::subject::StoredSubject;
 
 use super::Ground;
 use super::known::records_of;
@@ -182,6 +184,33 @@ impl History {
         all.any(|stored| stored.event.act.assent().is_some())
     }
 
+    /// Whether nobody ever chose anything in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.linked.values().all(Vec::is_empty)
+    }
+
+    /// Every choice in it.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &ConsentEvent> {
+        let linked = self.linked.values().flatten();
+        self.own.iter().chain(linked).map(|stored| &stored.event)
+    }
+
+    /// The same with some choices only.
+    pub(crate) fn only(&self, is_wanted: impl Fn(&ConsentEvent) -> bool) -> Self {
+        let some = |all: &Vec<StoredConsent>| {
+            let wanted = all.iter().filter(|stored| is_wanted(&stored.event));
+            wanted.cloned().collect()
+        };
+        Self {
+            own: some(&self.own),
+            linked: self
+                .linked
+                .iter()
+                .map(|(party, all)| (party.clone(), some(all)))
+                .collect(),
+        }
+    }
+
     /// What it allows.
     pub(crate) fn standing(
         &self,
@@ -245,6 +274,111 @@ pub(crate) fn read_history(
         }
     }
     Ok(history)
+}
+
+/// The histories of many subjects, read together; those that are not there, or were erased, are left out. Each says the same as
+/// [`read_history`] of her.
+pub(crate) fn read_histories(
+    tx: &mut Tx,
+    subjects: &BTreeSet<SubjectId>,
+) -> Result<BTreeMap<SubjectId, History>, Problem> {
+    let mut found = storage::subject::get_many(tx, subjects)?;
+    found.retain(|subject| subject.erased_at.is_none());
+    let canonical: BTreeSet<_> = found.iter().map(StoredSubject::stands_for).collect();
+    let mut own: BTreeMap<SubjectId, BTreeSet<Party>> = BTreeMap::new();
+    for member in storage::subject::members(tx, &canonical)? {
+        let parties = own.entry(member.stands_for()).or_default();
+        parties.insert(Party::Subject(member.id));
+    }
+    let linked = linked_to_each(tx, &own)?;
+    let mut whose = BTreeMap::new();
+    for one in linked.values().flatten().collect::<BTreeSet<_>>() {
+        whose.insert(one.clone(), records_of(tx, one)?);
+    }
+    let all = own.values().flatten().chain(whose.values().flatten());
+    let all: BTreeSet<Party> = all.cloned().collect();
+    let mut events: BTreeMap<Party, Vec<StoredConsent>> = BTreeMap::new();
+    for stored in storage::consent::of_parties(tx, &all.into_iter().collect::<Vec<_>>())? {
+        events
+            .entry(stored.event.party.clone())
+            .or_default()
+            .push(stored);
+    }
+    let said = |parties: &BTreeSet<Party>| -> Vec<StoredConsent> {
+        let mut all: Vec<_> = parties
+            .iter()
+            .filter_map(|party| events.get(party))
+            .flatten()
+            .cloned()
+            .collect();
+        all.sort_by_key(|stored| (stored.event.at, stored.recorded_at, stored.event.id));
+        all
+    };
+    let history = |id: &SubjectId| {
+        let own = own.get(id)?;
+        let linked = linked.get(id).into_iter().flatten();
+        let linked = linked.filter_map(|one| {
+            let records: BTreeSet<_> = whose.get(one)?.difference(own).cloned().collect();
+            Some((one.clone(), said(&records))).filter(|(_, said)| !said.is_empty())
+        });
+        Some(History {
+            own: said(own),
+            linked: linked.collect(),
+        })
+    };
+    let found = found.iter();
+    Ok(found
+        .filter_map(|subject| Some((subject.id, history(&subject.stands_for())?)))
+        .collect())
+}
+
+/// [`linked_to`] of many subjects, by whoever stands for them.
+fn linked_to_each(
+    tx: &mut Tx,
+    own: &BTreeMap<SubjectId, BTreeSet<Party>>,
+) -> Result<BTreeMap<SubjectId, BTreeSet<Party>>, Problem> {
+    let records: BTreeSet<Party> = own.values().flatten().cloned().collect();
+    let near = by_first(storage::party_link::of_parties(tx, &records)?);
+    let between = near
+        .values()
+        .flatten()
+        .filter(|one| matches!(one, Party::Pseudonym(_)));
+    let between: BTreeSet<Party> = between.cloned().collect();
+    let far = if between.is_empty() {
+        BTreeMap::new()
+    } else {
+        by_first(storage::party_link::of_parties(tx, &between)?)
+    };
+    let mut linked = BTreeMap::new();
+    for (id, parties) in own {
+        let mut all: BTreeSet<Party> = parties
+            .iter()
+            .filter_map(|party| near.get(party))
+            .flatten()
+            .cloned()
+            .collect();
+        let beyond: Vec<_> = all
+            .iter()
+            .filter_map(|one| far.get(one))
+            .flatten()
+            .cloned()
+            .collect();
+        all.extend(
+            beyond
+                .into_iter()
+                .filter(|far| matches!(far, Party::Device(_))),
+        );
+        linked.insert(*id, all.difference(parties).cloned().collect());
+    }
+    Ok(linked)
+}
+
+fn by_first(pairs: BTreeSet<(Party, Party)>) -> BTreeMap<Party, BTreeSet<Party>> {
+    let mut by: BTreeMap<Party, BTreeSet<Party>> = BTreeMap::new();
+    for (one, other) in pairs {
+        by.entry(one).or_default().insert(other);
+    }
+    by
 }
 
 /// Everybody linked to a party: devices, pseudonyms and subjects; over a pseudonym also what lies behind it. Not from a subject over a shared device to

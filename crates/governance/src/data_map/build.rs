@@ -872,6 +872,7 @@ fn recipient(key: &Located<String>, text: &RecipientText, channel: &ChannelConfi
         purpose: text.purpose.clone(),
         sold: text.sold,
         shared: text.shared,
+        consideration: text.consideration.clone(),
         channel: channel.kind(),
         known_by: text
             .known_by

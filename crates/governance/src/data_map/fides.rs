@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::describe::scalar;
-use super::finding::{Finding, Findings, SourceText};
+use super::finding::{Finding, Findings, MAP_SECRETS, SourceText};
 use super::read::Mistake;
 use super::tree::{self, Node, Span, Value};
 
@@ -35,7 +35,7 @@ pub fn import_fides(name: &str, text: &str) -> Result<Imported, Findings> {
     };
     let tree = tree::parse(text)
         .map_err(|error| wrong(&source, error.at, &error.message, "correct the line"))?;
-    source.learn_secrets(&tree);
+    source.learn_secrets(&tree, &MAP_SECRETS);
     let mut import = Import::default();
     let datasets = items(tree.get("dataset"));
     let systems = items(tree.get("system"));

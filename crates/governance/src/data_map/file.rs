@@ -245,6 +245,8 @@ pub(super) struct RecipientText {
     /// Whether data is shared with it for cross-context behavioural advertising.
     #[serde(default)]
     pub(super) shared: bool,
+    /// What the business gets for what is sold or shared, in its own words.
+    pub(super) consideration: Option<String>,
     /// Identifiers by which it knows the subject; only these are sent to it.
     pub(super) known_by: Located<BTreeSet<String>>,
     /// How far an outreach must be proven: `attested` if left out.
@@ -443,7 +445,7 @@ fn even_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// Entries in the order of the file.
 #[derive(Debug)]
-pub(super) struct Entries<T>(pub(super) Vec<(Located<String>, Located<T>)>);
+pub struct Entries<T>(pub Vec<(Located<String>, Located<T>)>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {

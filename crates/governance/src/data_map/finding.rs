@@ -112,13 +112,20 @@ impl fmt::Display for Finding {
 
 /// A file's name and text, with the places of its secrets.
 #[derive(Clone, Debug)]
-pub(super) struct SourceText {
+pub struct SourceText {
     pub(super) name: String,
     text: String,
     secrets: Vec<Span>,
     /// Set while nobody knows where the secrets are, because the text couldn't be parsed.
     unparsed: bool,
 }
+
+/// Where a file may hold secrets: below this key of each entry of this part.
+pub type SecretPlace = (&'static str, &'static str);
+
+/// Where a data map may.
+pub(super) const MAP_SECRETS: [SecretPlace; 2] =
+    [("systems", "connection"), ("recipients", "channel")];
 
 /// Words in a line that may hold a secret.
 const SECRET_WORDS: [&str; 12] = [
@@ -153,9 +160,9 @@ impl SourceText {
     }
 
     /// Learns from the tree where connections and channels stand; their values are never shown.
-    pub(super) fn learn_secrets(&mut self, tree: &Node) {
+    pub(super) fn learn_secrets(&mut self, tree: &Node, places: &[SecretPlace]) {
         self.unparsed = false;
-        for (part, secret) in [("systems", "connection"), ("recipients", "channel")] {
+        for (part, secret) in places {
             let entries = tree.get(part).map(Node::entries).unwrap_or_default();
             entries
                 .iter()
@@ -165,7 +172,7 @@ impl SourceText {
     }
 
     /// A mistake as a finding.
-    pub(super) fn finding(&self, about: &str, mistake: Mistake) -> Finding {
+    pub fn finding(&self, about: &str, mistake: Mistake) -> Finding {
         Finding {
             severity: Severity::Error,
             place: self.place(about, mistake.at),

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::LoadedMap;
 use super::build::{Part, build};
 use super::connection::expand;
 use super::file::MapFile;
-use super::finding::{Finding, Findings, Place, Severity, SourceText};
-use super::read::{Mistake, read};
+use super::finding::{Finding, Findings, MAP_SECRETS, Place, SecretPlace, Severity, SourceText};
+use super::read::{Mistake, Reading, read};
 use super::tree::{self, Node, Value};
 use super::vocabulary::Vocabulary;
 
@@ -90,6 +92,36 @@ fn part(
     env: &dyn Fn(&str) -> Option<String>,
     findings: &mut Vec<Finding>,
 ) -> Option<Part> {
+    let folder = file.folder.clone();
+    let (source, tree, reading) = read_text::<MapFile>(file, &MAP_SECRETS, env, findings)?;
+    Some(Part {
+        source,
+        folder,
+        file: reading.value.unwrap_or_default(),
+        left_out: reading.left_out,
+        tree,
+    })
+}
+
+/// Reads one file of another room with the care that a data map's files get; `secrets` says where `${NAME}` stands for a variable of the
+/// environment and what no message may repeat. Whatever is wrong is added to `findings`; what is left of the file is handed back with the
+/// text that further findings point into.
+pub fn read_file<T: DeserializeOwned>(
+    file: FileText,
+    secrets: &[SecretPlace],
+    env: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Vec<Finding>,
+) -> Option<(T, SourceText)> {
+    let (source, _, reading) = read_text(file, secrets, env, findings)?;
+    Some((reading.value?, source))
+}
+
+fn read_text<T: DeserializeOwned>(
+    file: FileText,
+    secrets: &[SecretPlace],
+    env: &dyn Fn(&str) -> Option<String>,
+    findings: &mut Vec<Finding>,
+) -> Option<(SourceText, Node, Reading<T>)> {
     let mut source = SourceText::new(file.name, file.text);
     let mut tree = match tree::parse(source.text()) {
         Ok(tree) => tree,
@@ -106,7 +138,7 @@ fn part(
             return None;
         }
     };
-    source.learn_secrets(&tree);
+    source.learn_secrets(&tree, secrets);
     for (first, again) in tree.take_repeated() {
         let message = format!(
             "`{}` stands here twice; the first is in line {}",
@@ -122,26 +154,21 @@ fn part(
         ));
     }
     let mut mistakes = Vec::new();
-    expand_secrets(&mut tree, env, &mut mistakes);
-    let reading = read::<MapFile>(&tree);
-    mistakes.extend(reading.mistakes);
+    expand_secrets(&mut tree, secrets, env, &mut mistakes);
+    let mut reading = read::<T>(&tree);
+    mistakes.append(&mut reading.mistakes);
     findings.extend(
         mistakes
             .into_iter()
             .map(|mistake| source.finding("", mistake)),
     );
-    Some(Part {
-        source,
-        folder: file.folder,
-        file: reading.value.unwrap_or_default(),
-        left_out: reading.left_out,
-        tree,
-    })
+    Some((source, tree, reading))
 }
 
 /// The environment is only asked where a system or recipient is reached: nowhere else may a secret get into the map.
 fn expand_secrets(
     tree: &mut Node,
+    secrets: &[SecretPlace],
     env: &dyn Fn(&str) -> Option<String>,
     mistakes: &mut Vec<Mistake>,
 ) {
@@ -149,10 +176,8 @@ fn expand_secrets(
         return;
     };
     for (part, node) in parts {
-        let reached_by = match part.text.as_str() {
-            "systems" => "connection",
-            "recipients" => "channel",
-            _ => continue,
+        let Some((_, reached_by)) = secrets.iter().find(|(name, _)| *name == part.text) else {
+            continue;
         };
         let Value::Map(entries) = &mut node.value else {
             continue;
@@ -163,7 +188,7 @@ fn expand_secrets(
             };
             settings
                 .iter_mut()
-                .filter(|(key, _)| key.text == reached_by)
+                .filter(|(key, _)| key.text == *reached_by)
                 .for_each(|(_, node)| expand(node, env, mistakes));
         }
     }

@@ -19,17 +19,22 @@ const LOCATED: &str = "privity::located";
 
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Located<T> {
-    pub(super) value: T,
-    pub(super) at: Span,
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub at: Span,
 }
 
 /// Something wrong with the shape of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    pub(super) at: Span,
-    pub(super) message: String,
-    pub(super) what_to_do: String,
+pub struct Mistake {
+    /// Where.
+    pub at: Span,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub what_to_do: String,
 }
 
 /// What a tree holds, as far as it has the right shape, and everything that hasn't.

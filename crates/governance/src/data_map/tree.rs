@@ -8,10 +8,13 @@ use serde_saphyr::Spanned;
 
 /// Where something stands in a file: line and column from 1, length in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Span {
-    pub(super) line: u32,
-    pub(super) column: u32,
-    pub(super) length: u32,
+pub struct Span {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+    /// How many characters.
+    pub length: u32,
 }
 
 /// A value and its place.

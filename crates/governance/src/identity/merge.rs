@@ -135,8 +135,13 @@ impl Word {
             by: Decided::Operator(self.operator),
         };
         let record = self.record(Action::MergeSplit, subjects, Some(id));
+        let before = stored(tx, subjects)?.0.stands_for();
         let records = self.add(tx, subjects, event, record)?;
         let now = stored(tx, subjects)?;
+        let apart = [now.0.stands_for(), now.1.stands_for()].into_iter();
+        let apart = apart.filter(|subject| *subject != before).collect();
+        // What went out while they were one was about each of them.
+        storage::ledger::copy(tx, before, &apart)?;
         let still_one = now.0.stands_for() == now.1.stands_for();
         let split = Split {
             subjects,

@@ -145,7 +145,7 @@ pub(crate) fn settle(
     let mut written = Vec::new();
     store_merges(p, tx, &resolution, &mut written)?;
     store_withdrawn(p, tx, &resolution, &history, &mut written)?;
-    store_canonical(tx, &resolution, &gathered.subjects)?;
+    store_canonical(p, tx, &resolution, &gathered.subjects)?;
     if !gathered.is_cut {
         let known = gathered.subjects.keys().copied().collect();
         review::store(p, tx, &resolution, &records, &known)?;
@@ -220,6 +220,7 @@ fn store_withdrawn(
 }
 
 fn store_canonical(
+    p: &Privity,
     tx: &mut Tx,
     resolution: &Resolution,
     subjects: &BTreeMap<SubjectId, StoredSubject>,
@@ -235,5 +236,13 @@ fn store_canonical(
         }
     }
     subject::set_canonical(tx, &changes)?;
+    if !changes.is_empty() && p.keeps_facts() {
+        // Whoever stood for them, whoever does now, and they themselves.
+        let before = changes.iter().filter_map(|(id, _)| subjects.get(id));
+        let before = before.map(StoredSubject::stands_for);
+        let now = changes.iter().flat_map(|(id, wanted)| [Some(*id), *wanted]);
+        let rows = before.chain(now.flatten()).collect();
+        storage::subject_facts::outdate_rows(tx, &rows)?;
+    }
     Ok(())
 }

@@ -113,6 +113,7 @@ async fn write_file(p: &Privity, work: &Work) -> Result<(PathBuf, u64), Stop> {
         made_at: p.now(),
         collections: Vec::new(),
         manual: Vec::new(),
+        disclosed: Vec::new(),
     });
     let (cover, categories) = (cover(p, work), categories(p, &plan));
     let written = if shows_rows(&work.stored) {

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use domain::data_map::SystemKey;
-use domain::plan::Plan;
+use domain::plan::{DisclosedTo, Plan};
 use domain::recipient::{Recipient, RecipientRole};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::figures::rows_by_category;
@@ -29,6 +31,30 @@ pub struct Categories {
     pub disclosed_for_business_purpose: Vec<Disclosed>,
     /// What people search by hand and this answer does not hold yet.
     pub searched_by_hand: Vec<String>,
+    /// What went out of her profile, each time recorded: to whom, what for, and when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<Recorded>,
+}
+
+/// What one recipient got of her profile for one purpose.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recorded {
+    /// Who.
+    pub recipient: String,
+    /// What for.
+    pub purpose: String,
+    /// Names of the attributes.
+    pub attributes: Vec<String>,
+    /// When first.
+    pub first_at: Timestamp,
+    /// When last.
+    pub last_at: Timestamp,
+    /// How often.
+    pub times: u64,
+    /// Whether it was sold.
+    pub sold: bool,
+    /// Whether it was shared for advertising.
+    pub shared: bool,
 }
 
 /// One category of data.
@@ -112,6 +138,30 @@ pub fn categories(p: &Privity, plan: &Plan) -> Categories {
             .filter_map(|key| p.map().systems.get(key))
             .map(|system| system.title.clone())
             .collect(),
+        recorded: plan.disclosed.iter().map(|one| recorded(p, one)).collect(),
+    }
+}
+
+fn recorded(p: &Privity, disclosed: &DisclosedTo) -> Recorded {
+    let recipient = p.map().recipients.get(&disclosed.recipient);
+    let purpose = p.purposes().get(&disclosed.purpose);
+    let named = |key: &String| {
+        let rule = p.schema().and_then(|schema| schema.attribute_of(key));
+        rule.map_or_else(|| key.clone(), |rule| rule.title.clone())
+    };
+    Recorded {
+        recipient: recipient
+            .map_or_else(|| disclosed.recipient.to_string(), |one| one.title.clone()),
+        purpose: purpose.map_or_else(
+            || disclosed.purpose.to_string(),
+            |one| one.title.in_language("en").to_owned(),
+        ),
+        attributes: disclosed.attributes.iter().map(named).collect(),
+        first_at: disclosed.first_at,
+        last_at: disclosed.last_at,
+        times: disclosed.times,
+        sold: disclosed.sold,
+        shared: disclosed.shared,
     }
 }
 
@@ -202,7 +252,33 @@ impl Categories {
             "Still searched by hand; we will write again",
             self.searched_by_hand.iter(),
         );
+        went_out(&mut html, &self.recorded);
         html
+    }
+}
+
+fn went_out(html: &mut String, recorded: &[Recorded]) {
+    if recorded.is_empty() {
+        return;
+    }
+    html.push_str("<h3>Who received it, by our records</h3>");
+    for one in recorded {
+        let sale = match (one.sold, one.shared) {
+            (true, _) => "; sold",
+            (false, true) => "; shared for advertising",
+            (false, false) => "",
+        };
+        let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+        let _ = write!(
+            html,
+            "<dl><dt>{}</dt><dd>{}: {} ({} times, {} to {}{sale})</dd></dl>",
+            escape(&one.recipient),
+            escape(&one.purpose),
+            escape(&one.attributes.join(", ")),
+            one.times,
+            day(one.first_at),
+            day(one.last_at),
+        );
     }
 }
 

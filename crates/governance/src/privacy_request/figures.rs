@@ -49,6 +49,7 @@ pub(crate) fn plan(
         held: minded.cloned().collect(),
         collections,
         manual: manual.collect(),
+        disclosed: Vec::new(),
     }
 }
 

@@ -20,11 +20,12 @@ use storage::consent::NewConsents;
 
 use crate::claim::{Batch, Worker, end_step};
 use crate::consent::{link_holders, record_of};
+use crate::disclosure::disclosed_to;
 use crate::privacy_request::{close, plan};
 use crate::requester::Requester;
 use crate::search::locate;
 use crate::work::{Stop, Work, seal_located, task_ids};
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// The task: finds by which identifiers recipients know the subject, and begins telling them.
 pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result<Vec<Batch>, Stop> {
@@ -33,6 +34,8 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
         .map(|work| work.requester(p))
         .collect::<Result<Vec<_>, Stop>>()?;
     let located = identifiers(p, &requesters).await;
+    let all: Vec<_> = located.iter().collect();
+    let mut disclosed = disclosed_to(p, &all).await?.into_iter();
     let mut prepared = Vec::with_capacity(batch.len());
     for (work, located) in batch.iter().zip(&located) {
         let plan = Plan {
@@ -40,6 +43,7 @@ pub(crate) async fn stop(p: &Privity, batch: &[Work], worker: &Worker) -> Result
             made_at: p.now(),
             collections: Vec::new(),
             manual: Vec::new(),
+            disclosed: disclosed.next().unwrap_or_default(),
         };
         prepared.push((
             work.id(),
@@ -145,6 +149,7 @@ fn record_choices(
     let mut records = Vec::new();
     for (request, rows) in choices.iter().filter(|(_, rows)| !rows.is_empty()) {
         let inserted = storage::consent::insert_many(tx, rows)?;
+        policy::outdate(p, tx, rows.parties())?;
         let acts = inserted.new.iter().map(|id| (*id, "opted_out")).collect();
         let record = record_of(p.now(), &Actor::Subject, &inserted, &acts);
         records.extend(record.map(|record| record.for_request(*request)));

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use domain::audit::{Action, Actor, NewRecord};
-use domain::data_map::KeepReason;
+use domain::data_map::{KeepReason, RecipientKey};
 use domain::id::OperatorId;
 use domain::id::RequestId;
 use domain::law::{Clocks, Received};
 use domain::outreach::{Outreach, OutreachAction};
-use domain::plan::Plan;
+use domain::plan::{DisclosedTo, Plan};
 use domain::privacy_request::{Clock, PrivacyRequest, RequestKind, RequestState, Step, Waiting};
-use domain::recipient::{Recipient, RecipientRole, VerificationLevel};
+use domain::recipient::{ChannelKind, Recipient, RecipientRole, VerificationLevel};
 use domain::rng::new_id;
 use domain::sensitive::{Sealed, Sensitive};
 use domain::task::{Task, TaskKind};
@@ -26,6 +26,7 @@ use storage::outreach::NewOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 
 use crate::claim::{Batch, Worker, end_step};
+use crate::disclosure::disclosed_to;
 use crate::legal_hold::Holds;
 use crate::privacy_request::inform_recipients::link_tag;
 use crate::privacy_request::{figures, know_limit, write_to_subject};
@@ -45,14 +46,14 @@ pub(crate) async fn make(p: &Privity, batch: &[Work], worker: &Worker) -> Result
         .iter()
         .any(|work| work.stored.request.kind == RequestKind::Delete);
     let found = locate(p, &seeds, deletion.then_some(&holds)).await?;
+    let located: Vec<_> = found.iter().map(|found| &found.located).collect();
+    let mut disclosed = disclosed_to(p, &located).await?.into_iter();
     let mut plans = Vec::with_capacity(batch.len());
     for (subject, (work, found)) in batch.iter().zip(&found).enumerate() {
         let sealed = seal_located(p, &work.key(p)?, work.id(), &found.located)?;
-        plans.push((
-            work.id(),
-            sealed,
-            figures::plan(p, work.stored.request.kind, found, subject, &holds),
-        ));
+        let mut plan = figures::plan(p, work.stored.request.kind, found, subject, &holds);
+        plan.disclosed = disclosed.next().unwrap_or_default();
+        plans.push((work.id(), sealed, plan));
     }
     let (ids, owner, q) = (task_ids(batch), worker.name(), p.clone());
     let next = &[TaskKind::MakePackage, TaskKind::Erase, TaskKind::Confirm];
@@ -154,7 +155,7 @@ impl Begun {
     ) -> Result<(), Problem> {
         let request = &stored.request;
         self.tasks.extend(self.steps(p, request, plan));
-        self.tell_recipients(p, request);
+        self.tell_recipients(p, request, plan);
         self.tasks.extend(deadline(p, request));
         let state = request.state.after(Step::Approve)?;
         let waiting = (!plan.manual.is_empty()).then_some(Waiting::ManualWork);
@@ -200,14 +201,23 @@ impl Begun {
         }
     }
 
-    fn tell_recipients(&mut self, p: &Privity, request: &PrivacyRequest) {
-        for recipient in p
-            .map()
-            .recipients
-            .values()
+    /// Those that the data map says get data, and those that the ledger says got hers.
+    fn tell_recipients(&mut self, p: &Privity, request: &PrivacyRequest, plan: &Plan) {
+        let known = p.map().recipients.values();
+        let mut told: BTreeMap<_, _> = known
             .filter(|recipient| is_told(request.kind, recipient))
-        {
-            let outreach = new_outreach(p, request, recipient);
+            .map(|recipient| (&recipient.key, recipient.channel))
+            .collect();
+        for one in &plan.disclosed {
+            let recipient = p.map().recipients.get(&one.recipient);
+            if got_it(request.kind, one, recipient) {
+                // Whoever is gone from the data map is a task for an operator, who knows where to write.
+                let channel = recipient.map_or(ChannelKind::Email, |recipient| recipient.channel);
+                told.insert(&one.recipient, channel);
+            }
+        }
+        for (recipient, channel) in told {
+            let outreach = new_outreach(p, request, recipient, channel);
             self.tasks.push(p.task(
                 TaskKind::SendOutreach,
                 request.id,
@@ -239,13 +249,29 @@ fn is_told(kind: RequestKind, recipient: &Recipient) -> bool {
     }
 }
 
-fn new_outreach(p: &Privity, request: &PrivacyRequest, recipient: &Recipient) -> NewOutreach {
+/// The same by what went out: whether a recipient is inside, only the data map knows.
+fn got_it(kind: RequestKind, disclosed: &DisclosedTo, recipient: Option<&Recipient>) -> bool {
+    match kind {
+        RequestKind::Delete => {
+            recipient.is_none_or(|recipient| recipient.role != RecipientRole::Internal)
+        }
+        RequestKind::OptOutSaleShare => disclosed.sold || disclosed.shared,
+        RequestKind::KnowCategories | RequestKind::KnowSpecific => false,
+    }
+}
+
+fn new_outreach(
+    p: &Privity,
+    request: &PrivacyRequest,
+    recipient: &RecipientKey,
+    channel: ChannelKind,
+) -> NewOutreach {
     let id = new_id(p.rng(), p.now());
     let outreach = Outreach {
         id,
         request: request.id,
-        recipient: recipient.key.clone(),
-        channel: recipient.channel,
+        recipient: recipient.clone(),
+        channel,
         action: if request.kind == RequestKind::Delete {
             OutreachAction::Delete
         } else {

@@ -83,7 +83,8 @@ async fn permit(
         attributes: std::sync::Arc::clone(schema.keys()),
     };
     let members = held.records.iter().map(|record| record.id).collect();
-    let verified = request.request().is_some() && request.permit().purpose() == Purpose::GiveAccess;
+    let verified =
+        request.request().is_some() && request.permit().purpose() == Some(Purpose::GiveAccess);
     let facts = p
         .parts
         .deciding

@@ -93,6 +93,10 @@ pub(crate) fn erase(
     identity::forget(tx, &members)?;
     profile_segment::remove(tx, &members)?;
     subject::erase(tx, &members, p.now())?;
+    storage::subject_facts::forget(tx, &members)?;
+    // Who got her data can still be asked, and has to be told, when it is gone here.
+    let ends_at = crate::housekeeping::kept_until(p);
+    ends_at.map_or(Ok(0), |end| storage::ledger::end(tx, &members, end))?;
     let keyed = stored.iter().filter(|one| one.key.is_some());
     let done = Done {
         keyed: keyed.map(|one| one.id).collect(),

@@ -71,6 +71,8 @@ pub(super) struct Changed {
     pub(super) places: Vec<usize>,
     pub(super) subject: SubjectId,
     pub(super) segments: Vec<StoredSegment>,
+    /// Whether it may say anew where she lives, how old she is, or who she is.
+    pub(super) describes: bool,
     hashes: Vec<Hash>,
     /// Tags that she has no more.
     pub(super) gone: Vec<StoredIdentifier>,
@@ -332,6 +334,7 @@ impl Work<'_> {
             .unwrap_subject_key(id, &wrapped)
             .map_err(sealing)?;
         let moves_tags = self.touches_tags(&folded);
+        let describes = moves_tags || self.describes(&folded);
         let carried = self.carried.of(&folded.set, self.chosen);
         let mut segments = Vec::new();
         for (segment, amendment) in self.amendments(folded.set, folded.remove) {
@@ -344,6 +347,7 @@ impl Work<'_> {
         let mut changed = Changed {
             places: folded.places,
             subject: id,
+            describes,
             hashes: segments.iter().map(row_hash).collect(),
             segments,
             gone: Vec::new(),
@@ -451,6 +455,14 @@ impl Work<'_> {
         identifier_rows(id, self.source, tags)
             .into_iter()
             .partition(|one| one.key_version == self.keys.present())
+    }
+
+    fn describes(&self, folded: &Folded) -> bool {
+        let mut rules = self.schema.describing();
+        let is_touched = |number: AttributeNumber| {
+            folded.set.iter().any(|(set, _)| *set == number) || folded.remove.contains(&number)
+        };
+        rules.any(|rule| is_touched(rule.number))
     }
 
     fn touches_tags(&self, folded: &Folded) -> bool {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::audit::{Actor, NewRecord};
+use domain::consent::Party;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::profile::{Schema, SourceNumber};
@@ -21,7 +22,7 @@ use super::suppression::suppressed;
 use super::trace::trace;
 use crate::consent::link_carried;
 use crate::identity;
-use crate::{Privity, Problem};
+use crate::{Privity, Problem, policy};
 
 /// Rounds before a batch is given up: in each one somebody else was faster.
 const ROUNDS: u32 = 20;
@@ -312,6 +313,10 @@ impl Round {
         let kept = || self.changes.ours(&ours);
         subject::insert_many(tx, kept().map(|new| &new.subject))?;
         profile_segment::insert_many(tx, kept().flat_map(|new| &new.segments))?;
+        if self.p.keeps_facts() {
+            let ids: Vec<_> = kept().map(|new| new.subject.id).collect();
+            storage::subject_facts::insert_new(tx, &ids)?;
+        }
         Ok((ours, again))
     }
 
@@ -348,6 +353,12 @@ impl Round {
         if missed {
             return Err(rival());
         }
+        let described = changed.iter().filter(|one| one.describes);
+        policy::outdate(
+            &self.p,
+            tx,
+            described.map(|one| Party::Subject(one.subject)),
+        )?;
         let gone: Vec<_> = changed
             .iter()
             .flat_map(|one| one.gone.iter().cloned())

@@ -83,8 +83,17 @@ pub(crate) async fn open_with(
     } else {
         String::new()
     };
+    let policies = dir.join("policies");
+    let policies = if policies.exists() {
+        format!(
+            "policies: {}\npolicy_packs: [ccpa, gdpr]\n",
+            policies.display()
+        )
+    } else {
+        String::new()
+    };
     let yaml = format!(
-        "business: {{name: Hearth & Crumb}}\nbase_url: https://privacy.hearth.example\nstorage: \"{storage}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nprofile: {}\nmail: {{url: \"smtp://127.0.0.1:9\", tls: none, from: \"privacy@hearth.example\"}}\n{consent}",
+        "business: {{name: Hearth & Crumb}}\nbase_url: https://privacy.hearth.example\nstorage: \"{storage}\"\nkey_file: {base}/privity.key\npackages_dir: {base}/packages\ndata_map: {base}/map.yaml\nprofile: {}\nmail: {{url: \"smtp://127.0.0.1:9\", tls: none, from: \"privacy@hearth.example\"}}\n{consent}{policies}",
         schema.display()
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();

@@ -55,6 +55,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 9,
         sql: include_str!("../../migrations/009-chains-only.sql"),
     },
+    Migration {
+        version: 10,
+        sql: include_str!("../../migrations/010-policies.sql"),
+    },
+    Migration {
+        version: 11,
+        sql: include_str!("../../migrations/011-disclosures.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

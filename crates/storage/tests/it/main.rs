@@ -16,6 +16,7 @@ mod engine;
 mod idempotency;
 mod identity;
 mod key;
+mod ledger;
 mod other_nouns;
 mod outreach;
 mod own_data_map;

@@ -279,6 +279,7 @@ async fn a_destroyed_key_takes_everything_sealed_with_it_and_leaves_the_record()
             made_at: at(2),
             collections: Vec::new(),
             manual: vec!["archive".into()],
+            disclosed: Vec::new(),
         };
         let package = Package {
             path: "packages/x".to_owned(),

@@ -60,7 +60,7 @@ purposes:
     notice: {key: allergies, from_version: 1}
 "#;
 
-const NOTICES: &str = r#"
+pub(crate) const NOTICES: &str = r#"
 notices:
   - {notice: newsletter, version: 1, kind: consent, published_from: 2024-01-01T00:00:00Z, purposes: [newsletter], told_by: [web], texts: {en: {title: News, body: We write monthly.}}}
   - {notice: newsletter, version: 2, kind: consent, published_from: 2025-01-01T00:00:00Z, purposes: [newsletter], told_by: [web], texts: {en: {title: News, body: We write weekly.}}}
@@ -102,7 +102,7 @@ async fn subject(p: &Privity, number: u128) -> SubjectId {
     id
 }
 
-fn shown(notice: &str, version: u32) -> ShownNotice {
+pub(crate) fn shown(notice: &str, version: u32) -> ShownNotice {
     ShownNotice {
         notice: NoticeKey::from(notice),
         version,
@@ -111,7 +111,7 @@ fn shown(notice: &str, version: u32) -> ShownNotice {
     }
 }
 
-fn choice(party: Party, purpose: &str, said: Said) -> NewChoice {
+pub(crate) fn choice(party: Party, purpose: &str, said: Said) -> NewChoice {
     NewChoice {
         id: None,
         party,
@@ -125,7 +125,7 @@ fn choice(party: Party, purpose: &str, said: Said) -> NewChoice {
     }
 }
 
-fn yes(party: Party, purpose: &str) -> NewChoice {
+pub(crate) fn yes(party: Party, purpose: &str) -> NewChoice {
     let notice = if purpose == "newsletter" {
         shown("newsletter", 2)
     } else {
@@ -140,7 +140,7 @@ fn yes(party: Party, purpose: &str) -> NewChoice {
     choice(party, purpose, Said::Given(yes))
 }
 
-fn no(party: Party, purpose: &str) -> NewChoice {
+pub(crate) fn no(party: Party, purpose: &str) -> NewChoice {
     choice(party, purpose, Said::Withdrawn(None))
 }
 
@@ -151,7 +151,7 @@ async fn record(p: &Privity, choices: Vec<NewChoice>) -> Vec<Recorded> {
 }
 
 /// Records one choice that must be kept.
-async fn keep(p: &Privity, choice: NewChoice) -> ConsentId {
+pub(crate) async fn keep(p: &Privity, choice: NewChoice) -> ConsentId {
     match record(p, vec![choice]).await.pop().unwrap() {
         Recorded::Kept { id, .. } => id,
         Recorded::Refused(problem) => panic!("{problem}"),
@@ -203,6 +203,6 @@ async fn count(p: &Privity) -> u64 {
         .unwrap()
 }
 
-fn secret(text: &str) -> Sensitive<String> {
+pub(crate) fn secret(text: &str) -> Sensitive<String> {
     Sensitive::new(text.to_owned())
 }

@@ -1,0 +1,411 @@
+//! The governed read of a recipient: facts are loaded in one read, policies decide, the decision is in the audit log and in the ledger for
+//! good, and only then does anything open or pass.
+//!
+//! Law: 11 CCR 7002, 7051, 7053; GDPR Art. 5(1)(b)-(c), 15(1)(c). An unknown subject, one of whom nothing goes out, and one whose facts are
+//! not fresh look the same to the recipient, and make the same work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::audit::{Actor, Appended, NewRecord};
+use domain::data_map::IdentifierKind;
+use domain::disclosure::RecipientQuery;
+use domain::id::SubjectId;
+use domain::identity::IdentifierTag;
+use domain::policy::{SubjectFacts, Table};
+use domain::profile::{AttributeKey, Schema};
+use domain::purpose_of_use::PurposeKey;
+use domain::recipient::RecipientRole;
+use domain::rng::new_id;
+use enforcement::json_filter::Effect;
+use enforcement::{Denial, NotRecorded, Permit, decide_recipient};
+use jiff::Timestamp;
+use storage::ledger::Noted;
+use storage::{Tx, identifier, profile};
+
+use super::caller::{Caller, SubjectAsked};
+use super::granted::Granted;
+use super::ledger::sale_of;
+use crate::policy::{InForce, Watched, facts_in};
+use crate::profile::read::{Held, held, tags_of};
+use crate::{Privity, Problem};
+
+/// Subjects in one call, at most.
+pub const MOST_SUBJECTS: usize = 256;
+
+/// What records say for a purpose that nobody declared; its own text could be anything.
+const UNKNOWN_PURPOSE: &str = "(unknown)";
+
+/// Decides what a recipient may have of each subject, records it and enters it in the ledger in one durable append. One answer for each
+/// subject, in order; it says nothing of why when it is empty.
+///
+/// # Errors
+/// [`Problem`] when there are no profiles, a kind of identifier is unknown, there are too many subjects, or our database doesn't answer.
+/// None tells whether a subject exists.
+pub async fn disclose(
+    p: &Privity,
+    caller: &Caller,
+    subjects: &[SubjectAsked],
+    attributes: &[AttributeKey],
+) -> Result<Vec<Granted>, Problem> {
+    if subjects.len() > MOST_SUBJECTS {
+        return Err(Problem::invalid(
+            "subjects",
+            format!("one call is about at most {MOST_SUBJECTS} subjects; ask again for the others"),
+        ));
+    }
+    let asking = Asking::new(p, caller, attributes)?;
+    let sought = subjects.iter().map(|one| sought(p, &asking.schema, one));
+    let sought: Arc<[Sought]> = sought.collect::<Result<_, _>>()?;
+    let found = load(p, &asking, &sought).await?;
+    let decided: Vec<_> = found.into_iter().map(|one| asking.decide(p, one)).collect();
+    asking.record(p, &sought, decided).await
+}
+
+/// What a caller would get of a subject: decided like everything else, and nothing opens, since the permit is dropped here.
+pub(super) async fn effects_for(
+    p: &Privity,
+    caller: &Caller,
+    subject: &SubjectAsked,
+    attributes: &[AttributeKey],
+) -> Result<BTreeMap<AttributeKey, Effect>, Problem> {
+    let asking = Asking::new(p, caller, attributes)?;
+    let sought: Arc<[Sought]> = [sought(p, &asking.schema, subject)?].into();
+    let found = load(p, &asking, &sought).await?.pop().unwrap_or_default();
+    let Ok(permit) = asking.decide(p, found).decision else {
+        return Ok(BTreeMap::new());
+    };
+    let rules = asking.attributes.iter();
+    let rules = rules.filter_map(|key| asking.schema.attribute_of(key.as_ref()));
+    let effects = rules.map(|rule| (rule.key.clone(), permit.effect_on(rule.number)));
+    Ok(effects
+        .filter(|(_, effect)| *effect != Effect::Drop)
+        .collect())
+}
+
+/// What is the same for every subject of a call.
+struct Asking {
+    caller: Caller,
+    role: RecipientRole,
+    purpose: PurposeKey,
+    attributes: Arc<[AttributeKey]>,
+    schema: Arc<Schema>,
+    in_force: Option<Arc<InForce>>,
+}
+
+impl Asking {
+    fn new(p: &Privity, caller: &Caller, attributes: &[AttributeKey]) -> Result<Self, Problem> {
+        let schema = p.needed_schema()?;
+        // What nobody declared is not even named in a record: its text could be anything.
+        let known = attributes.iter();
+        let known = known.filter(|key| schema.attribute_of(key.as_ref()).is_some());
+        let attributes: BTreeSet<_> = known.cloned().collect();
+        let recipient = p.map().recipients.get(&caller.recipient);
+        let role = recipient.map(domain::recipient::Recipient::effective_role);
+        let purpose = p.purposes().get(&caller.purpose);
+        Ok(Self {
+            role: role.unwrap_or(RecipientRole::ThirdParty),
+            purpose: purpose.map_or_else(|| UNKNOWN_PURPOSE.into(), |purpose| purpose.key.clone()),
+            attributes: attributes.into_iter().collect(),
+            in_force: p.policies().filter(|one| knows(one, caller, role)),
+            caller: caller.clone(),
+            schema,
+        })
+    }
+
+    fn table<'p>(&'p self, p: &'p Privity) -> &'p Table {
+        let in_force = self.in_force.as_ref();
+        in_force.map_or_else(|| p.parts.deciding.no_policies(), |one| &one.table)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place for recipients: whatever the decision is, it is recorded before it is handed on"
+    )]
+    fn decide(&self, p: &Privity, found: Found) -> Decided {
+        let table = self.table(p);
+        let (members, subject) = match (&found.held, found.facts) {
+            (Some(held), Some(facts)) => (records_of(held), facts),
+            _ => (BTreeSet::new(), SubjectFacts::unknown(table.layout(), 0)),
+        };
+        let query = RecipientQuery {
+            id: new_id(p.rng(), p.now()),
+            subject: found
+                .held
+                .as_ref()
+                .map(|held| held.canonical)
+                .or(found.asked),
+            recipient: self.caller.recipient.clone(),
+            role: self.role,
+            purpose: self.purpose.clone(),
+            attributes: Arc::clone(&self.attributes),
+        };
+        let deciding = &p.parts.deciding;
+        if let Some(in_force) = &self.in_force {
+            in_force.watch(&Watched {
+                recipient: &self.caller.recipient,
+                purpose: &self.purpose,
+                attributes: &self.attributes,
+                facts: &subject,
+                on: p.now(),
+                is_known: !members.is_empty(),
+            });
+        }
+        let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, subject, p.now());
+        let decision = decide_recipient(&query, &facts, table, deciding.recipient_judgements());
+        Decided {
+            decision,
+            held: found.held,
+        }
+    }
+
+    /// Records all decisions, enters them in the ledger, and hands on what they grant.
+    async fn record(
+        &self,
+        p: &Privity,
+        sought: &[Sought],
+        decided: Vec<Decided>,
+    ) -> Result<Vec<Granted>, Problem> {
+        // One moment for all, so that lists which are the same are.
+        let now = p.now();
+        let mut records = Vec::with_capacity(decided.len() + 1);
+        let mut noted = Vec::with_capacity(decided.len());
+        let mut has_names = Vec::with_capacity(decided.len());
+        for (one, sought) in decided.iter().zip(sought) {
+            // Most of them are named alike.
+            let names = one.names(now).filter(|names| !records.contains(names));
+            let is_new = names.is_some();
+            has_names.push(is_new);
+            records.extend(names);
+            noted.extend(self.noted(p, one, records.len(), is_new));
+            records.push(self.record_of(p, one, sought));
+        }
+        let mut proofs = p.append_noted(records, noted).await?.into_iter();
+        let alike = decided.into_iter().zip(has_names);
+        alike
+            .map(|(one, has_names)| {
+                if has_names {
+                    one.names_recorded(&next(&mut proofs)?)
+                        .map_err(unrecorded)?;
+                }
+                self.granted(p, one, next(&mut proofs)?)
+            })
+            .collect()
+    }
+
+    fn record_of(&self, p: &Privity, decided: &Decided, sought: &Sought) -> NewRecord {
+        let (now, actor) = (p.now(), Actor::Recipient(self.caller.recipient.clone()));
+        let record = match &decided.decision {
+            Ok(permit) => permit.new_record(now, actor),
+            Err(denial) => denial.new_record(now, actor),
+        };
+        let record = record.with("door", self.caller.door.text());
+        match sought {
+            Sought::Id(_) => record,
+            Sought::Tags(kind, _) | Sought::Nobody(kind) => record.with("found_by", kind.0.clone()),
+        }
+    }
+
+    fn noted(&self, p: &Privity, decided: &Decided, record: usize, is_new: bool) -> Option<Noted> {
+        let (attributes, lists) = decided.attribute_set()?;
+        let went_out = decided.decision.is_ok();
+        let sale = sale_of(p, &self.caller.recipient, &self.purpose);
+        Some(Noted {
+            record,
+            subject: decided
+                .held
+                .as_ref()
+                .filter(|_| went_out)
+                .map(|held| held.canonical),
+            recipient: self.caller.recipient.clone(),
+            purpose: self.purpose.clone(),
+            attributes,
+            written: is_new.then(|| serde_json::Value::Object(lists.clone()).to_string()),
+            sale,
+            at: p.now(),
+        })
+    }
+
+    fn granted(&self, p: &Privity, decided: Decided, proof: Appended) -> Result<Granted, Problem> {
+        let Decided { decision, held } = decided;
+        let (Ok(permit), Some(held)) = (decision, held) else {
+            return Ok(Granted::nothing());
+        };
+        let permit = permit.record(proof).map_err(unrecorded)?;
+        Ok(Granted::of(
+            p,
+            &self.caller.recipient,
+            &self.schema,
+            permit,
+            held,
+        ))
+    }
+}
+
+/// Policies that were written for another role of the recipient than it has now decide nothing for it.
+fn knows(in_force: &InForce, caller: &Caller, role: Option<RecipientRole>) -> bool {
+    let mut known = in_force.configuration.recipients.iter();
+    known.any(|one| one.key == caller.recipient && Some(one.role) == role)
+}
+
+/// One decision, and the records that it is about.
+struct Decided {
+    decision: Result<Permit, Denial>,
+    held: Option<Arc<Held>>,
+}
+
+impl Decided {
+    fn names(&self, now: Timestamp) -> Option<NewRecord> {
+        match &self.decision {
+            Ok(permit) => permit.names(now),
+            Err(denial) => denial.names(now),
+        }
+    }
+
+    fn names_recorded(&self, proof: &Appended) -> Result<(), NotRecorded> {
+        match &self.decision {
+            Ok(permit) => permit.names_recorded(proof),
+            Err(denial) => denial.names_recorded(proof),
+        }
+    }
+
+    fn attribute_set(&self) -> Option<(domain::audit::Hash, &domain::audit::Details)> {
+        match &self.decision {
+            Ok(permit) => permit.attribute_set(),
+            Err(denial) => denial.attribute_set(),
+        }
+    }
+}
+
+fn next(proofs: &mut impl Iterator<Item = Appended>) -> Result<Appended, Problem> {
+    let proof = proofs.next();
+    proof.ok_or_else(|| Problem::internal("recording the disclosure", &"no record came back"))
+}
+
+fn unrecorded(error: NotRecorded) -> Problem {
+    Problem::internal("recording the disclosure", &error)
+}
+
+/// By what a subject is looked up.
+enum Sought {
+    Id(SubjectId),
+    Tags(IdentifierKind, Vec<IdentifierTag>),
+    /// By what is no identifier of its kind, and so nobody's.
+    Nobody(IdentifierKind),
+}
+
+fn sought(p: &Privity, schema: &Schema, asked: &SubjectAsked) -> Result<Sought, Problem> {
+    match asked {
+        SubjectAsked::Id(id) => Ok(Sought::Id(*id)),
+        SubjectAsked::Identifier(kind, value) => match tags_of(p, schema, (kind, value)) {
+            Ok(tags) => Ok(Sought::Tags(kind.clone(), tags)),
+            Err(problem) if problem.field == Some("value") => Ok(Sought::Nobody(kind.clone())),
+            Err(problem) => Err(problem),
+        },
+    }
+}
+
+/// What was found of whom was sought.
+#[derive(Clone, Default)]
+struct Found {
+    /// The id that was asked for.
+    asked: Option<SubjectId>,
+    held: Option<Arc<Held>>,
+    facts: Option<SubjectFacts>,
+}
+
+/// Everything that the decisions rest on, in one read.
+async fn load(p: &Privity, asking: &Asking, sought: &Arc<[Sought]>) -> Result<Vec<Found>, Problem> {
+    let (inside, sought) = (p.clone(), Arc::clone(sought));
+    let in_force = asking.in_force.clone();
+    let with_profile = asking.caller.door.opens_profiles();
+    p.read_few("load facts for recipient", move |tx| {
+        load_in(&inside, tx, in_force.as_deref(), &sought, with_profile)
+    })
+    .await
+}
+
+fn load_in(
+    p: &Privity,
+    tx: &mut Tx,
+    in_force: Option<&InForce>,
+    sought: &[Sought],
+    with_profile: bool,
+) -> Result<Vec<Found>, Problem> {
+    let mut wanted = Vec::with_capacity(sought.len());
+    for one in sought {
+        wanted.push(match one {
+            Sought::Id(id) => [*id].into(),
+            Sought::Tags(kind, tags) => identifier::find(tx, kind, tags)?,
+            Sought::Nobody(_) => BTreeSet::new(),
+        });
+    }
+    let all: BTreeSet<SubjectId> = wanted.iter().flatten().copied().collect();
+    let by_record = holders(tx, &all, with_profile)?;
+    let canonical: BTreeSet<_> = by_record.values().map(|held| held.canonical).collect();
+    // Nobody's facts are looked for as well, so that it takes as long.
+    let missing = all.iter().filter(|id| !by_record.contains_key(*id));
+    let asked_about: BTreeSet<_> = canonical.iter().chain(missing).copied().collect();
+    let facts = match in_force {
+        Some(in_force) => facts_in(p, tx, in_force, &asked_about)?,
+        None => BTreeMap::new(),
+    };
+    let found = wanted.iter().zip(sought).map(|(ids, sought)| {
+        let held = only_one(ids.iter().filter_map(|id| by_record.get(id)));
+        Found {
+            asked: match sought {
+                Sought::Id(id) => Some(*id),
+                Sought::Tags(..) | Sought::Nobody(_) => None,
+            },
+            facts: held.and_then(|held| facts.get(&held.canonical).cloned()),
+            held: held.map(Arc::clone),
+        }
+    });
+    Ok(found.collect())
+}
+
+/// An identifier that several subjects share finds none of them.
+fn only_one<'h>(mut found: impl Iterator<Item = &'h Arc<Held>>) -> Option<&'h Arc<Held>> {
+    let first = found.next()?;
+    found
+        .all(|other| other.canonical == first.canonical)
+        .then_some(first)
+}
+
+/// Whose records these are, by record; those erased are left out.
+fn holders(
+    tx: &mut Tx,
+    ids: &BTreeSet<SubjectId>,
+    with_profile: bool,
+) -> Result<BTreeMap<SubjectId, Arc<Held>>, Problem> {
+    let found = if with_profile {
+        profile::get_many(tx, ids)?
+    } else {
+        profile::get_subjects(tx, ids)?
+    };
+    let (merged, alone): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.has_others);
+    let alone = alone.into_iter().filter(|one| one.subject.key.is_some());
+    let mut by_record = BTreeMap::new();
+    for one in alone {
+        let id = one.subject.id;
+        let held = Held {
+            canonical: id,
+            records: vec![one.subject],
+            segments: one.segments,
+        };
+        by_record.insert(id, Arc::new(held));
+    }
+    let merged: BTreeSet<_> = merged.iter().map(|one| one.subject.id).collect();
+    if !merged.is_empty() {
+        for one in held(tx, &merged)? {
+            let one = Arc::new(one);
+            let ids = one.records.iter().map(|record| record.id);
+            by_record.extend(ids.map(|id| (id, Arc::clone(&one))));
+        }
+    }
+    Ok(by_record)
+}
+
+fn records_of(held: &Held) -> BTreeSet<SubjectId> {
+    held.records.iter().map(|record| record.id).collect()
+}

@@ -1,0 +1,607 @@
+//! Versions of the policies: published, tried beside the active one, activated now or at a moment, and taken back. Each act is in the audit
+//! log. Other nodes see the new pointer within half a second and swap the table whole.
+//! Decision: docs/decisions/014-facts-are-kept-with-the-profile.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ::policy::{Compiled, PolicyText};
+use domain::audit::{Action, Actor, NewRecord};
+use domain::policy::{Configuration, KeptLayout, Layout, Table};
+use jiff::Timestamp;
+use serde::Serialize;
+use storage::Tx;
+use storage::policy_version::{self, Pointers, StoredVersion, VersionState};
+
+use super::load::{Sources, compile_sources};
+use super::shadow::Shadow;
+use super::{InForce, take_ground};
+use crate::{Privity, Problem};
+
+/// Questions that a new table is compared with Cedar on; fewer where Cedar was compiled for tests, and takes a hundred times as long.
+pub(super) const COMPARED: usize = if cfg!(debug_assertions) {
+    1_500
+} else {
+    20_000
+};
+
+/// A version, for people and API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Version {
+    /// Counted from 1.
+    pub number: u64,
+    /// `draft`, `shadow`, `active` or `retired`.
+    pub state: &'static str,
+    /// Who published it.
+    pub author: String,
+    /// Why.
+    pub note: String,
+    /// Hash of what it compiles to.
+    pub table_hash: String,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// When it is to become active by itself.
+    pub activates_at: Option<Timestamp>,
+    /// When it last became active.
+    pub activated_at: Option<Timestamp>,
+}
+
+/// What publishing came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// Its number.
+    pub number: u64,
+    /// Hash of what it compiles to.
+    pub table_hash: String,
+    /// How many answers of the table were compared with Cedar's.
+    pub compared: usize,
+}
+
+/// What differs between two versions, by policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Policies that only the second has.
+    pub added: Vec<ChangedPolicy>,
+    /// Policies that only the first has.
+    pub removed: Vec<ChangedPolicy>,
+    /// Policies whose text is another.
+    pub changed: Vec<ChangedPolicy>,
+}
+
+/// A policy that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangedPolicy {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub title: String,
+    /// Its text in the first version.
+    pub before: Option<String>,
+    /// Its text in the second.
+    pub after: Option<String>,
+}
+
+impl From<StoredVersion> for Version {
+    fn from(stored: StoredVersion) -> Self {
+        Self {
+            number: stored.number,
+            state: stored.state.as_str(),
+            author: stored.author,
+            note: stored.note,
+            table_hash: stored.table_hash,
+            published_at: stored.published_at,
+            activates_at: stored.activates_at,
+            activated_at: stored.activated_at,
+        }
+    }
+}
+
+impl Privity {
+    /// All versions, the newest first.
+    ///
+    /// # Errors
+    /// Our database doesn't answer.
+    pub async fn policy_versions(&self) -> Result<Vec<Version>, Problem> {
+        let read = |tx: &mut Tx| Ok(policy_version::list(tx)?);
+        let stored = self.read("list policy versions", read).await?;
+        Ok(stored.into_iter().map(Version::from).collect())
+    }
+
+    /// Publishes what the settings name now as a new version, which decides nothing yet.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files; a table that differs from Cedar; nothing that is new; our database doesn't answer.
+    pub async fn publish_policies(&self, note: &str, by: Actor) -> Result<Published, Problem> {
+        let (sources, configuration) = self.declared_policies()?;
+        let newest = self.newest_version().await?;
+        let before = newest.as_ref().map(layout_of).transpose()?;
+        let work = move || {
+            compile_compared(&sources, &configuration, before.as_ref()).map(|made| (made, sources))
+        };
+        let ((compiled, compared), sources) = beside(work).await??;
+        let active = self.policies().map(|in_force| in_force.table.hash());
+        let hash = compiled.table.hash();
+        let is_newest = newest
+            .as_ref()
+            .is_some_and(|newest| newest.table_hash == hash.to_string());
+        if active == Some(hash) || is_newest {
+            return Err(Problem::conflict(
+                "these policies are published already; `privity policy versions` lists them",
+            ));
+        }
+        let number = newest.map_or(1, |newest| newest.number + 1);
+        let version = StoredVersion {
+            number,
+            table_hash: hash.to_string(),
+            author: by.to_string(),
+            note: note.to_owned(),
+            sources: as_json(&sources)?,
+            layout: as_json(&KeptLayout::from(compiled.table.layout().as_ref()))?,
+            state: VersionState::Draft,
+            published_at: self.now(),
+            activates_at: None,
+            activated_at: None,
+        };
+        self.insert_version(version, compared, by).await?;
+        Ok(Published {
+            number,
+            table_hash: hash.to_string(),
+            compared,
+        })
+    }
+
+    async fn insert_version(
+        &self,
+        version: StoredVersion,
+        compared: usize,
+        by: Actor,
+    ) -> Result<(), Problem> {
+        let record = NewRecord::new(self.now(), by.clone(), Action::PoliciesPublished)
+            .with("version", version.number)
+            .with("table", version.table_hash.clone())
+            .with("compared", compared);
+        let mut records = vec![record];
+        if version.state == VersionState::Active {
+            records.push(activated(self.now(), by, version.number, None));
+        }
+        let written = self.write_silently("publish policies", move |tx| {
+            policy_version::insert(tx, &version)?;
+            Ok(((), records.clone()))
+        });
+        written.await.map(drop)
+    }
+
+    /// Makes a version decide, now or at a moment. The one that decided before retires.
+    ///
+    /// # Errors
+    /// There is no such version; it decides already; the moment is over; it no longer compiles over what the business declares; our
+    /// database doesn't answer.
+    pub async fn activate_policies(
+        &self,
+        number: u64,
+        at: Option<Timestamp>,
+        by: Actor,
+    ) -> Result<(), Problem> {
+        let stored = self.policy_version(number).await?;
+        let now = self.now();
+        if stored.state == VersionState::Active {
+            return Err(Problem::conflict("this version decides already"));
+        }
+        if at.is_some_and(|at| at <= now) {
+            return Err(Problem::invalid(
+                "at",
+                "this moment is over; choose a later one, or none for now",
+            ));
+        }
+        self.table_of(&stored).await?;
+        self.write_silently("activate policies", move |tx| {
+            match at {
+                Some(_) => policy_version::schedule(tx, number, at)?,
+                None => policy_version::activate(tx, number, now)?,
+            }
+            Ok(((), vec![activated(now, by.clone(), number, at)]))
+        })
+        .await?;
+        self.adopt_policies().await?;
+        Ok(())
+    }
+
+    /// Goes back to the version that decided before. Answers its number.
+    ///
+    /// # Errors
+    /// None decided before; as [`Privity::activate_policies`].
+    pub async fn roll_back_policies(&self, by: Actor) -> Result<u64, Problem> {
+        let all = self
+            .read("list policy versions", |tx| Ok(policy_version::list(tx)?))
+            .await?;
+        let retired = all
+            .iter()
+            .filter(|version| version.state == VersionState::Retired);
+        let last = retired.max_by_key(|version| version.activated_at);
+        let number = last.map(|version| version.number).ok_or_else(|| {
+            Problem::conflict("no version decided before this one; publish the policies that you want and activate them")
+        })?;
+        self.activate_policies(number, None, by).await?;
+        Ok(number)
+    }
+
+    /// Lets a version decide beside the active one, so that what it would change is counted; `None` ends it.
+    ///
+    /// # Errors
+    /// There is no such version, or it decides already; our database doesn't answer.
+    pub async fn shadow_policies(&self, number: Option<u64>, by: Actor) -> Result<(), Problem> {
+        if let Some(number) = number {
+            let stored = self.policy_version(number).await?;
+            if stored.state == VersionState::Active {
+                return Err(Problem::conflict(
+                    "this version decides already; a shadow is another one",
+                ));
+            }
+            self.table_of(&stored).await?;
+        }
+        let now = self.now();
+        self.write_silently("shadow policies", move |tx| {
+            policy_version::shadow(tx, number)?;
+            let record =
+                NewRecord::new(now, by.clone(), Action::PoliciesShadowed).with("version", number);
+            Ok(((), vec![record]))
+        })
+        .await?;
+        self.adopt_policies().await?;
+        Ok(())
+    }
+
+    /// What differs between two versions; without the second, what differs in the files now.
+    ///
+    /// # Errors
+    /// There is no such version; files that can't be read.
+    pub async fn policy_diff(&self, one: u64, other: Option<u64>) -> Result<Difference, Problem> {
+        let first = sources_of(&self.policy_version(one).await?)?;
+        let second = match other {
+            Some(other) => sources_of(&self.policy_version(other).await?)?,
+            None => self.declared_policies()?.0,
+        };
+        let read = |sources: &Sources| sources.texts().map_err(|faults| wrong(&faults));
+        Ok(difference(&read(&first)?, &read(&second)?))
+    }
+
+    /// Takes up what is active now, where another node or a moment changed it. Answers whether something changed here.
+    ///
+    /// # Errors
+    /// Our database doesn't answer; a version that doesn't fit what this node declares, and then nothing decides here: the one before may
+    /// allow what the new one forbids.
+    pub async fn adopt_policies(&self) -> Result<bool, Problem> {
+        if self.settings().policies.is_none() {
+            return Ok(false);
+        }
+        let held = self.policies();
+        let mut pointers = self
+            .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
+            .await?;
+        if let Some(number) = due(&pointers, self.now()) {
+            self.activate_due(number).await?;
+            pointers = self
+                .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
+                .await?;
+        }
+        let shadow = |held: &InForce| held.shadow.as_ref().map(|shadow| shadow.version);
+        let is_same = |held: &InForce| {
+            pointers.active == Some(held.version) && pointers.shadow == shadow(held)
+        };
+        if held.as_deref().is_some_and(is_same) {
+            return Ok(false);
+        }
+        let Some(active) = pointers.active else {
+            return Ok(false);
+        };
+        let next = self.in_force(active, pointers.shadow).await;
+        if next.as_ref().is_err_and(is_wrong) {
+            self.parts.policies.clear();
+        }
+        self.parts.policies.put(next?);
+        take_ground(self).await?;
+        Ok(true)
+    }
+
+    async fn activate_due(&self, number: u64) -> Result<(), Problem> {
+        let now = self.now();
+        self.write_silently("activate due policies", move |tx| {
+            // Of two nodes one does it.
+            if due(&policy_version::pointers(tx)?, now) != Some(number) {
+                return Ok(((), Vec::new()));
+            }
+            policy_version::activate(tx, number, now)?;
+            Ok(((), vec![activated(now, Actor::System, number, None)]))
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn in_force(&self, active: u64, shadow: Option<u64>) -> Result<InForce, Problem> {
+        let stored = self.policy_version(active).await?;
+        let table = self.table_of(&stored).await?;
+        let shadow = match shadow {
+            Some(number) => {
+                let stored = self.policy_version(number).await?;
+                Some(Shadow::new(number, self.table_of(&stored).await?))
+            }
+            None => None,
+        };
+        Ok(InForce {
+            version: active,
+            table,
+            configuration: self.declared_configuration()?,
+            shadow,
+        })
+    }
+
+    pub(super) async fn policy_version(&self, number: u64) -> Result<StoredVersion, Problem> {
+        let read = move |tx: &mut Tx| Ok(policy_version::get(tx, number)?);
+        let found = self.read_few("read policy version", read).await?;
+        found.ok_or_else(|| Problem::not_found("version of the policies"))
+    }
+
+    async fn newest_version(&self) -> Result<Option<StoredVersion>, Problem> {
+        self.read_few("read newest policy version", |tx| {
+            Ok(policy_version::newest(tx)?)
+        })
+        .await
+    }
+
+    /// Compiles a version over what the business declares now, with every place where the newest layout has it.
+    pub(super) async fn table_of(&self, stored: &StoredVersion) -> Result<Table, Problem> {
+        let newest = self.newest_version().await?;
+        let before = newest.as_ref().map(layout_of).transpose()?;
+        let (sources, configuration) = (sources_of(stored)?, self.declared_configuration()?);
+        let compiled =
+            beside(move || compile_sources(&sources, &configuration, before.as_ref())).await?;
+        Ok(compiled.map_err(|faults| wrong(&faults))?.table)
+    }
+
+    /// What the settings name now, compiled over what the business declares now.
+    pub(super) async fn files_as_they_are(&self) -> Result<Table, Problem> {
+        let newest = self.newest_version().await?;
+        let before = newest.as_ref().map(layout_of).transpose()?;
+        let (sources, configuration) = self.declared_policies()?;
+        let compiled =
+            beside(move || compile_sources(&sources, &configuration, before.as_ref())).await?;
+        Ok(compiled.map_err(|faults| wrong(&faults))?.table)
+    }
+
+    fn declared_configuration(&self) -> Result<Configuration, Problem> {
+        let schema = self.needed_schema()?;
+        Ok(super::load::configuration(
+            &schema,
+            self.law(),
+            self.purposes(),
+            self.map(),
+        ))
+    }
+
+    pub(super) fn declared_policies(&self) -> Result<(Sources, Configuration), Problem> {
+        let sources = Sources::of(self.settings())
+            .map_err(|error| Problem::new("policies_wrong", 422, error.to_string()))?;
+        let sources = sources.ok_or_else(no_policies)?;
+        Ok((sources, self.declared_configuration()?))
+    }
+}
+
+/// Brings policies into force at the start: the version that is active, or what the settings name as the first one.
+///
+/// # Errors
+/// Everything that is wrong with the policies.
+pub(crate) async fn begin(p: &Privity) -> Result<(), Problem> {
+    if p.settings().policies.is_none() {
+        return Ok(());
+    }
+    let pointers = p
+        .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
+        .await?;
+    let active = match pointers.active {
+        Some(active) => active,
+        None => first(p).await?,
+    };
+    let in_force = match p.in_force(active, pointers.shadow).await {
+        Ok(in_force) => in_force,
+        Err(problem) if is_wrong(&problem) => {
+            // Closed, but not stopped: whoever repairs the policies publishes them with this program.
+            tracing::error!(cause = %problem, version = active, "the policies in force no longer fit what the business declares, and every recipient is denied; repair the files, then `privity policy publish --activate`");
+            return Ok(());
+        }
+        Err(problem) => return Err(problem),
+    };
+    let in_force = match follow_configuration(p, &in_force).await? {
+        Some(number) => p.in_force(number, pointers.shadow).await?,
+        None => in_force,
+    };
+    p.parts.policies.put(in_force);
+    Ok(())
+}
+
+/// What the settings name becomes version 1 by itself.
+async fn first(p: &Privity) -> Result<u64, Problem> {
+    let (sources, configuration) = p.declared_policies()?;
+    let work = move || compile_compared(&sources, &configuration, None).map(|made| (made, sources));
+    let ((compiled, compared), sources) = beside(work).await??;
+    let version = StoredVersion {
+        number: 1,
+        table_hash: compiled.table.hash().to_string(),
+        author: Actor::System.to_string(),
+        note: "the files at the first start".to_owned(),
+        sources: as_json(&sources)?,
+        layout: as_json(&KeptLayout::from(compiled.table.layout().as_ref()))?,
+        state: VersionState::Active,
+        published_at: p.now(),
+        activates_at: None,
+        activated_at: Some(p.now()),
+    };
+    match p.insert_version(version, compared, Actor::System).await {
+        Ok(()) => Ok(1),
+        // Another node was faster with the same.
+        Err(problem) => {
+            let pointers = p
+                .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
+                .await?;
+            pointers.active.ok_or(problem)
+        }
+    }
+}
+
+/// The same policies over a changed data map, schema or purposes come to another table: that is a version of its own, so that records
+/// name what decided. Answers its number.
+async fn follow_configuration(p: &Privity, in_force: &InForce) -> Result<Option<u64>, Problem> {
+    let stored = p.policy_version(in_force.version).await?;
+    let hash = in_force.table.hash().to_string();
+    if stored.table_hash == hash {
+        return Ok(None);
+    }
+    let (sources, configuration) = (sources_of(&stored)?, p.declared_configuration()?);
+    let newest = p.newest_version().await?;
+    let before = newest.as_ref().map(layout_of).transpose()?;
+    let work = move || compile_compared(&sources, &configuration, before.as_ref());
+    let (_, compared) = beside(work).await??;
+    let newest = newest.map_or(0, |newest| newest.number);
+    let now = p.now();
+    let version = StoredVersion {
+        number: newest + 1,
+        table_hash: hash,
+        author: Actor::System.to_string(),
+        note: format!("version {} over a changed configuration", stored.number),
+        layout: as_json(&KeptLayout::from(in_force.table.layout().as_ref()))?,
+        state: VersionState::Draft,
+        published_at: now,
+        activates_at: None,
+        activated_at: None,
+        ..stored
+    };
+    let number = version.number;
+    p.insert_version(version, compared, Actor::System).await?;
+    p.write_silently("activate policies", move |tx| {
+        policy_version::activate(tx, number, now)?;
+        Ok(((), vec![activated(now, Actor::System, number, None)]))
+    })
+    .await?;
+    Ok(Some(number))
+}
+
+fn activated(now: Timestamp, by: Actor, number: u64, at: Option<Timestamp>) -> NewRecord {
+    NewRecord::new(now, by, Action::PoliciesActivated)
+        .with("version", number)
+        .with("at", at.map(|at| at.to_string()))
+}
+
+/// Of those whose moment has come the last.
+fn due(pointers: &Pointers, now: Timestamp) -> Option<u64> {
+    let due = pointers.scheduled.iter().filter(|(_, at)| *at <= now);
+    due.max_by_key(|(_, at)| *at).map(|(number, _)| *number)
+}
+
+/// Compiles, and compares the table with Cedar.
+fn compile_compared(
+    sources: &Sources,
+    configuration: &Configuration,
+    before: Option<&Layout>,
+) -> Result<(Compiled, usize), Problem> {
+    let compiled =
+        compile_sources(sources, configuration, before).map_err(|faults| wrong(&faults))?;
+    let compared = compiled.oracle.compare(&compiled.table, COMPARED);
+    let compared = compared
+        .map_err(|difference| Problem::new("policies_differ", 500, difference.to_string()))?;
+    Ok((compiled, compared))
+}
+
+/// Compiling takes a while, and is nothing for the threads that answer.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Problem::internal("compiling policies", &error))
+}
+
+pub(super) fn wrong(faults: &dyn std::fmt::Display) -> Problem {
+    Problem::new("policies_wrong", 422, faults.to_string())
+}
+
+fn is_wrong(problem: &Problem) -> bool {
+    problem.code == "policies_wrong"
+}
+
+pub(super) fn no_policies() -> Problem {
+    Problem::new(
+        "no_policies",
+        409,
+        "there are no policies here, and every recipient is denied; set `policies` to the folder of your *.cedar files",
+    )
+}
+
+fn sources_of(stored: &StoredVersion) -> Result<Sources, Problem> {
+    serde_json::from_str(&stored.sources)
+        .map_err(|error| Problem::internal("reading policies", &error))
+}
+
+fn layout_of(stored: &StoredVersion) -> Result<Layout, Problem> {
+    let kept: KeptLayout = serde_json::from_str(&stored.layout)
+        .map_err(|error| Problem::internal("reading a layout", &error))?;
+    kept.layout()
+        .map_err(|error| Problem::internal("reading a layout", &error))
+}
+
+fn as_json(value: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|error| Problem::internal("writing policies", &error))
+}
+
+fn difference(before: &[PolicyText], after: &[PolicyText]) -> Difference {
+    let by_id = |all: &[PolicyText]| -> BTreeMap<String, PolicyText> {
+        let all = all.iter();
+        all.map(|text| (text.id.clone(), text.clone())).collect()
+    };
+    let (before, after) = (by_id(before), by_id(after));
+    let ids: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut difference = Difference::default();
+    for id in ids {
+        let (was, is) = (before.get(id), after.get(id));
+        let text = |one: Option<&PolicyText>| one.map(|one| one.text.clone());
+        let changed = ChangedPolicy {
+            id: id.clone(),
+            title: is.or(was).map(|one| one.title.clone()).unwrap_or_default(),
+            before: text(was),
+            after: text(is),
+        };
+        match (was, is) {
+            (None, _) => difference.added.push(changed),
+            (_, None) => difference.removed.push(changed),
+            (Some(was), Some(is)) if was.text != is.text => difference.changed.push(changed),
+            _ => {}
+        }
+    }
+    difference
+}
+
+/// Keeps policies and facts current until told to stop: every node sees a new version within half a second, and what is due is worked out.
+pub async fn keep_current(p: Privity, mut shutdown: tokio::sync::watch::Receiver<bool>) {
+    const LOOK: std::time::Duration = std::time::Duration::from_millis(400);
+    if p.settings().policies.is_none() {
+        return;
+    }
+    let mut last = None;
+    while !*shutdown.borrow() {
+        let problem = p.adopt_policies().await.err();
+        // Once, not at every look.
+        if let Some(problem) = problem.as_ref().filter(|_| problem != last) {
+            tracing::error!(cause = %problem, recipients.denied = p.policies().is_none(), "the active version of the policies could not be taken up; where it doesn't fit what is declared here, repair the files, then `privity policy publish --activate`");
+        }
+        last = problem;
+        if let Err(problem) = super::refresh_facts(&p).await {
+            tracing::warn!(cause = %problem, "facts that are due could not be worked out; whoever asks works them out");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = shutdown.changed() => {}
+        }
+    }
+}
+
+/// The policies in force, or why there are none.
+pub(super) fn needed(p: &Privity) -> Result<Arc<InForce>, Problem> {
+    p.policies().ok_or_else(no_policies)
+}

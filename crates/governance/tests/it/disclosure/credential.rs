@@ -1,0 +1,108 @@
+//! Recipients' credentials: what holds opens one door for one recipient, what doesn't is refused alike.
+
+use governance::disclosure::{
+    Credential, CredentialTerms, Door, add_certificate, add_key, credentials, recipient_for,
+    recipient_of, revoke,
+};
+
+use super::on_each_engine;
+use domain::sensitive::Sensitive;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_for_its_recipient_and_its_purposes_until_it_ends_or_is_revoked() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let terms = |purposes: &[&str]| CredentialTerms {
+            purposes: Some(purposes.iter().map(|one| (*one).into()).collect()),
+            ends_at: Some(p.now() + jiff::SignedDuration::from_hours(1)),
+        };
+        let (id, key) = add_key(p, &"mill".into(), terms(&["orders"]))
+            .await
+            .unwrap();
+        let (_, wide) = add_key(p, &"mill".into(), CredentialTerms::default())
+            .await
+            .unwrap();
+        let caller = recipient_of(p, &Credential::ApiKey(&key)).await.unwrap();
+        assert_eq!(
+            (caller.recipient.as_ref(), caller.purpose.as_ref()),
+            ("mill", "orders")
+        );
+        let declared = "newsletter".into();
+        let other = recipient_for(p, &Credential::ApiKey(&wide), Some(&declared), Door::Scim).await;
+        assert_eq!(other.unwrap().door, Door::Scim);
+        let unknown = Sensitive::new("nothing".to_owned());
+        let mut refusals = vec![
+            recipient_for(p, &Credential::ApiKey(&key), Some(&declared), Door::Scim).await,
+            recipient_of(p, &Credential::ApiKey(&wide)).await,
+            recipient_of(p, &Credential::ApiKey(&unknown)).await,
+            recipient_of(p, &Credential::Certificate(&[1; 32])).await,
+        ];
+        house.clock.advance(jiff::SignedDuration::from_hours(1));
+        refusals.push(recipient_of(p, &Credential::ApiKey(&key)).await);
+        let listed = credentials(p).await.unwrap();
+        assert_eq!(listed.len(), 2);
+        let other = listed.iter().find(|one| one.id != id).unwrap().id;
+        revoke(p, other).await.unwrap();
+        assert_eq!(revoke(p, other).await.unwrap_err().status, 404);
+        refusals
+            .push(recipient_for(p, &Credential::ApiKey(&wide), Some(&declared), Door::Scim).await);
+        let first = refusals[0].clone().unwrap_err();
+        assert_eq!(first.status, 401);
+        for refusal in refusals {
+            assert_eq!(refusal.unwrap_err(), first);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_known_once_and_nobody_gets_one_that_is_not_declared() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let terms = || CredentialTerms {
+            purposes: Some(vec!["orders".into()]),
+            ends_at: None,
+        };
+        add_certificate(p, &"mill".into(), terms(), [9; 32])
+            .await
+            .unwrap();
+        assert!(
+            add_certificate(p, &"leads".into(), terms(), [9; 32])
+                .await
+                .is_err()
+        );
+        let caller = recipient_of(p, &Credential::Certificate(&[9; 32]))
+            .await
+            .unwrap();
+        assert_eq!(caller.recipient.as_ref(), "mill");
+        let nobody = add_key(p, &"nobody".into(), CredentialTerms::default()).await;
+        assert_eq!(nobody.map(drop).unwrap_err().field, Some("recipient"));
+        let odd = CredentialTerms {
+            purposes: Some(vec!["odd".into()]),
+            ends_at: None,
+        };
+        assert_eq!(
+            add_key(p, &"mill".into(), odd)
+                .await
+                .map(drop)
+                .unwrap_err()
+                .field,
+            Some("purposes")
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_tries_keys_waits() {
+    on_each_engine(async |house| {
+        let mut last = 0;
+        for number in 0..301 {
+            let key = Sensitive::new(format!("key {number}"));
+            let refused = recipient_of(&house.p, &Credential::ApiKey(&key)).await;
+            last = refused.unwrap_err().status;
+        }
+        assert_eq!(last, 429);
+    })
+    .await;
+}

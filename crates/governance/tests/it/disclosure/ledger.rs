@@ -1,0 +1,183 @@
+//! Who has what of whom: as the ledger tells it, for as long as it has to, and for whoever has to be told.
+
+use std::collections::BTreeMap;
+
+use domain::audit::{Action, Actor, Hash, NewRecord};
+use domain::id::SubjectId;
+use domain::privacy_request::RequestKind;
+use governance::disclosure::{LedgerLine, SubjectAsked, minimise, next_lines, of_subject};
+use governance::housekeeping;
+use governance::profile::forget;
+use jiff::SignedDuration;
+use storage::ledger::{Noted, Sale};
+
+use super::{ask, caller, maya, on_each_engine, write};
+use crate::vault_house;
+
+fn told(lines: &[LedgerLine]) -> Vec<(&str, &str, u64)> {
+    let lines = lines.iter();
+    lines
+        .map(|line| (line.recipient.as_ref(), line.purpose.as_ref(), line.times))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_about_any_of_her_records_learns_who_has_what() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let other = house
+            .write(
+                crate::profile_house::CRM,
+                &[&[("customer_number", "1"), ("first_name", "May")]],
+            )
+            .await
+            .subjects[0]
+            .unwrap();
+        let mill = caller("mill", "orders");
+        for subject in [id, other, id] {
+            let asked = [SubjectAsked::Id(subject)];
+            ask(house, &mill, &asked, &["first_name", "email"]).await;
+        }
+        for subject in [id, other] {
+            let lines = of_subject(&house.p, subject).await.unwrap();
+            assert_eq!(told(&lines), [("mill", "orders", 3)]);
+            let first_name = vec!["first_name".to_owned()];
+            let kept = BTreeMap::from([("keep".to_owned(), first_name)]);
+            assert_eq!(lines[0].attributes, kept);
+        }
+        let nobody = SubjectId::from_uuid(uuid::Uuid::from_u128(7));
+        assert_eq!(of_subject(&house.p, nobody).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_forgotten_keeps_her_rows_as_long_as_it_may_have_to_be_proven() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let asked = [SubjectAsked::Id(id)];
+        ask(house, &caller("mill", "orders"), &asked, &["first_name"]).await;
+        forget(&house.p, [id].into(), Actor::CommandLine)
+            .await
+            .unwrap();
+        for (days, left) in [(0, 1), (700, 1), (100, 0)] {
+            house.clock.advance(SignedDuration::from_hours(24 * days));
+            housekeeping::clear(&house.p).await.unwrap();
+            let lines = of_subject(&house.p, id).await.unwrap();
+            assert_eq!(lines.len(), left, "after {days} more days");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_each_line_once_and_no_value() {
+    on_each_engine(async |house| {
+        let mut ids = vec![maya(house).await];
+        for number in 2..5 {
+            let number = format!("{number}");
+            ids.push(write(house, &[("customer_number", &number), ("first_name", "Jo")]).await);
+        }
+        let asked: Vec<_> = ids.iter().map(|id| SubjectAsked::Id(*id)).collect();
+        ask(house, &caller("mill", "orders"), &asked, &["first_name"]).await;
+        let (lines, last) = next_lines(&house.p, None).await.unwrap().unwrap();
+        assert!(next_lines(&house.p, Some(&last)).await.unwrap().is_none());
+        let mut found: Vec<_> = lines.iter().map(|line| line.subject).collect();
+        found.sort();
+        ids.sort();
+        assert_eq!(found, ids);
+        let text = serde_json::to_string(&lines).unwrap();
+        assert!(!text.contains("Maya") && !text.contains('@'));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_names_what_nobody_needs() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let asked = [SubjectAsked::Id(id)];
+        ask(
+            house,
+            &caller("mill", "orders"),
+            &asked,
+            &["first_name", "nuts"],
+        )
+        .await;
+        ask(house, &caller("leads", "orders"), &asked, &["email"]).await;
+        let found = minimise(&house.p, 30).await.unwrap();
+        let never_asked: Vec<_> = found.never_asked.iter().map(AsRef::as_ref).collect();
+        assert_eq!(
+            never_asked,
+            ["customer_number", "birth_date", "country", "state"]
+        );
+        let never_given: Vec<_> = found.never_given.iter().map(AsRef::as_ref).collect();
+        assert_eq!(never_given, ["email", "nuts"]);
+        let more: Vec<_> = found
+            .asks_for_more
+            .iter()
+            .map(|one| (one.recipient.as_ref(), one.withheld.join(","), one.times))
+            .collect();
+        assert_eq!(
+            more,
+            [
+                ("leads", "email".to_owned(), 1),
+                ("mill", "nuts".to_owned(), 1)
+            ]
+        );
+        assert!(found.unused_purposes.contains(&"newsletter".into()));
+        assert!(!found.unused_purposes.contains(&"orders".into()));
+        assert_eq!(found.unused_recipients, ["leads".into()]);
+        house.clock.advance(SignedDuration::from_hours(24 * 40));
+        let later = minimise(&house.p, 30).await.unwrap();
+        assert_eq!(later.never_asked.len(), 7);
+    })
+    .await;
+}
+
+/// A row of the ledger about a recipient that the data map doesn't have any more.
+async fn went_to_somebody_gone(p: &governance::Privity, subject: SubjectId, sold: bool) {
+    let at = p.now();
+    let written = p.database().write_recorded("disclose", move |tx| {
+        let record = NewRecord::new(at, Actor::System, Action::Disclosed);
+        let log = "privacy.hearth.example/audit";
+        let pending = storage::audit::append(tx, log, vec![record])?;
+        let noted = Noted {
+            record: 0,
+            subject: Some(subject),
+            recipient: "old_vendor".into(),
+            purpose: "sale".into(),
+            attributes: Hash::of(b"email"),
+            written: Some("{\"keep\":[\"profile:email\"]}".to_owned()),
+            sale: Sale {
+                sold,
+                shared: false,
+                consideration: None,
+            },
+            at,
+        };
+        storage::ledger::enter(tx, &pending, &[noted])?;
+        Ok::<_, storage::Error>(((), pending))
+    });
+    written.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_the_ledger_names_is_told_besides_those_of_the_data_map() {
+    for (kind, sold, told) in [
+        (RequestKind::OptOutSaleShare, true, 2),
+        (RequestKind::OptOutSaleShare, false, 1),
+    ] {
+        let house = vault_house::VaultHouse::new(None).await;
+        let (records, _) = house.fill().await;
+        went_to_somebody_gone(&house.p, records[0], sold).await;
+        let received = crate::house::ask(&house.p, kind, "maya@example.org").await;
+        house.work().await;
+        assert_eq!(house.count("outreach").await, told, "{kind:?} {sold}");
+        let plan = house.detail(&received).await.plan.unwrap();
+        assert_eq!(plan.disclosed.len(), 1);
+        assert_eq!(plan.disclosed[0].recipient.as_ref(), "old_vendor");
+        assert_eq!(plan.disclosed[0].sold, sold);
+        assert!(plan.disclosed[0].attributes.contains("email"));
+    }
+}

@@ -1,0 +1,246 @@
+//! Policies, choices and withdrawals as recipients see them.
+
+use domain::audit::Action;
+use domain::consent::Party;
+use domain::id::SubjectId;
+use governance::disclosure::{Effect, SubjectAsked};
+use governance::profile::forget;
+
+use super::{ALL, ask, by_email, caller, ledger, maya, on_each_engine, seen};
+use crate::consent::{keep, no, yes};
+
+fn nobody() -> SubjectId {
+    SubjectId::from_uuid(uuid::Uuid::from_u128(7))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_gets_what_policies_and_her_choices_allow_and_no_more() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let mill = seen(house, &caller("mill", "orders"), SubjectAsked::Id(id)).await;
+        assert_eq!(mill.len(), 1);
+        assert_eq!(mill["first_name"], "Maya");
+        keep(&house.p, yes(Party::Subject(id), "sale")).await;
+        let leads = seen(
+            house,
+            &caller("leads", "sale"),
+            by_email("Maya@Example.org "),
+        )
+        .await;
+        assert_eq!(leads.len(), 1);
+        assert_eq!(leads["email"], "maya@example.org");
+        for (recipient, purpose) in [
+            ("leads", "orders"),
+            ("mill", "sale"),
+            ("mill", "no such purpose"),
+            ("nobody", "orders"),
+        ] {
+            let none = seen(house, &caller(recipient, purpose), SubjectAsked::Id(id)).await;
+            assert!(none.is_empty(), "{recipient} {purpose}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_that_was_answered_is_seen_by_whoever_asks_after_it_on_every_node() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let second = house.second().await;
+        let leads = caller("leads", "sale");
+        let gets = async |p: &governance::Privity| {
+            let asked = [SubjectAsked::Id(id)];
+            let email = ["email".into()];
+            let granted = governance::disclosure::disclose(p, &leads, &asked, &email);
+            !granted.await.unwrap()[0].is_empty()
+        };
+        for round in 0..4 {
+            house.clock.advance(jiff::SignedDuration::from_secs(1));
+            keep(&house.p, no(Party::Subject(id), "sale")).await;
+            assert!(
+                !gets(&house.p).await && !gets(&second).await,
+                "round {round}"
+            );
+            house.clock.advance(jiff::SignedDuration::from_secs(1));
+            keep(&house.p, yes(Party::Subject(id), "sale")).await;
+            assert!(gets(&house.p).await && gets(&second).await, "round {round}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_unknown_erased_or_withheld_looks_the_same_and_is_recorded() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let gone = super::write(
+            house,
+            &[("customer_number", "2"), ("email", "jo@example.org")],
+        )
+        .await;
+        forget(&house.p, [gone].into(), domain::audit::Actor::CommandLine)
+            .await
+            .unwrap();
+        let asked = [
+            SubjectAsked::Id(nobody()),
+            SubjectAsked::Id(gone),
+            SubjectAsked::Id(id),
+            by_email("nobody@example.org"),
+            by_email("jo@example.org"),
+            by_email("not an address"),
+        ];
+        let granted = ask(house, &caller("mill", "sale"), &asked, &ALL).await;
+        assert_eq!(granted.len(), asked.len());
+        for one in &granted {
+            assert!(one.is_empty() && one.subject().is_none());
+            assert!(one.profile().unwrap().is_none());
+            assert_eq!(one.effect(&"email".into()), Effect::Drop);
+        }
+        let denied = house.records(Action::DisclosureDenied).await;
+        assert_eq!(denied.len(), asked.len());
+        let reasons: Vec<_> = denied
+            .iter()
+            .map(|one| one.details["reason"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                "unknown_subject",
+                "unknown_subject",
+                "nothing_permitted",
+                "unknown_subject",
+                "unknown_subject",
+                "unknown_subject"
+            ]
+        );
+        assert_eq!(ledger(house, id).await, []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_decided_in_order_each_with_her_own_record_and_the_ledger_counts() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let jo = super::write(
+            house,
+            &[
+                ("customer_number", "2"),
+                ("email", "jo@example.org"),
+                ("first_name", "Jo"),
+            ],
+        )
+        .await;
+        let asked = [
+            SubjectAsked::Id(jo),
+            SubjectAsked::Id(nobody()),
+            SubjectAsked::Id(id),
+            SubjectAsked::Id(jo),
+        ];
+        let granted = ask(house, &caller("mill", "orders"), &asked, &["first_name"]).await;
+        let subjects: Vec<_> = granted
+            .iter()
+            .map(governance::disclosure::Granted::subject)
+            .collect();
+        assert_eq!(subjects, [Some(jo), None, Some(id), Some(jo)]);
+        ask(
+            house,
+            &caller("mill", "orders"),
+            &asked[..1],
+            &["first_name"],
+        )
+        .await;
+        let (of_jo, of_maya) = (ledger(house, jo).await, ledger(house, id).await);
+        assert_eq!((of_jo.len(), of_jo[0].times), (1, 3));
+        assert_eq!((of_maya.len(), of_maya[0].times), (1, 1));
+        assert_eq!(of_jo[0].names["keep"], ["profile:first_name"]);
+        let recorded = house.records(Action::Disclosed).await;
+        assert_eq!(recorded.len(), 4);
+        assert_eq!(recorded.last().unwrap().sequence, of_jo[0].last_sequence);
+        assert_eq!(recorded[0].details["door"], "profile_api");
+        assert_eq!(recorded[0].details["purpose_of_use"], "orders");
+        assert_eq!(recorded[0].actor.to_string(), "recipient:mill");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_is_marked_and_nothing_else_is() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        keep(&house.p, yes(Party::Subject(id), "sale")).await;
+        seen(house, &caller("mill", "orders"), SubjectAsked::Id(id)).await;
+        seen(house, &caller("leads", "sale"), SubjectAsked::Id(id)).await;
+        let sold: Vec<_> = ledger(house, id)
+            .await
+            .iter()
+            .map(|one| (one.recipient.to_string(), one.sale.sold, one.sale.shared))
+            .collect();
+        assert_eq!(
+            sold,
+            [
+                ("leads".to_owned(), true, false),
+                ("mill".to_owned(), false, false)
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_and_no_text_of_the_recipient_gets_into_records_or_ledger() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let asked = [SubjectAsked::Id(id), by_email("maya@example.org")];
+        let odd = ["first_name", "maya@example.org", "4111 1111 1111 1111"];
+        ask(house, &caller("mill", "orders"), &asked, &odd).await;
+        ask(house, &caller("mill", "maya@example.org"), &asked, &odd).await;
+        for action in [
+            Action::Disclosed,
+            Action::DisclosureDenied,
+            Action::AttributesNamed,
+        ] {
+            for record in house.records(action).await {
+                let text = serde_json::to_string(&record).unwrap();
+                assert!(!text.contains('@') && !text.contains("4111") && !text.contains("Maya"));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_were_merged_are_one_subject_and_her_choice_counts_for_all() {
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        let other = house
+            .write(
+                crate::profile_house::CRM,
+                &[&[("customer_number", "1"), ("first_name", "May")]],
+            )
+            .await
+            .subjects[0]
+            .unwrap();
+        assert_ne!(id, other);
+        let granted = ask(
+            house,
+            &caller("mill", "orders"),
+            &[SubjectAsked::Id(other)],
+            &["first_name"],
+        )
+        .await;
+        let canonical = granted[0].subject().unwrap();
+        assert!(canonical == id || canonical == other);
+        assert_eq!(ledger(house, canonical).await.len(), 1);
+        keep(&house.p, no(Party::Subject(other), "sale")).await;
+        let leads = ask(
+            house,
+            &caller("leads", "sale"),
+            &[SubjectAsked::Id(id)],
+            &["email"],
+        )
+        .await;
+        assert!(leads[0].is_empty());
+    })
+    .await;
+}

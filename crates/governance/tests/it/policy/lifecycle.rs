@@ -1,0 +1,296 @@
+//! A version is published, tried, activated, seen by every node, and taken back.
+
+use domain::audit::{Action, Actor};
+use domain::policy::{AttributeSet, Question, Release};
+use jiff::SignedDuration;
+
+use super::{COMPANY, facts, on_each_engine, release, write};
+use crate::profile_house::ProfileHouse;
+
+/// The same policies, with the sale narrowed to whoever lives in California.
+fn narrowed() -> String {
+    COMPANY.replace(
+        "when { context.choice_allows }",
+        "when { context.choice_allows && context.jurisdiction == \"US-CA\" }",
+    )
+}
+
+fn put(house: &ProfileHouse, text: &str) {
+    std::fs::write(house.dir.path().join("policies/company.cedar"), text).unwrap();
+}
+
+async fn somebody(house: &ProfileHouse, number: &str, state: &str) -> domain::id::SubjectId {
+    let email = format!("c{number}@example.org");
+    write(
+        house,
+        &[
+            ("customer_number", number),
+            ("email", &email),
+            ("birth_date", "1990-05-20"),
+            ("country", "US"),
+            ("state", state),
+        ],
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_the_first_start_are_version_one_and_stay_it() {
+    on_each_engine(async |house| {
+        let versions = house.p.policy_versions().await.unwrap();
+        assert_eq!(versions.len(), 1);
+        assert_eq!((versions[0].number, versions[0].state), (1, "active"));
+        // A changed file changes nothing by itself.
+        put(house, &narrowed());
+        let second = house.second().await;
+        assert_eq!(second.policies().unwrap().version, 1);
+        assert_eq!(
+            second.policies().unwrap().table.hash(),
+            house.p.policies().unwrap().table.hash()
+        );
+        assert_eq!(second.policy_versions().await.unwrap(), versions);
+        assert_eq!(house.records(Action::PoliciesPublished).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_published_weighed_activated_and_taken_back_on_every_node() {
+    on_each_engine(async |house| {
+        let (p, other) = (&house.p, house.second().await);
+        let (maya, tom) = (
+            somebody(house, "1", "CA").await,
+            somebody(house, "2", "TX").await,
+        );
+        put(house, &narrowed());
+        let diff = p.policy_diff(1, None).await.unwrap();
+        assert_eq!(
+            (diff.added.len(), diff.removed.len(), diff.changed.len()),
+            (0, 0, 1)
+        );
+        assert_eq!(diff.changed[0].id, "hearth.sale");
+        let impact = p.policy_impact(None).await.unwrap();
+        assert_eq!(impact.subjects, 2);
+        assert_eq!(impact.heads.len(), 1, "{:?}", impact.heads);
+        let heads = &impact.heads[0];
+        assert_eq!(
+            (
+                heads.recipient.as_str(),
+                heads.purpose.as_str(),
+                heads.attribute.as_str()
+            ),
+            ("leads", "sale", "email")
+        );
+        assert_eq!((heads.gained, heads.lost, heads.changed), (0, 1, 0));
+        assert!(impact.cells.iter().all(|cell| cell.purpose == "sale"));
+        let published = p
+            .publish_policies("less is sold", Actor::CommandLine)
+            .await
+            .unwrap();
+        assert_eq!(published.number, 2);
+        assert!(published.compared > 1_000, "{}", published.compared);
+        assert_eq!(
+            p.publish_policies("again", Actor::CommandLine)
+                .await
+                .unwrap_err()
+                .code,
+            "not_possible_now"
+        );
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Keep,
+            "a draft decides nothing"
+        );
+        assert_eq!(p.policy_impact(Some(2)).await.unwrap().heads, impact.heads);
+        p.activate_policies(2, None, Actor::CommandLine)
+            .await
+            .unwrap();
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Withhold
+        );
+        assert_eq!(
+            release(house, maya, "leads", "sale", "email").await,
+            Release::Keep
+        );
+        assert_eq!(other.policies().unwrap().version, 1);
+        assert!(other.adopt_policies().await.unwrap());
+        assert_eq!(other.policies().unwrap().version, 2);
+        assert!(!other.adopt_policies().await.unwrap());
+        assert_eq!(
+            other.roll_back_policies(Actor::CommandLine).await.unwrap(),
+            1
+        );
+        p.adopt_policies().await.unwrap();
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Keep
+        );
+        let states: Vec<_> = p
+            .policy_versions()
+            .await
+            .unwrap()
+            .iter()
+            .map(|version| version.state)
+            .collect();
+        assert_eq!(states, ["retired", "active"]);
+        assert_eq!(house.records(Action::PoliciesActivated).await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_begins_at_its_moment() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let tom = somebody(house, "2", "TX").await;
+        put(house, &narrowed());
+        p.publish_policies("from tomorrow on", Actor::CommandLine)
+            .await
+            .unwrap();
+        let past = p
+            .activate_policies(2, Some(p.now()), Actor::CommandLine)
+            .await
+            .unwrap_err();
+        assert_eq!(past.field, Some("at"));
+        let tomorrow = p.now() + SignedDuration::from_hours(24);
+        p.activate_policies(2, Some(tomorrow), Actor::CommandLine)
+            .await
+            .unwrap();
+        assert!(!p.adopt_policies().await.unwrap());
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Keep
+        );
+        house.clock.set(tomorrow);
+        assert!(p.adopt_policies().await.unwrap());
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Withhold
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_with_its_line_and_not_published() {
+    on_each_engine(async |house| {
+        put(
+            house,
+            &COMPANY.replace("context.choice_allows", "context.choice_alows"),
+        );
+        let problem = house
+            .p
+            .publish_policies("", Actor::CommandLine)
+            .await
+            .unwrap_err();
+        assert_eq!(problem.code, "policies_wrong");
+        assert!(
+            problem
+                .title
+                .contains("company.cedar:9: policy `hearth.sale`"),
+            "{}",
+            problem.title
+        );
+        assert_eq!(house.p.policy_versions().await.unwrap().len(), 1);
+        assert_eq!(
+            house
+                .p
+                .activate_policies(7, None, Actor::CommandLine)
+                .await
+                .unwrap_err()
+                .status,
+            404
+        );
+        assert!(
+            house
+                .p
+                .roll_back_policies(Actor::CommandLine)
+                .await
+                .is_err()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_counts_what_it_would_change_and_changes_nothing() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let (maya, tom) = (
+            somebody(house, "1", "CA").await,
+            somebody(house, "2", "TX").await,
+        );
+        put(house, &narrowed());
+        p.publish_policies("", Actor::CommandLine).await.unwrap();
+        p.shadow_policies(Some(2), Actor::CommandLine)
+            .await
+            .unwrap();
+        let in_force = p.policies().unwrap();
+        assert_eq!(in_force.version, 1);
+        let table = &in_force.table;
+        let wanted: AttributeSet = table.layout().attributes();
+        for id in [maya, tom, tom] {
+            let facts = facts(house, id).await;
+            let question = Question {
+                cell: table.cell(&"leads".into(), &"sale".into()).unwrap(),
+                facts: &facts,
+                on: p.now(),
+                wanted: &wanted,
+            };
+            let decided = table.decide(&question);
+            in_force.observe(&question, &decided);
+        }
+        let report = in_force.shadow.as_ref().unwrap().report();
+        assert_eq!(
+            (report.version, report.decisions, report.divergences.len()),
+            (2, 3, 1)
+        );
+        let one = &report.divergences[0];
+        assert_eq!(
+            (one.attribute.as_str(), one.now, one.would, one.times),
+            ("email", "keep", "withhold", 2)
+        );
+        assert_eq!(one.policy.as_deref(), Some("hearth.sale"));
+        assert_eq!(
+            release(house, tom, "leads", "sale", "email").await,
+            Release::Keep
+        );
+        p.shadow_policies(None, Actor::CommandLine).await.unwrap();
+        assert!(p.policies().unwrap().shadow.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_no_longer_fit_deny_everything_and_can_be_repaired() {
+    on_each_engine(async |house| {
+        let tom = somebody(house, "2", "TX").await;
+        // The business calls a purpose otherwise, and forgets its policy about it.
+        let purposes = house.dir.path().join("consent/purposes.yaml");
+        let text = std::fs::read_to_string(&purposes).unwrap();
+        std::fs::write(&purposes, text.replace("  orders:\n", "  shipping:\n")).unwrap();
+        let second = house.second().await;
+        assert!(second.policies().is_none(), "closed, but not stopped");
+        assert_eq!(second.subject_facts(tom).await.unwrap(), None);
+        put(
+            house,
+            &COMPANY.replace("Action::\"orders\"", "Action::\"shipping\""),
+        );
+        let published = second
+            .publish_policies("renamed", Actor::CommandLine)
+            .await
+            .unwrap();
+        second
+            .activate_policies(published.number, None, Actor::CommandLine)
+            .await
+            .unwrap();
+        assert_eq!(second.policies().unwrap().version, 2);
+        assert!(second.subject_facts(tom).await.unwrap().is_some());
+        // A node that still declares what the new version no longer names can't follow, and must not go on with the old one.
+        assert!(house.p.policies().is_some());
+        assert!(house.p.adopt_policies().await.is_err());
+        assert!(house.p.policies().is_none());
+    })
+    .await;
+}
