@@ -15,6 +15,10 @@ use crate::permit::{Denial, DenialReason, Permit, Verdict, Verdicts};
 ///
 /// # Errors
 /// [`Denial`] when the purpose, the recipient and the state of the privacy request don't go together, or nothing is left to permit.
+#[expect(
+    clippy::result_large_err,
+    reason = "a denial is as frequent as a permit and is moved once"
+)]
 pub fn decide(query: &Query, facts: &Facts) -> Result<Permit, Denial> {
     if let Err(reason) = check_purpose(query, facts) {
         return Err(Denial::new(query, reason, Vec::new()));

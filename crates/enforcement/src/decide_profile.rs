@@ -14,6 +14,10 @@ use crate::permit::{Denial, DenialReason, Permit};
 ///
 /// # Errors
 /// [`Denial`] when purpose and recipient don't go together, the facts are those of another subject, or nothing is left to permit.
+#[expect(
+    clippy::result_large_err,
+    reason = "a denial is as frequent as a permit and is moved once"
+)]
 pub fn decide_profile(
     query: &ProfileQuery,
     facts: &ProfileFacts,

@@ -20,13 +20,18 @@ const MOST: usize = 32;
 
 /// Judgements that were made, for the next disclosure that asks for the same.
 #[derive(Default)]
-pub struct Judgements(Mutex<Vec<Arc<Judgement>>>);
+pub struct Judgements(Mutex<Vec<Known>>);
+
+/// A judgement, and what it was made of.
+struct Known {
+    rests_on: RestsOn,
+    attributes: Arc<[AttributeKey]>,
+    judgement: Arc<Judgement>,
+}
 
 /// What may be said of some attributes for one purpose.
 #[derive(Debug)]
 pub(crate) struct Judgement {
-    rests_on: RestsOn,
-    attributes: Arc<[AttributeKey]>,
     pub(crate) verdicts: Verdicts,
     /// The same by number: `None` for what is withheld.
     by_number: Vec<Option<Verdict>>,
@@ -54,17 +59,20 @@ impl Judgements {
     pub(crate) fn of(&self, query: &ProfileQuery, facts: &ProfileFacts) -> Arc<Judgement> {
         let rests_on = RestsOn::of(query, facts);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |one: &&Arc<Judgement>| {
-            one.rests_on.is_same(&rests_on) && one.attributes == query.attributes
-        };
+        let same =
+            |one: &&Known| one.rests_on.is_same(&rests_on) && one.attributes == query.attributes;
         if let Some(found) = known.iter().find(same) {
-            return Arc::clone(found);
+            return Arc::clone(&found.judgement);
         }
         let made = Arc::new(Judgement::of(query, facts));
         if known.len() >= MOST {
             known.remove(0);
         }
-        known.push(Arc::clone(&made));
+        known.push(Known {
+            rests_on,
+            attributes: Arc::clone(&query.attributes),
+            judgement: Arc::clone(&made),
+        });
         made
     }
 }
@@ -89,41 +97,71 @@ impl RestsOn {
     }
 }
 
+impl PartialEq for Judgement {
+    fn eq(&self, other: &Self) -> bool {
+        (self.digest, self.names.list().0) == (other.digest, other.names.list().0)
+    }
+}
+
+impl Eq for Judgement {}
+
+/// What becomes of each attribute, while a judgement is made.
+#[derive(Default)]
+pub(crate) struct Sorted {
+    pub(crate) verdicts: Verdicts,
+    pub(crate) withheld: Vec<Withheld>,
+    by_number: Vec<Option<Verdict>>,
+    segments: BTreeSet<Segment>,
+}
+
+impl Sorted {
+    pub(crate) fn put(
+        &mut self,
+        key: &AttributeKey,
+        rule: Option<&AttributeRule>,
+        judged: Result<Verdict, Refusal>,
+    ) {
+        let attribute = name(key, rule);
+        match judged {
+            Ok(verdict) => {
+                if let Some(rule) = rule {
+                    place(&mut self.by_number, rule.number, &verdict);
+                    if !matches!(verdict, Verdict::AgeOnly | Verdict::Null) {
+                        self.segments.insert(rule.segment);
+                    }
+                }
+                self.verdicts.insert(attribute, verdict);
+            }
+            Err((reason, citation)) => self.withheld.push(Withheld {
+                attribute,
+                reason,
+                citation,
+            }),
+        }
+    }
+
+    /// With the list of their names as records have it.
+    pub(crate) fn judgement(self, names: Names) -> Judgement {
+        Judgement {
+            digest: digest_of_verdicts(&self.verdicts),
+            names,
+            segments: self.segments.into_iter().collect(),
+            verdicts: self.verdicts,
+            by_number: self.by_number,
+            withheld: self.withheld,
+        }
+    }
+}
+
 impl Judgement {
-    pub(crate) fn of(query: &ProfileQuery, facts: &ProfileFacts) -> Self {
-        let mut verdicts = Verdicts::new();
-        let mut withheld = Vec::new();
-        let (mut by_number, mut segments) = (Vec::new(), BTreeSet::new());
+    fn of(query: &ProfileQuery, facts: &ProfileFacts) -> Self {
+        let mut sorted = Sorted::default();
         for key in query.attributes.iter() {
             let rule = facts.schema.attribute_of(key.as_ref());
-            let attribute = name(key, rule);
-            match judge(rule, query, facts) {
-                Ok(verdict) => {
-                    if let Some(rule) = rule {
-                        place(&mut by_number, rule.number, &verdict);
-                        if verdict != Verdict::AgeOnly {
-                            segments.insert(rule.segment);
-                        }
-                    }
-                    verdicts.insert(attribute, verdict);
-                }
-                Err((reason, citation)) => withheld.push(Withheld {
-                    attribute,
-                    reason,
-                    citation,
-                }),
-            }
+            sorted.put(key, rule, judge(rule, query, facts));
         }
-        Self {
-            rests_on: RestsOn::of(query, facts),
-            attributes: Arc::clone(&query.attributes),
-            digest: digest_of_verdicts(&verdicts),
-            names: Names::of(&verdicts, &withheld),
-            segments: segments.into_iter().collect(),
-            verdicts,
-            by_number,
-            withheld,
-        }
+        let names = Names::of(&sorted.verdicts, &sorted.withheld);
+        sorted.judgement(names)
     }
 
     pub(crate) fn verdict(&self, number: AttributeNumber) -> Option<&Verdict> {
@@ -147,7 +185,8 @@ fn name(key: &AttributeKey, rule: Option<&AttributeRule>) -> AttributeName {
     AttributeName::Profile(number, key.clone())
 }
 
-type Refusal = (WithholdReason, Option<String>);
+/// Why an attribute is withheld, with the law behind it.
+pub(crate) type Refusal = (WithholdReason, Option<String>);
 
 /// One attribute: declared, of a known category, open to the operator's role, and not of a kind that never leaves.
 fn judge(

@@ -235,6 +235,75 @@
 //! }
 //! ```
 //!
+//! # What a recipient gets is decided by policies
+//! ```
+//! use domain::disclosure::{RecipientQuery, RecipientQueryFacts};
+//! use domain::policy::Table;
+//! use enforcement::{Denial, Permit, RecipientJudgements, decide_recipient};
+//!
+//! fn honest(query: &RecipientQuery, facts: &RecipientQueryFacts, table: &Table, judgements: &RecipientJudgements) -> Result<Permit, Denial> {
+//!     decide_recipient(query, facts, table, judgements)
+//! }
+//! ```
+//! and by nothing else,
+//! ```compile_fail,E0624
+//! use std::collections::BTreeSet;
+//!
+//! use domain::disclosure::RecipientQuery;
+//! use domain::id::SubjectId;
+//! use enforcement::{Decider, Permit};
+//!
+//! fn forge(query: &RecipientQuery, subject: SubjectId, members: &BTreeSet<SubjectId>, decider: Decider) -> Permit {
+//!     Permit::for_recipient(query, subject, members, decider, unreachable!())
+//! }
+//! ```
+//! and is read, altered and released in one place, through a recorded permit,
+//! ```
+//! use std::sync::Arc;
+//!
+//! use domain::profile::Schema;
+//! use domain::sensitive::Sealed;
+//! use enforcement::vault::{SegmentPlace, SubjectKey};
+//! use enforcement::{Alteration, RecipientReading, RecordedPermit, ReleasedProfile};
+//!
+//! fn honest(permit: &RecordedPermit, schema: Arc<Schema>, key: &SubjectKey, place: &SegmentPlace, sealed: &Sealed, alteration: &Alteration) -> ReleasedProfile {
+//!     let mut reading = RecipientReading::new(permit, schema);
+//!     reading.open(key, place, sealed).unwrap();
+//!     reading.release(alteration, jiff::Timestamp::UNIX_EPOCH)
+//! }
+//! ```
+//! not through one that nobody recorded,
+//! ```compile_fail,E0308
+//! use std::sync::Arc;
+//!
+//! use domain::profile::Schema;
+//! use enforcement::{Permit, RecipientReading};
+//!
+//! fn cheat(permit: &Permit, schema: Arc<Schema>) -> RecipientReading<'_> {
+//!     RecipientReading::new(permit, schema)
+//! }
+//! ```
+//! and what goes out only in part comes out whole nowhere,
+//! ```compile_fail,E0616
+//! use domain::profile::Profile;
+//! use enforcement::RecipientReading;
+//!
+//! fn cheat<'r>(reading: &'r RecipientReading<'_>) -> &'r [Profile] {
+//!     &reading.profiles
+//! }
+//! ```
+//! neither past the reading.
+//! ```compile_fail,E0624
+//! use domain::profile::{Profile, Schema};
+//! use domain::sensitive::Sealed;
+//! use enforcement::RecordedPermit;
+//! use enforcement::vault::{SegmentPlace, SubjectKey, VaultError};
+//!
+//! fn cheat(key: &SubjectKey, permit: &RecordedPermit, schema: &Schema, place: &SegmentPlace, sealed: &Sealed) -> Result<Profile, VaultError> {
+//!     key.open_for_recipient(permit, schema, place, sealed)
+//! }
+//! ```
+//!
 //! # A row leaves through a recorded permit
 //! ```
 //! use domain::row::FoundRow;
@@ -355,23 +424,31 @@
 //! }
 //! ```
 
+pub mod alteration;
 pub mod decide;
 pub mod decide_profile;
+pub mod decide_recipient;
 pub mod evidence;
 pub mod json_filter;
 pub mod judgement;
 pub mod note;
 pub mod permit;
 pub mod profile_release;
+pub mod recipient_judgement;
+pub mod recipient_reading;
 pub mod release;
 pub mod vault;
 
+pub use alteration::Alteration;
 pub use decide::decide;
 pub use decide_profile::decide_profile;
+pub use decide_recipient::decide_recipient;
 pub use judgement::Judgements;
-pub use permit::{Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
+pub use permit::{Decider, Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
 pub use profile_release::{
     ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, json as json_value,
     release_profile, release_sources,
 };
+pub use recipient_judgement::RecipientJudgements;
+pub use recipient_reading::RecipientReading;
 pub use release::{Released, ReleasedRow, release};

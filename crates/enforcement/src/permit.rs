@@ -11,13 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
 use domain::disclosure::{
     AttributeName, DisclosureId, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
-    Withheld,
+    RecipientQuery, Withheld,
 };
 use domain::id::{RequestId, SubjectId};
+use domain::policy::Release;
 use domain::profile::{AttributeNumber, Segment};
+use domain::purpose_of_use::PurposeKey;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::json_filter::{Change, Effect};
 use crate::judgement::Judgement;
 
 /// More names than this are recorded as their number; the digest still covers each of them.
@@ -32,6 +35,45 @@ pub(crate) enum Verdict {
     Described { text: String, citation: String },
     /// Nothing may: only the vault reads it, for what it says of her age.
     AgeOnly,
+    /// Its name may, without a value.
+    Null,
+    /// What is made of its value may.
+    Changed(Change),
+}
+
+impl Verdict {
+    /// What policies answered; `None` withholds.
+    pub(crate) const fn of(release: Release) -> Option<Self> {
+        match release {
+            Release::Withhold => None,
+            Release::Null => Some(Self::Null),
+            Release::Token => Some(Self::Changed(Change::Token)),
+            Release::Mask => Some(Self::Changed(Change::Mask)),
+            Release::Generalise => Some(Self::Changed(Change::Generalise)),
+            Release::Keep => Some(Self::Allowed),
+        }
+    }
+
+    /// The form in which it goes out, as policies call it.
+    const fn form(&self) -> &'static str {
+        match self {
+            Self::Allowed => Release::Keep.text(),
+            other => other.text(),
+        }
+    }
+
+    /// Under which name records list it.
+    const fn text(&self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Described { .. } => "described",
+            Self::AgeOnly => "age_only",
+            Self::Null => "null",
+            Self::Changed(Change::Token) => "token",
+            Self::Changed(Change::Mask) => "mask",
+            Self::Changed(Change::Generalise) => "generalise",
+        }
+    }
 }
 
 pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
@@ -55,6 +97,26 @@ enum About {
     Request(RequestId),
     /// A subject's profile: her records as the facts had them.
     Subject(SubjectId, BTreeSet<SubjectId>),
+    /// Nobody was found.
+    Nobody,
+}
+
+/// What data is used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Use {
+    /// By Privity itself.
+    Own(Purpose),
+    /// By a recipient, decided by policies.
+    ByRecipient(PurposeKey, Decider),
+}
+
+/// What reasons can be worked out from again: they are in no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider {
+    /// Hash of the table of policies.
+    pub policies: Hash,
+    /// Version of the subject's facts.
+    pub facts: u64,
 }
 
 /// A decision that allowed something, not yet recorded: it opens nothing.
@@ -63,7 +125,7 @@ pub struct Permit {
     id: DisclosureId,
     about: About,
     recipient: DisclosureRecipient,
-    purpose: Purpose,
+    purpose: Use,
     decided: Decided,
     digest: Hash,
 }
@@ -83,9 +145,18 @@ pub struct Denial {
     id: DisclosureId,
     about: About,
     recipient: DisclosureRecipient,
-    purpose: Purpose,
+    purpose: Use,
     reason: DenialReason,
-    withheld: Vec<Withheld>,
+    withheld: Refused,
+}
+
+/// What a denial withheld.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Refused {
+    /// Each with its reason, in the denial's own record.
+    Own(Vec<Withheld>),
+    /// As for every other that is asked for the same.
+    Shared(Arc<Judgement>),
 }
 
 /// Why a whole query is denied.
@@ -105,6 +176,8 @@ pub enum DenialReason {
     WrongState,
     /// Every attribute is withheld.
     NothingPermitted,
+    /// There is no such subject. To the recipient it looks as if every attribute were withheld.
+    UnknownSubject,
 }
 
 impl DenialReason {
@@ -118,6 +191,7 @@ impl DenialReason {
             Self::WrongKind => "wrong_kind",
             Self::WrongState => "wrong_state",
             Self::NothingPermitted => "nothing_permitted",
+            Self::UnknownSubject => "unknown_subject",
         }
     }
 }
@@ -138,7 +212,7 @@ impl Permit {
             id: query.id,
             about: About::Request(query.request),
             recipient: query.recipient.clone(),
-            purpose: query.purpose,
+            purpose: Use::Own(query.purpose),
             decided: Decided::Own { verdicts, withheld },
         }
     }
@@ -153,14 +227,31 @@ impl Permit {
             id: query.id,
             about: About::Subject(query.subject, facts.members.clone()),
             recipient: query.recipient.clone(),
-            purpose: query.purpose,
+            purpose: Use::Own(query.purpose),
+            decided: Decided::Shared(judgement),
+        }
+    }
+
+    pub(crate) fn for_recipient(
+        query: &RecipientQuery,
+        subject: SubjectId,
+        members: &BTreeSet<SubjectId>,
+        decider: Decider,
+        judgement: Arc<Judgement>,
+    ) -> Self {
+        Self {
+            digest: recipient_digest(query, members, decider, &judgement),
+            id: query.id,
+            about: About::Subject(subject, members.clone()),
+            recipient: recipient(query),
+            purpose: Use::ByRecipient(query.purpose.clone(), decider),
             decided: Decided::Shared(judgement),
         }
     }
 
     /// The record that has to be in the audit log before anything goes out.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let details = named(&self.id, self.purpose, &self.recipient)
+        let details = named(&self.id, &self.purpose, &self.recipient)
             .with("permit", self.digest().to_string());
         let details = match &self.decided {
             Decided::Own { verdicts, withheld } => {
@@ -182,10 +273,19 @@ impl Permit {
     /// The record that lists the attributes for all that name them by their hash; `None` when this program has put it into the log
     /// already, or when the permit's own record lists them.
     pub fn names(&self, at: Timestamp) -> Option<NewRecord> {
-        let Decided::Shared(judgement) = &self.decided else {
-            return None;
-        };
-        (!judgement.names.is_recorded()).then(|| judgement.names.new_record(at))
+        self.shared()?.names.missing(at)
+    }
+
+    /// Names of the attributes, by the hash of their list, with the list; `None` when the permit's own record lists them.
+    pub fn attribute_set(&self) -> Option<(Hash, &Details)> {
+        self.shared().map(|judgement| judgement.names.list())
+    }
+
+    fn shared(&self) -> Option<&Judgement> {
+        match &self.decided {
+            Decided::Own { .. } => None,
+            Decided::Shared(judgement) => Some(judgement),
+        }
     }
 
     /// Takes the proof that the record of [`Permit::names`] is in the audit log.
@@ -228,9 +328,18 @@ impl Permit {
         })
     }
 
-    /// What it is for.
-    pub const fn purpose(&self) -> Purpose {
-        self.purpose
+    /// What Privity itself uses it for; `None` when it is for a recipient's use.
+    pub const fn purpose(&self) -> Option<Purpose> {
+        match &self.purpose {
+            Use::Own(purpose) => Some(*purpose),
+            Use::ByRecipient(..) => None,
+        }
+    }
+
+    /// Whether something is made of a value before it goes out.
+    pub fn changes_values(&self) -> bool {
+        let mut verdicts = self.verdicts().values();
+        verdicts.any(|verdict| matches!(verdict, Verdict::Changed(_)))
     }
 
     /// What is withheld, and why.
@@ -264,6 +373,21 @@ impl Permit {
         }
     }
 
+    /// What becomes of an attribute of a profile.
+    pub fn effect_on(&self, number: AttributeNumber) -> Effect {
+        match self.verdict_of(number) {
+            Some(Verdict::Allowed) => Effect::Keep,
+            Some(Verdict::Null) => Effect::Null,
+            Some(Verdict::Changed(change)) => Effect::Change(*change),
+            // A description is no value of the attribute's type, so that nobody may find it in its place.
+            Some(Verdict::Described { .. } | Verdict::AgeOnly) | None => Effect::Drop,
+        }
+    }
+
+    fn verdict_of(&self, number: AttributeNumber) -> Option<&Verdict> {
+        self.shared()?.verdict(number)
+    }
+
     fn verdicts(&self) -> &Verdicts {
         match &self.decided {
             Decided::Own { verdicts, .. } => verdicts,
@@ -282,14 +406,14 @@ impl RecordedPermit {
     pub const fn request(&self) -> Option<RequestId> {
         match &self.permit.about {
             About::Request(request) => Some(*request),
-            About::Subject(..) => None,
+            About::Subject(..) | About::Nobody => None,
         }
     }
 
     /// The canonical subject whose profile it is about; `None` when it serves a privacy request.
     pub const fn subject(&self) -> Option<SubjectId> {
         match &self.permit.about {
-            About::Request(_) => None,
+            About::Request(_) | About::Nobody => None,
             About::Subject(subject, _) => Some(*subject),
         }
     }
@@ -314,16 +438,18 @@ impl RecordedPermit {
         self.leaf
     }
 
+    /// What becomes of an attribute of a profile.
+    pub fn effect_on(&self, number: AttributeNumber) -> Effect {
+        self.permit.effect_on(number)
+    }
+
     pub(crate) fn verdict(&self, name: &AttributeName) -> Option<&Verdict> {
         self.permit.verdicts().get(name)
     }
 
     /// What was decided of an attribute of a profile; `None` for a permit that is about something else.
     pub(crate) fn verdict_of(&self, number: AttributeNumber) -> Option<&Verdict> {
-        match &self.permit.decided {
-            Decided::Own { .. } => None,
-            Decided::Shared(judgement) => judgement.verdict(number),
-        }
+        self.permit.verdict_of(number)
     }
 }
 
@@ -333,9 +459,9 @@ impl Denial {
             id: query.id,
             about: About::Request(query.request),
             recipient: query.recipient.clone(),
-            purpose: query.purpose,
+            purpose: Use::Own(query.purpose),
             reason,
-            withheld,
+            withheld: Refused::Own(withheld),
         }
     }
 
@@ -348,9 +474,28 @@ impl Denial {
             id: query.id,
             about: About::Subject(query.subject, BTreeSet::new()),
             recipient: query.recipient.clone(),
-            purpose: query.purpose,
+            purpose: Use::Own(query.purpose),
             reason,
-            withheld,
+            withheld: Refused::Own(withheld),
+        }
+    }
+
+    pub(crate) fn for_recipient(
+        query: &RecipientQuery,
+        reason: DenialReason,
+        decider: Decider,
+        nothing: Arc<Judgement>,
+    ) -> Self {
+        let about = query.subject.map_or(About::Nobody, |subject| {
+            About::Subject(subject, BTreeSet::new())
+        });
+        Self {
+            id: query.id,
+            about,
+            recipient: recipient(query),
+            purpose: Use::ByRecipient(query.purpose.clone(), decider),
+            reason,
+            withheld: Refused::Shared(nothing),
         }
     }
 
@@ -361,14 +506,52 @@ impl Denial {
 
     /// What was withheld, and why.
     pub fn withheld(&self) -> &[Withheld] {
-        &self.withheld
+        match &self.withheld {
+            Refused::Own(withheld) => withheld,
+            Refused::Shared(judgement) => &judgement.withheld,
+        }
+    }
+
+    /// As [`Permit::names`], for a refusal that names the attributes by the hash of their list.
+    pub fn names(&self, at: Timestamp) -> Option<NewRecord> {
+        self.shared()?.names.missing(at)
+    }
+
+    /// As [`Permit::names_recorded`].
+    ///
+    /// # Errors
+    /// [`NotRecorded`] when the proof is for any other record.
+    pub fn names_recorded(&self, proof: &Appended) -> Result<(), NotRecorded> {
+        match self.shared() {
+            Some(judgement) if judgement.names.take(proof.record()) => Ok(()),
+            _ => Err(NotRecorded {
+                sequence: proof.record().sequence,
+            }),
+        }
+    }
+
+    /// As [`Permit::attribute_set`].
+    pub fn attribute_set(&self) -> Option<(Hash, &Details)> {
+        self.shared().map(|judgement| judgement.names.list())
+    }
+
+    fn shared(&self) -> Option<&Judgement> {
+        match &self.withheld {
+            Refused::Own(_) => None,
+            Refused::Shared(judgement) => Some(judgement),
+        }
     }
 
     /// The record of the refusal.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let details = named(&self.id, self.purpose, &self.recipient)
-            .with("reason", self.reason.text())
-            .with("withheld", reasons(&self.withheld));
+        let details =
+            named(&self.id, &self.purpose, &self.recipient).with("reason", self.reason.text());
+        let details = match &self.withheld {
+            Refused::Own(withheld) => details.with("withheld", reasons(withheld)),
+            Refused::Shared(judgement) => {
+                details.with("attributes", judgement.names.hash.to_string())
+            }
+        };
         self.about.put_into(NewRecord {
             at,
             actor,
@@ -384,6 +567,7 @@ impl About {
         match self {
             Self::Request(request) => record.for_request(*request),
             Self::Subject(subject, _) => record.with("subject", subject.to_string()),
+            Self::Nobody => record,
         }
     }
 
@@ -394,6 +578,7 @@ impl About {
                 record.request.is_none()
                     && named_in::<SubjectId>(record, "subject") == Some(*subject)
             }
+            Self::Nobody => false,
         }
     }
 }
@@ -429,6 +614,32 @@ fn profile_digest(
     Hash::of(&whole.0)
 }
 
+fn recipient_digest(
+    query: &RecipientQuery,
+    members: &BTreeSet<SubjectId>,
+    decider: Decider,
+    judgement: &Judgement,
+) -> Hash {
+    let mut whole = Parts(Vec::with_capacity(512));
+    whole.part("privity recipient permit 1");
+    whole.bytes(query.id.uuid().as_bytes());
+    whole.bytes(&(members.len() as u64).to_be_bytes());
+    for subject in query.subject.iter().chain(members) {
+        whole.bytes(subject.uuid().as_bytes());
+    }
+    whole.part(query.recipient.as_ref());
+    whole.bytes(&[query.role as u8]);
+    whole.part(query.purpose.as_ref());
+    whole.bytes(decider.policies.as_bytes());
+    whole.bytes(&decider.facts.to_be_bytes());
+    whole.bytes(judgement.digest.as_bytes());
+    Hash::of(&whole.0)
+}
+
+fn recipient(query: &RecipientQuery) -> DisclosureRecipient {
+    DisclosureRecipient::Recipient(query.recipient.clone(), query.role)
+}
+
 /// A hash over what was decided of each attribute.
 pub(crate) fn digest_of_verdicts(verdicts: &Verdicts) -> Hash {
     let mut whole = Parts(Vec::with_capacity(1_024));
@@ -453,24 +664,27 @@ impl Parts {
     fn verdicts(&mut self, verdicts: &Verdicts) {
         for (name, verdict) in verdicts {
             self.part(&name.to_string());
-            match verdict {
-                Verdict::Allowed => self.part("allowed"),
-                Verdict::Described { text, citation } => {
-                    self.part("described");
-                    self.part(text);
-                    self.part(citation);
-                }
-                Verdict::AgeOnly => self.part("age_only"),
+            self.part(verdict.text());
+            if let Verdict::Described { text, citation } = verdict {
+                self.part(text);
+                self.part(citation);
             }
         }
     }
 }
 
-fn named(id: &DisclosureId, purpose: Purpose, recipient: &DisclosureRecipient) -> NewRecord {
-    NewRecord::new(Timestamp::UNIX_EPOCH, Actor::System, Action::Disclosed)
+fn named(id: &DisclosureId, purpose: &Use, recipient: &DisclosureRecipient) -> NewRecord {
+    let record = NewRecord::new(Timestamp::UNIX_EPOCH, Actor::System, Action::Disclosed)
         .with("disclosure", id.to_string())
-        .with("purpose", purpose.text())
-        .with("recipient", recipient.to_string())
+        .with("recipient", recipient.to_string());
+    match purpose {
+        Use::Own(purpose) => record.with("purpose", purpose.text()),
+        // Under a name of its own, since a business may call a purpose whatever we call one of ours.
+        Use::ByRecipient(purpose, decider) => record
+            .with("purpose_of_use", purpose.as_ref())
+            .with("policies", decider.policies.to_string())
+            .with("facts", decider.facts),
+    }
 }
 
 fn named_in<T: FromStr>(record: &Record, detail: &str) -> Option<T> {
@@ -501,10 +715,34 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn of(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
-        let lists = lists(verdicts, withheld);
+        Self::listing(lists(verdicts, withheld))
+    }
+
+    /// By the form in which each goes out. Why some are withheld depends on the subject, and is said nowhere.
+    pub(crate) fn by_release(verdicts: &Verdicts, withheld: &[Withheld]) -> Self {
+        let mut by_form: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (name, verdict) in verdicts {
+            let form = by_form.entry(verdict.form()).or_default();
+            form.push(name.to_string());
+        }
+        for one in withheld {
+            let form = by_form.entry("withheld").or_default();
+            form.push(one.attribute.to_string());
+        }
+        let lists = by_form.into_iter();
+        Self::listing(
+            lists
+                .map(|(form, names)| (form.to_owned(), json!(names)))
+                .collect(),
+        )
+    }
+
+    fn listing(lists: Details) -> Self {
         let mut whole = Parts(Vec::with_capacity(1_024));
         whole.part("privity attributes 1");
-        for (name, list) in &lists {
+        // Sorted here, because whether serde_json's map is sorted depends on a feature that any crate can switch on.
+        let sorted: BTreeMap<_, _> = lists.iter().collect();
+        for (name, list) in sorted {
             whole.part(name);
             whole.part(&list.to_string());
         }
@@ -517,6 +755,15 @@ impl Names {
 
     fn is_recorded(&self) -> bool {
         self.is_recorded.load(Ordering::Acquire)
+    }
+
+    pub(crate) const fn list(&self) -> (Hash, &Details) {
+        (self.hash, &self.lists)
+    }
+
+    /// The record that lists them, unless this program has put it into the log already.
+    fn missing(&self, at: Timestamp) -> Option<NewRecord> {
+        (!self.is_recorded()).then(|| self.new_record(at))
     }
 
     fn new_record(&self, at: Timestamp) -> NewRecord {

@@ -39,7 +39,8 @@ pub fn release_profile(
             Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| Released::Description(text.clone())),
-            Verdict::AgeOnly => None,
+            // What recipients get of a value is made by `RecipientReading` alone.
+            Verdict::AgeOnly | Verdict::Null | Verdict::Changed(_) => None,
         };
         Some((rule.key.clone(), released?))
     }));
@@ -90,7 +91,7 @@ pub fn release_sources(
             Verdict::Described { text, .. } => described
                 .contains(&rule.number)
                 .then(|| ReleasedAttribute::Description(text.clone())),
-            Verdict::AgeOnly => None,
+            Verdict::AgeOnly | Verdict::Null | Verdict::Changed(_) => None,
         };
         Some((rule.key.clone(), released?))
     });
@@ -183,6 +184,15 @@ pub fn json(rule: &AttributeRule, value: &Sensitive<String>) -> Sensitive<JsonVa
 }
 
 impl ReleasedProfile {
+    pub(crate) const fn of(attributes: Vec<(AttributeKey, Released)>) -> Self {
+        Self { attributes }
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_empty(&self) -> bool {
+        self.attributes.is_empty()
+    }
+
     /// Its attributes, in the order of the schema.
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&AttributeKey, &Released)> {
         self.attributes

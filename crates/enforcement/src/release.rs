@@ -35,7 +35,7 @@ pub fn release(permit: &RecordedPermit, row: FoundRow) -> ReleasedRow {
             // Nothing is held where the value is empty, and saying otherwise would be false.
             Some(Verdict::Described { .. }) if value.expose().0.is_null() => Released::Value(value),
             Some(Verdict::Described { text, .. }) => Released::Description(text.clone()),
-            Some(Verdict::AgeOnly) | None => continue,
+            Some(Verdict::AgeOnly | Verdict::Null | Verdict::Changed(_)) | None => continue,
         };
         if let AttributeName::Field(_, field) = name {
             fields.insert(field, released);

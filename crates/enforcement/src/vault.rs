@@ -6,6 +6,7 @@
 mod age;
 mod blind_index;
 mod bookmark;
+mod circumstances;
 mod key_file;
 mod key_ring;
 mod key_service;
@@ -19,6 +20,7 @@ mod subject_key;
 mod token;
 
 pub use blind_index::{BlindKey, normalise};
+pub use circumstances::RecordCircumstances;
 pub use key_file::KeyFileError;
 pub use key_ring::{KeyRing, SecretPurpose};
 pub use key_service::LocalKeyService;

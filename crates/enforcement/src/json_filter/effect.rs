@@ -1,10 +1,11 @@
 //! What becomes of each attribute under a permit, laid over a shape: worked out once for each subject, looked up for each value.
 
 use domain::body_shape::{BodyShape, Place, PlaceId, PlaceKind, ValueUse};
+use domain::id::SubjectId;
 use domain::profile::AttributeNumber;
 use domain::sensitive::Sensitive;
 
-use crate::permit::{RecordedPermit, Verdict};
+use crate::permit::RecordedPermit;
 
 /// What becomes of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Effect {
 }
 
 /// What is said of a value in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     /// Part of it: `m***@example.org`.
     Mask,
@@ -32,9 +33,10 @@ pub enum Change {
 
 /// Changes values that may not go out as they are.
 pub trait Alter: Send + Sync {
-    /// What stands in place of a text, number or truth value. `None` withholds it.
+    /// What stands in place of a text, number or truth value of a subject's. `None` withholds it.
     fn alter(
         &self,
+        subject: Option<SubjectId>,
         attribute: AttributeNumber,
         change: Change,
         value: &Sensitive<String>,
@@ -47,6 +49,7 @@ pub struct Unaltered;
 impl Alter for Unaltered {
     fn alter(
         &self,
+        _: Option<SubjectId>,
         _: AttributeNumber,
         _: Change,
         _: &Sensitive<String>,
@@ -59,15 +62,17 @@ impl Alter for Unaltered {
 pub(super) trait Grants {
     /// The effect on an attribute; `Drop` for whatever isn't named.
     fn effect(&self, number: AttributeNumber) -> Effect;
+    /// Whose data it is.
+    fn subject(&self) -> Option<SubjectId>;
 }
 
 impl Grants for RecordedPermit {
     fn effect(&self, number: AttributeNumber) -> Effect {
-        match self.verdict_of(number) {
-            Some(Verdict::Allowed) => Effect::Keep,
-            // A description is no value of the attribute's type, so that nobody may find it in its place.
-            Some(Verdict::Described { .. } | Verdict::AgeOnly) | None => Effect::Drop,
-        }
+        self.effect_on(number)
+    }
+
+    fn subject(&self) -> Option<SubjectId> {
+        Self::subject(self)
     }
 }
 
@@ -77,6 +82,7 @@ pub(super) struct Effects {
     attributes: Vec<Effect>,
     /// For each place whether anything inside of it may be seen. An object that could only ever be empty would tell that it is there.
     live: Vec<bool>,
+    subject: Option<SubjectId>,
 }
 
 /// Without a permit.
@@ -85,6 +91,10 @@ struct Nothing;
 impl Grants for Nothing {
     fn effect(&self, _: AttributeNumber) -> Effect {
         Effect::Drop
+    }
+
+    fn subject(&self) -> Option<SubjectId> {
+        None
     }
 }
 
@@ -103,6 +113,7 @@ impl Effects {
     /// Those of one subject, for the places inside of hers.
     pub(super) fn set(&mut self, shape: &BodyShape, place: PlaceId, grants: &impl Grants) {
         let numbers = shape.attributes().iter();
+        self.subject = grants.subject();
         self.attributes.clear();
         self.attributes
             .extend(numbers.map(|number| grants.effect(*number)));
@@ -121,6 +132,11 @@ impl Effects {
             .get(attribute)
             .copied()
             .unwrap_or(Effect::Drop)
+    }
+
+    /// Whose they are.
+    pub(super) const fn subject(&self) -> Option<SubjectId> {
+        self.subject
     }
 
     #[inline]

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::body_shape::{BodyForm, BodyShape, PlaceUse};
+use domain::id::SubjectId;
 use domain::profile::AttributeNumber;
 use domain::sensitive::Sensitive;
 
@@ -31,6 +32,10 @@ impl Grants for Granted {
     fn effect(&self, number: AttributeNumber) -> Effect {
         self.0.get(&number.0).copied().unwrap_or(Effect::Drop)
     }
+
+    fn subject(&self) -> Option<SubjectId> {
+        None
+    }
 }
 
 /// Says what it was asked for, and how long the value is.
@@ -39,6 +44,7 @@ struct Spoken;
 impl Alter for Spoken {
     fn alter(
         &self,
+        _: Option<SubjectId>,
         number: AttributeNumber,
         change: Change,
         value: &Sensitive<String>,

@@ -122,10 +122,10 @@ impl Writer {
             Some(b"null".to_vec())
         } else {
             let number = self.shape.attributes().get(attribute);
-            let value = scalar(raw);
-            let changed = value
+            let subject = self.effects().subject();
+            let changed = scalar(raw)
                 .zip(number)
-                .and_then(|(value, number)| self.alter.alter(*number, change, &value));
+                .and_then(|(value, number)| self.alter.alter(subject, *number, change, &value));
             changed.and_then(|text| serde_json::to_vec(text.expose()).ok())
         };
         let Some(changed) = changed else {

@@ -59,7 +59,7 @@ fn permitted<'s>(
 }
 
 /// Somewhere on earth it is tomorrow; whoever was born after that was not born yet, and somebody mistyped.
-fn age_from(text: &str, now: Timestamp) -> Option<Age> {
+pub(super) fn age_from(text: &str, now: Timestamp) -> Option<Age> {
     let born: Date = text.parse().ok()?;
     let today = now.to_zoned(TimeZone::UTC).date();
     let is_past = born <= today.saturating_add(1.day());

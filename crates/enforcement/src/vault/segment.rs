@@ -96,10 +96,38 @@ impl SubjectKey {
             match permit.verdict_of(rule.number) {
                 Some(Verdict::Allowed) => drop(opened.profile.set(rule.number, value.to_value())),
                 Some(Verdict::Described { .. }) => drop(opened.described.insert(rule.number)),
-                Some(Verdict::AgeOnly) | None => {}
+                Some(Verdict::AgeOnly | Verdict::Null | Verdict::Changed(_)) | None => {}
             }
         }
         Ok(opened)
+    }
+
+    /// What may go out to a recipient as it is, and what is altered first: for [`crate::RecipientReading`], which lets nothing else out.
+    pub(crate) fn open_for_recipient(
+        &self,
+        permit: &RecordedPermit,
+        schema: &Schema,
+        place: &SegmentPlace,
+        sealed: &Sealed,
+    ) -> Result<Profile, VaultError> {
+        if !permit.covers(self.subject) {
+            return Err(VaultError::WrongSubject);
+        }
+        let inside = self.decrypt_segment(place, sealed)?;
+        let values = stored(place, &inside)?;
+        let mut profile = Profile::with_capacity(self.subject, values.len());
+        let is_needed = |number| {
+            matches!(
+                permit.verdict_of(number),
+                Some(Verdict::Allowed | Verdict::Changed(_))
+            )
+        };
+        for value in values {
+            if schema.attribute(value.attribute).is_some() && is_needed(value.attribute) {
+                drop(profile.set(value.attribute, value.to_value()));
+            }
+        }
+        Ok(profile)
     }
 
     /// Changes a segment without letting anything out: opened, changed and sealed again for its new place (a new row version, and

@@ -1,4 +1,5 @@
 //! What is let out to whom, and that nothing else is.
+#![allow(clippy::result_large_err, reason = "a denial is moved once")]
 
 use std::collections::BTreeMap;
 

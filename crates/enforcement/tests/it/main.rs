@@ -27,5 +27,6 @@ mod profile_decisions;
 mod profile_vault;
 mod profile_vectors;
 mod profiles;
+mod recipient_decisions;
 mod sealed_streams;
 mod sealing;

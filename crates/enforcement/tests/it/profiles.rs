@@ -99,6 +99,7 @@ pub(crate) fn schema() -> Arc<Schema> {
         proves: Vec::new(),
     };
     let file = SchemaFile {
+        lives_in: None,
         version: 1,
         identity: IdentityText {
             default_country: Some("US".to_owned()),

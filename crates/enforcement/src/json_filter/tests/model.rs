@@ -190,7 +190,7 @@ fn attribute(node: &Node, number: AttributeNumber, grants: &Granted) -> Option<S
         (Effect::Drop, _) => None,
         (Effect::Null, _) | (Effect::Change(_), Kind::Null) => Some("null".to_owned()),
         (Effect::Change(change), Kind::Scalar(Some(text), _)) => {
-            let said = Spoken.alter(number, change, &Sensitive::new(text.clone()))?;
+            let said = Spoken.alter(None, number, change, &Sensitive::new(text.clone()))?;
             Some(serde_json::to_string(said.expose()).unwrap())
         }
         (Effect::Change(_), _) => None,
