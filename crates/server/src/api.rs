@@ -1,16 +1,21 @@
 //! REST under `/api/v1` for the business's own systems, described in OpenAPI 3.1; callbacks of recipients; health; explanations of problems.
 
+mod authzen;
 mod body;
 mod callback;
 mod consent;
 mod error_page;
 mod evidence;
 mod identity;
+mod ledger;
 mod legal_hold;
 mod operator;
 mod overview;
+mod policy;
 mod privacy_request;
 mod profile;
+mod recipient;
+mod recipient_profile;
 mod repeat;
 mod scim;
 mod task;
@@ -43,6 +48,8 @@ use crate::App;
         (name = "legal holds", description = "Named reasons that keep named data from deletion for now."),
         (name = "identity", description = "Which records are one subject's: questions to operators, merges, and taking them apart."),
         (name = "profiles", description = "Everything that is known about a subject in one place, sealed; every look is recorded."),
+        (name = "policies", description = "Who may have which attribute for what: versions, what one would change, why a decision is as it is."),
+        (name = "disclosures", description = "What a recipient may have of a subject for a purpose, with the recipient's own key; each is decided and recorded."),
         (name = "evidence", description = "What proves that each step was done."),
     )
 )]
@@ -60,6 +67,16 @@ impl Modify for OperatorKey {
             .components
             .get_or_insert_default()
             .add_security_scheme("operator_key", SecurityScheme::Http(scheme));
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "The key that `privity recipient key add RECIPIENT` printed.",
+            ))
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("recipient_key", SecurityScheme::Http(scheme));
     }
 }
 
@@ -88,7 +105,18 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(profile::create))
         .routes(routes!(profile::find))
         .routes(routes!(profile::show))
+        .routes(routes!(recipient_profile::show))
+        .routes(routes!(recipient_profile::find))
+        .routes(routes!(recipient_profile::batch))
+        .routes(routes!(ledger::of_subject))
+        .routes(routes!(ledger::minimise))
         .routes(routes!(overview::show))
+        .routes(routes!(policy::matrix))
+        .routes(routes!(policy::versions))
+        .routes(routes!(policy::activate))
+        .routes(routes!(policy::impact))
+        .routes(routes!(policy::shadow))
+        .routes(routes!(policy::explain))
         .routes(routes!(consent::create, consent::show))
         .routes(routes!(consent::create_many))
         .routes(routes!(consent::find))
@@ -114,6 +142,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(api)
         .merge(scim::routes())
+        .merge(authzen::routes())
         .route(
             "/openapi.json",
             get(async move || Json(description.clone())),

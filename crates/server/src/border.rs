@@ -238,7 +238,7 @@ async fn drain_stream(mut chunks: axum::body::BodyDataStream) {
 /// Refuses forms that another site makes a browser send. Routes for machines carry no cookie, so there is nothing to forge.
 async fn refuse_forged(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_for_machines = ["/api/", "/callbacks/", "/scim/"]
+    let is_for_machines = ["/api/", "/callbacks/", "/scim/", "/recipient/", "/access/"]
         .iter()
         .any(|start| path.starts_with(start));
     if request.method() != Method::POST

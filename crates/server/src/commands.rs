@@ -6,12 +6,16 @@ pub mod data_map;
 mod demo;
 mod doctor;
 mod evidence;
+mod gateway;
 mod identity;
 mod key;
 pub mod law;
+mod ledger;
 mod operator;
+mod policy;
 mod profile;
 mod profile_sync;
+mod recipient;
 mod request;
 mod serve;
 mod show;
@@ -101,6 +105,9 @@ enum Command {
     /// Check purposes and notices, and export what people chose.
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
+    /// Say who may have which attribute for what, and why; publish and test policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Take in, look at and decide privacy requests.
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -110,12 +117,21 @@ enum Command {
     /// Export and verify what proves that each step was done.
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Look at the routes of the gateway before your own APIs, and propose them.
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Ask the law data: dates, rights, citations.
     #[command(subcommand)]
     Law(law::LawCommand),
     /// Add the people who work in the Console.
     #[command(subcommand)]
     Operator(operator::OperatorCommand),
+    /// Let recipients ask for the data that policies allow them.
+    #[command(subcommand)]
+    Recipient(recipient::RecipientCommand),
+    /// Say who has what of whom.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Change the keys that everything is sealed under, without stopping.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -153,11 +169,15 @@ impl Cli {
             Command::DataMap(command) => command.run().await,
             Command::Profile(command) => command.run(&config).await,
             Command::Consent(command) => command.run(&config).await,
+            Command::Policy(command) => command.run(&config).await,
             Command::Request(command) => command.run(&config).await,
             Command::Identity(command) => command.run(&config).await,
             Command::Evidence(command) => command.run(&config).await,
+            Command::Gateway(command) => command.run(&config).await,
             Command::Law(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Operator(command) => command.run(&config).await,
+            Command::Recipient(command) => command.run(&config).await,
+            Command::Ledger(command) => command.run(&config).await,
             Command::Key(command) => command.run(&config).await,
             Command::Completions { shell } => {
                 clap_complete::generate(

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 60] = [
+const KEYS: [(&str, Kind); 67] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -51,6 +51,12 @@ const KEYS: [(&str, Kind); 60] = [
     ("profile", Kind::Path),
     ("law", Kind::Path),
     ("consent", Kind::Path),
+    ("gateway.listen", Kind::Text),
+    ("gateway.routes", Kind::Path),
+    ("gateway.ext_authz", Kind::Text),
+    ("gateway.certificate_header", Kind::Text),
+    ("policies", Kind::Path),
+    ("policy_packs", Kind::Other),
     ("sites", Kind::Other),
     ("guardian_proofs", Kind::Other),
     ("mail.url", Kind::Text),
@@ -70,6 +76,7 @@ const KEYS: [(&str, Kind); 60] = [
     ("limits.body_bytes", Kind::Other),
     // Sections, so that a lonely heading is known too.
     ("business", Kind::Section),
+    ("gateway", Kind::Section),
     ("key_service", Kind::Section),
     ("mail", Kind::Section),
     ("verification", Kind::Section),
@@ -280,6 +287,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         .map(|(key, _)| *key);
     let sections = [
         "business",
+        "gateway",
         "key_service",
         "mail",
         "approval",

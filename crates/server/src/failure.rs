@@ -165,6 +165,8 @@ fn is_for_machines(path: &str) -> bool {
     [
         "/api/",
         "/callbacks/",
+        "/recipient/",
+        "/access/",
         "/openapi.json",
         "/healthz",
         "/choices.json",

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 46] = [
+const PAGES: [(&str, &str); 53] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -110,6 +110,10 @@ const PAGES: [(&str, &str); 46] = [
         include_str!("../../../../docs/errors/method_not_allowed.md"),
     ),
     (
+        "no_policies",
+        include_str!("../../../../docs/errors/no_policies.md"),
+    ),
+    (
         "no_profile_schema",
         include_str!("../../../../docs/errors/no_profile_schema.md"),
     ),
@@ -128,6 +132,18 @@ const PAGES: [(&str, &str); 46] = [
     (
         "package_not_ready",
         include_str!("../../../../docs/errors/package_not_ready.md"),
+    ),
+    (
+        "policies_differ",
+        include_str!("../../../../docs/errors/policies_differ.md"),
+    ),
+    (
+        "policies_wrong",
+        include_str!("../../../../docs/errors/policies_wrong.md"),
+    ),
+    (
+        "query_refused",
+        include_str!("../../../../docs/errors/query_refused.md"),
     ),
     (
         "resend_limit",
@@ -179,8 +195,20 @@ const PAGES: [(&str, &str); 46] = [
         include_str!("../../../../docs/errors/unreadable.md"),
     ),
     (
+        "upstream_answer_refused",
+        include_str!("../../../../docs/errors/upstream_answer_refused.md"),
+    ),
+    (
+        "upstream_failed",
+        include_str!("../../../../docs/errors/upstream_failed.md"),
+    ),
+    (
         "value_too_long",
         include_str!("../../../../docs/errors/value_too_long.md"),
+    ),
+    (
+        "write_refused",
+        include_str!("../../../../docs/errors/write_refused.md"),
     ),
     (
         "wrong_content_type",
@@ -223,15 +251,17 @@ mod tests {
         }
     }
 
-    /// Every code that `Problem::new` or `Self::new` is called with, in governance and here.
+    /// Every code that `Problem::new`, `Refusal::new` or `Self::new` is called with, in governance, in the gateway and here.
     fn codes() -> BTreeSet<String> {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut text = String::new();
         sources(&crates.join("governance/src"), &mut text);
+        sources(&crates.join("gateway/src"), &mut text);
         sources(&crates.join("server/src"), &mut text);
         let calls = text
             .split("Problem::new(")
             .skip(1)
+            .chain(text.split("Refusal::new(").skip(1))
             .chain(text.split("Self::new(").skip(1));
         let quoted = calls.filter_map(|rest| {
             rest.trim_start()

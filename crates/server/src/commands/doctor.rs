@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use governance::Privity;
 use governance::doctor::{self, Finding};
 
 use super::watch::Watch;
@@ -21,12 +22,13 @@ impl Doctor {
     pub(super) async fn run(self, config: &Path) -> anyhow::Result<ExitCode> {
         let watch = Watch::new(self.json);
         let privity = open(config, &watch).await?;
-        let findings = watch
+        let mut findings = watch
             .over(
                 "looking at database, systems, recipients and mail",
                 doctor::check(&privity),
             )
             .await;
+        findings.extend(gateway_routes(&privity));
         let ok = findings.iter().all(|finding| finding.ok);
         if self.json {
             show::json(&serde_json::json!({"ok": ok, "findings": findings}))?;
@@ -42,6 +44,31 @@ impl Doctor {
         } else {
             ExitCode::from(1)
         })
+    }
+}
+
+/// The gateway's routes, where there is one.
+fn gateway_routes(privity: &Privity) -> Option<Finding> {
+    let what = "gateway".to_owned();
+    let bad = |words: String| Finding {
+        what: what.clone(),
+        ok: false,
+        words,
+        what_to_do: Some(
+            "correct its routes; until then those in force stay, and after a start there are none"
+                .to_owned(),
+        ),
+    };
+    match gateway::check(privity) {
+        Ok(None) => None,
+        Ok(Some(Ok(routes))) => Some(Finding {
+            what,
+            ok: true,
+            words: format!("{routes} routes can be used"),
+            what_to_do: None,
+        }),
+        Ok(Some(Err(findings))) => Some(bad(findings.to_string())),
+        Err(problem) => Some(bad(problem.title)),
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use governance::Problem;
+use gateway::Gateway;
+use governance::{Privity, Problem};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -52,14 +54,44 @@ impl Serve {
         show::aside(&format!(
             "Privacy Center  http://{local}/\nConsole         http://{local}/console\nAPI             http://{local}/openapi.json\nStop with Ctrl+C."
         ));
+        let gateway = listen_for_gateway(&privity).await?;
         let (stop, shutdown) = watch::channel(false);
         tokio::spawn(async move {
             told_to_stop().await;
             stop.send_replace(true);
         });
-        serve_router(privity, router, listener, shutdown).await?;
+        let gateway = gateway.map(|(gateway, listener)| {
+            tokio::spawn(gateway::serve(gateway, listener, shutdown.clone()))
+        });
+        let served = serve_router(privity, router, listener, shutdown).await;
+        if let Some(gateway) = gateway {
+            // It ends by the same word, or with the program.
+            let _ = gateway.await;
+        }
+        served?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The gateway and its listener, where the settings have one.
+async fn listen_for_gateway(
+    privity: &Privity,
+) -> anyhow::Result<Option<(Arc<Gateway>, TcpListener)>> {
+    let Some(settings) = privity.settings().gateway.clone() else {
+        return Ok(None);
+    };
+    let gateway = Gateway::open(privity.clone(), governance::system_rng())?;
+    let listener = TcpListener::bind(&settings.listen)
+        .await
+        .map_err(|error| cannot_listen(&settings.listen, &error))?;
+    let local = listener
+        .local_addr()
+        .context("cannot tell the address that the gateway listens on")?;
+    let routes = gateway.routes().len();
+    show::aside(&format!(
+        "Gateway         http://{local}/ ({routes} routes)"
+    ));
+    Ok(Some((Arc::new(gateway), listener)))
 }
 
 fn cannot_listen(address: &str, error: &std::io::Error) -> Problem {

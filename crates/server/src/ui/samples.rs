@@ -427,6 +427,7 @@ pub(super) fn detail() -> RequestDetail {
                 planned("review", "Reviews", 0, 0, 0),
             ],
             manual: vec!["filing_cabinet".into()],
+            disclosed: Vec::new(),
             held: BTreeSet::from(["shop.orders".into()]),
         }),
         holds: vec![

@@ -119,6 +119,7 @@ impl Door {
             .replace("{id}", &id)
             .replace("{token}", &secret(Caller::Subject, &self.standing.tracker))
             .replace("{link}", &secret(Caller::Recipient, &self.standing.link))
+            .replace("{number}", "1")
             .replace("{recipient}", "mill")
             .replace("{code}", "not_found")
     }
@@ -257,6 +258,9 @@ fn check(caller: Caller, method: &str, route: &str, answer: &Answer) {
     } else if route.starts_with("/api/") || route.starts_with("/scim/") {
         let refused = answer.status == StatusCode::UNAUTHORIZED;
         assert_eq!(refused, caller != Caller::Key, "{at}");
+    } else if route.starts_with("/recipient/") || route.starts_with("/access/") {
+        // None of them has a recipient's key.
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{at}");
     } else {
         let is_hers = route.contains("{token}") && caller != Caller::Subject;
         let is_its = route.contains("{link}") && caller != Caller::Recipient;
@@ -267,7 +271,7 @@ fn check(caller: Caller, method: &str, route: &str, answer: &Answer) {
 }
 
 fn is_for_machines(route: &str) -> bool {
-    ["/api/", "/callbacks/", "/scim/"]
+    ["/api/", "/callbacks/", "/scim/", "/recipient/", "/access/"]
         .iter()
         .any(|start| route.starts_with(start))
 }

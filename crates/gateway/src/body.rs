@@ -1,0 +1,447 @@
+//! Bodies on their way through: the upstream's is decoded and filtered piece by piece, a recipient's own is checked before it goes on.
+//!
+//! INVARIANT: what the upstream sent reaches a recipient through [`BodyFilter`] or as a document whose attribute was granted; nothing else
+//! here makes an [`AnswerBody`] out of it. A body that is refused after part of it has left ends as an error, so that the connection is
+//! broken off and nobody takes the part for the whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use domain::body_shape::BodyForm;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use governance::Problem;
+use governance::disclosure::{BodyCheck, BodyFilter, Fault, Granted, Refused, SubjectAsked};
+use http_body_util::BodyExt as _;
+use hyper::HeaderMap;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::Refusal;
+use crate::ask::Asking;
+use crate::counts::Outcome;
+use crate::decode::{Decoder, Undecodable};
+use crate::learn::Sample;
+use crate::route::{BodyRule, Bounds, KnownBy, Route};
+use crate::upstream::bare;
+
+/// What is sent to a recipient.
+pub(crate) enum AnswerBody {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// As it comes.
+    Streaming(Pin<Box<dyn Stream<Item = Result<Bytes, Aborted>> + Send>>),
+}
+
+/// The body can't be ended in good order; the connection is broken off.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was broken off")]
+pub(crate) struct Aborted;
+
+impl AnswerBody {
+    pub(crate) const fn empty() -> Self {
+        Self::Whole(None)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streaming(pieces) => {
+                let piece = pieces.as_mut().poll_next(context);
+                piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Streaming(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Why an answer is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the upstream broke off")]
+    BrokenOff,
+    #[error("the upstream fell silent")]
+    Silent,
+    #[error("{0}")]
+    Undecodable(#[from] Undecodable),
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    #[error("it is longer than {0} bytes")]
+    TooLong(u64),
+    #[error("deciding failed: {}", .0.code)]
+    Asking(Problem),
+}
+
+/// The upstream's body, decoded, with bounds on time and length.
+pub(crate) struct Source {
+    body: Incoming,
+    decoder: Option<Decoder>,
+    waiting: Bytes,
+    bounds: Bounds,
+    until: Instant,
+    came: u64,
+    sample: Option<Sample>,
+    /// Keeps the call counted among those of its route.
+    _call: OwnedSemaphorePermit,
+}
+
+impl Source {
+    pub(crate) fn new(
+        route: &Route,
+        headers: &HeaderMap,
+        body: Incoming,
+        call: OwnedSemaphorePermit,
+    ) -> Result<Self, BodyFault> {
+        Ok(Self {
+            body,
+            decoder: Some(Decoder::of(headers)?),
+            waiting: Bytes::new(),
+            until: Instant::now() + route.bounds.whole,
+            bounds: route.bounds.clone(),
+            came: 0,
+            sample: route.observed.as_ref().map(|observed| observed.sample()),
+            _call: call,
+        })
+    }
+
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyFault> {
+        loop {
+            let Some(decoder) = &mut self.decoder else {
+                return Ok(None);
+            };
+            if self.waiting.is_empty() {
+                let silent = Instant::now() + self.bounds.pause;
+                let frame = timeout_at(silent.min(self.until), self.body.frame()).await;
+                match frame.map_err(|_| BodyFault::Silent)? {
+                    Some(Ok(frame)) => self.waiting = frame.into_data().unwrap_or_default(),
+                    Some(Err(_)) => return Err(BodyFault::BrokenOff),
+                    None => {
+                        let rest = decoder.finish()?;
+                        self.decoder = None;
+                        return self.counted(rest).map(Some);
+                    }
+                }
+            }
+            let piece = decoder.decode(&mut self.waiting)?;
+            if !piece.is_empty() {
+                return self.counted(piece).map(Some);
+            }
+        }
+    }
+
+    fn counted(&mut self, piece: Bytes) -> Result<Bytes, BodyFault> {
+        self.came += piece.len() as u64;
+        if self.came > self.bounds.answer_bytes {
+            return Err(BodyFault::TooLong(self.bounds.answer_bytes));
+        }
+        if let Some(sample) = &mut self.sample {
+            sample.take(&piece);
+        }
+        Ok(piece)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.decoder.is_none()
+    }
+}
+
+/// An answer on its way through the permits.
+pub(crate) struct Filtering {
+    source: Source,
+    /// Missing after its end.
+    filter: Option<BodyFilter>,
+    piece: Bytes,
+    asking: Asking,
+}
+
+/// What came of an answer before anything of it left.
+pub(crate) enum Begun {
+    /// All of it.
+    Whole(Bytes),
+    /// Its beginning; the rest follows.
+    Partly(Bytes, Box<Filtering>),
+}
+
+impl Filtering {
+    /// `granted` of the subject whom the path names, where it names one.
+    pub(crate) fn new(source: Source, granted: Option<&Granted>, asking: Asking) -> Self {
+        let route = &asking.route;
+        let (shape, limits) = (&route.answer.shape, route.answer_limits());
+        let filter = match granted {
+            Some(granted) => granted.filter(shape, limits),
+            None => BodyFilter::for_subjects(shape, limits),
+        };
+        Self {
+            source,
+            filter: Some(filter),
+            piece: Bytes::new(),
+            asking,
+        }
+    }
+
+    /// Goes on until something may leave.
+    ///
+    /// # Errors
+    /// [`BodyFault`] when the body is refused; nothing of it has left yet.
+    pub(crate) async fn begin(mut self) -> Result<Begun, BodyFault> {
+        let first = self.next().await?.unwrap_or_default();
+        if self.filter.is_none() {
+            return Ok(Begun::Whole(first));
+        }
+        Ok(Begun::Partly(first, Box::new(self)))
+    }
+
+    /// The next bytes that may leave; `None` after the last ones.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyFault> {
+        loop {
+            let Some(filter) = &mut self.filter else {
+                return Ok(None);
+            };
+            if self.piece.is_empty() {
+                match self.source.next().await? {
+                    Some(piece) => self.piece = piece,
+                    None => return self.finish().await.map(Some),
+                }
+            }
+            let taken = filter.push(&self.piece)?;
+            self.piece.advance(taken);
+            if !self.piece.is_empty() {
+                self.answer().await?;
+            }
+            let Some(filter) = &mut self.filter else {
+                return Ok(None);
+            };
+            let out = filter.take();
+            if !out.is_empty() {
+                return Ok(Some(out.into_bytes().into()));
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> Result<Bytes, BodyFault> {
+        self.answer().await?;
+        if let Some(sample) = self.source.sample.take() {
+            sample.note();
+        }
+        let Some(filter) = self.filter.take() else {
+            return Ok(Bytes::new());
+        };
+        let (rest, _) = filter.finish()?;
+        Ok(rest.into_bytes().into())
+    }
+
+    /// Asks for the decisions that the filter waits for, all in one go.
+    async fn answer(&mut self) -> Result<(), BodyFault> {
+        let Some(filter) = &mut self.filter else {
+            return Ok(());
+        };
+        let known_by = &self.asking.route.answer.known_by;
+        let subjects = asked(known_by, filter.needs());
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        let granted = self.asking.about_each(&subjects).await;
+        let granted = granted.map_err(BodyFault::Asking)?;
+        let granted: Vec<_> = granted.iter().map(Option::as_ref).collect();
+        Ok(filter.answer(&granted)?)
+    }
+
+    /// The rest as a body that breaks off when it is refused.
+    pub(crate) fn stream(self: Box<Self>, first: Bytes) -> AnswerBody {
+        let begin = (Some(first), Some(self));
+        AnswerBody::Streaming(Box::pin(unfold(begin, |(first, filtering)| async move {
+            if let Some(first) = first {
+                return Some((Ok(first), (None, filtering)));
+            }
+            let mut filtering = filtering?;
+            match filtering.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), (None, Some(filtering)))),
+                Ok(None) => None,
+                Err(fault) => {
+                    abort(&filtering.asking.route, &fault);
+                    Some((Err(Aborted), (None, None)))
+                }
+            }
+        })))
+    }
+}
+
+fn abort(route: &Route, fault: &BodyFault) {
+    route.counts.add(Outcome::Aborted);
+    tracing::warn!(gateway.route = %route.key, cause = %fault, "an answer was broken off after part of it had left");
+}
+
+fn asked<'s>(
+    known_by: &KnownBy,
+    keys: impl Iterator<Item = &'s domain::sensitive::Sensitive<String>>,
+) -> Vec<SubjectAsked> {
+    keys.map(|key| known_by.subject(key)).collect()
+}
+
+/// A document as it is: no JSON, and one attribute as a whole, which was granted.
+pub(crate) fn document(source: Source, route: Arc<Route>) -> AnswerBody {
+    AnswerBody::Streaming(Box::pin(unfold(Some(source), move |source| {
+        let route = Arc::clone(&route);
+        async move {
+            let mut source = source?;
+            if source.is_at_end() {
+                return None;
+            }
+            match source.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(source))),
+                Ok(None) => None,
+                Err(fault) => {
+                    abort(&route, &fault);
+                    Some((Err(Aborted), None))
+                }
+            }
+        }
+    })))
+}
+
+/// Reads a recipient's body whole and checks that it holds nothing that the recipient may not see.
+///
+/// # Errors
+/// [`Refusal`] with the place in the route's paths, never with what stands there.
+pub(crate) async fn checked(
+    rule: &BodyRule,
+    body: Incoming,
+    granted: Option<&Granted>,
+    asking: &Asking,
+) -> Result<Bytes, Refusal> {
+    let route = &asking.route;
+    let whole = read(body, &route.bounds).await?;
+    let limits = route.body_limits();
+    let mut check = match granted {
+        Some(granted) => granted.check(&rule.shape, limits),
+        None => BodyCheck::for_subjects(&rule.shape, limits),
+    };
+    let mut rest = whole.as_ref();
+    loop {
+        let taken = check.push(rest).map_err(|refused| unwritable(&refused))?;
+        rest = rest.get(taken..).unwrap_or_default();
+        let subjects = asked(&rule.known_by, check.needs());
+        if !subjects.is_empty() {
+            let granted = asking.about_each(&subjects).await?;
+            let granted: Vec<_> = granted.iter().map(Option::as_ref).collect();
+            check
+                .answer(&granted)
+                .map_err(|refused| unwritable(&refused))?;
+        }
+        if rest.is_empty() {
+            break;
+        }
+    }
+    check.finish().map_err(|refused| unwritable(&refused))?;
+    Ok(whole)
+}
+
+async fn read(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Refusal> {
+    let announced = body.size_hint().lower();
+    if announced > bounds.body_bytes {
+        return Err(too_large());
+    }
+    let mut whole = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
+    let until = Instant::now() + bounds.until_answer;
+    loop {
+        let silent = Instant::now() + bounds.pause;
+        let frame = timeout_at(silent.min(until), body.frame()).await;
+        match frame {
+            Ok(Some(Ok(frame))) => {
+                let piece = frame.into_data().unwrap_or_default();
+                if (whole.len() + piece.len()) as u64 > bounds.body_bytes {
+                    return Err(too_large());
+                }
+                whole.extend_from_slice(&piece);
+            }
+            Ok(None) => return Ok(whole.into()),
+            Ok(Some(Err(_))) | Err(_) => {
+                let words = "the body of this call did not come to its end; send it again";
+                return Err(Refusal::new("unreadable", 400, words).last());
+            }
+        }
+    }
+}
+
+fn too_large() -> Refusal {
+    let words = "the body of this call is longer than this route takes; send less at once";
+    Refusal::new("body_too_large", 413, words)
+        .counted(Outcome::WriteRefused)
+        .last()
+}
+
+fn unwritable(refused: &Refused) -> Refusal {
+    let refusal = match &refused.fault {
+        Fault::NotWritable { .. } | Fault::UnknownMember { .. } | Fault::MisshapenAt { .. } => {
+            Refusal::new("write_refused", 403, refused.fault.to_string())
+        }
+        // Somebody whom nobody knows, and somebody of whom nothing may be written.
+        Fault::SubjectWithheld => Refusal::nothing_here(),
+        fault => Refusal::new(
+            "unreadable",
+            400,
+            format!("the body of this call can't be read: {fault}"),
+        ),
+    };
+    refusal.counted(Outcome::WriteRefused)
+}
+
+/// Whether a content type, without parameters and in small letters, is JSON (RFC 8259, RFC 6839).
+pub(crate) fn is_json(kind: &str) -> bool {
+    kind == "application/json"
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
+        || is_lines(kind)
+}
+
+fn is_lines(kind: &str) -> bool {
+    matches!(
+        kind,
+        "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/json-lines"
+    )
+}
+
+/// Whether a content type is the one that the rule is about, in UTF-8.
+pub(crate) fn fits(headers: &HeaderMap, form: BodyForm) -> bool {
+    let value = headers.get(hyper::header::CONTENT_TYPE);
+    let kind = bare(value);
+    let text = value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let charset = text
+        .split(';')
+        .skip(1)
+        .filter_map(|parameter| parameter.trim().split_once('='))
+        .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let is_utf8 =
+        charset.is_none_or(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    is_utf8
+        && match form {
+            BodyForm::Json => is_json(&kind) && !is_lines(&kind),
+            BodyForm::Lines => is_lines(&kind),
+        }
+}

@@ -1,0 +1,106 @@
+//! Answers about several subjects: a decision for each, whose key is in the answer.
+
+use gateway::Outcome;
+
+use crate::house::{House, SIGN};
+
+const CUSTOMERS: &str = "
+routes:
+  customers:
+    path: /customers
+    upstream: http://UPSTREAM/api/customers
+    answer:
+      subjects: { '$.customers[*]': '$.customers[*].number' }
+      identifier: customer_number
+      attributes:
+        $.customers[*].email: email
+        $.customers[*].name: last_name
+    query:
+      passed: [page]
+      filter: { mail: email, name: last_name }
+";
+
+fn body(numbers: impl Iterator<Item = String>) -> String {
+    let customers: Vec<String> = numbers
+        .map(|number| format!(r#"{{"email":"{number}@example.org","name":"name-{number}","ssn":"zqplanted","number":"{number}"}}"#))
+        .collect();
+    format!(r#"{{"customers":[{}],"total":17}}"#, customers.join(","))
+}
+
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("1", &["email"]),
+    ("2", &["email", "last_name"]),
+    ("3", &[]),
+];
+
+#[tokio::test]
+async fn each_subject_in_a_list_has_her_own_decision() {
+    let house = House::new(CUSTOMERS, ALLOWED).await;
+    house.upstream.says(&body(
+        ["1", "2", "3", "unknown"].into_iter().map(str::to_owned),
+    ));
+    let answer = house.get("/customers?page=1").await;
+    assert_eq!(
+        answer.body,
+        r#"{"customers":[{"email":"1@example.org"},{"email":"2@example.org","name":"name-2"}]}"#
+    );
+    assert!(!answer.body.contains(SIGN));
+}
+
+#[tokio::test]
+async fn a_list_that_is_selected_by_what_is_withheld_leaves_that_subject_out() {
+    let house = House::new(CUSTOMERS, ALLOWED).await;
+    house
+        .upstream
+        .says(&body(["1", "2", "3"].into_iter().map(str::to_owned)));
+    let answer = house.get("/customers?name=name-1").await;
+    assert_eq!(
+        answer.body,
+        r#"{"customers":[{"email":"2@example.org","name":"name-2"}]}"#
+    );
+    let answer = house.get("/customers?mail=x").await;
+    assert!(answer.body.contains("1@example.org"));
+}
+
+#[tokio::test]
+async fn a_long_list_streams_in_batches_of_decisions() {
+    let house = House::new(CUSTOMERS, ALLOWED).await;
+    let numbers = (0..3_000).map(|number| ["1", "2", "3", "unknown"][number % 4].to_owned());
+    house.upstream.says(&body(numbers));
+    let answer = house.get("/customers").await;
+    assert!(answer.is_whole);
+    let read: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(read["customers"].as_array().unwrap().len(), 1_500);
+    assert_eq!(house.count(Outcome::Served), 1);
+}
+
+#[tokio::test]
+async fn lines_are_filtered_line_by_line() {
+    let routes = CUSTOMERS
+        .replace(
+            "      subjects: { '$.customers[*]': '$.customers[*].number' }",
+            "      lines: true\n      subjects: { $: $.number }",
+        )
+        .replace("$.customers[*].", "$.");
+    let house = House::new(&routes, ALLOWED).await;
+    let lines = "{\"number\":\"1\",\"email\":\"a\",\"ssn\":\"zqplanted\"}\n{\"number\":\"3\",\"email\":\"zqplanted\"}\n{\"name\":\"b\",\"number\":\"2\"}\n";
+    house
+        .upstream
+        .says_with("200 OK", "content-type: application/x-ndjson\r\n", lines);
+    let answer = house.get("/customers").await;
+    assert_eq!(answer.body, "{\"email\":\"a\"}\n{\"name\":\"b\"}\n");
+    assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+}
+
+#[tokio::test]
+async fn a_body_about_one_subject_of_whom_nothing_goes_out_is_not_found() {
+    let routes = CUSTOMERS
+        .replace("'$.customers[*]': '$.customers[*].number'", "$: $.number")
+        .replace("$.customers[*].", "$.");
+    let house = House::new(&routes, ALLOWED).await;
+    house.upstream.says(r#"{"number":"3","email":"zqplanted"}"#);
+    let answer = house.get("/customers").await;
+    assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"));
+    house.upstream.says(r#"{"number":"1","email":"a"}"#);
+    assert_eq!(house.get("/customers").await.body, r#"{"email":"a"}"#);
+}

@@ -1,0 +1,457 @@
+//! The protocol, whoever decides: defaults of a batch, its semantics, searches by page.
+
+use governance::Problem;
+use serde_json::{Map, Value, json};
+
+use super::message::{Action, Entity, Evaluation, malformed, object};
+
+/// Questions in one call, at most.
+const MOST: usize = 256;
+
+/// Who decides.
+pub(super) trait Decides {
+    /// One answer for each question, in order.
+    async fn decide(&self, asked: &[Evaluation]) -> Result<Vec<Answer>, Problem>;
+    /// Subjects of a type that may.
+    async fn subjects(
+        &self,
+        kind: &str,
+        action: &Action,
+        resource: &Entity,
+        context: &Map<String, Value>,
+    ) -> Result<Vec<Value>, Problem>;
+    /// Resources of a type.
+    async fn resources(
+        &self,
+        subject: &Entity,
+        action: &Action,
+        resource: &Entity,
+        context: &Map<String, Value>,
+    ) -> Result<Vec<Value>, Problem>;
+    /// Actions.
+    async fn actions(
+        &self,
+        subject: &Entity,
+        resource: &Entity,
+        context: &Map<String, Value>,
+    ) -> Result<Vec<Value>, Problem>;
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    pub(super) decision: bool,
+    pub(super) context: Option<Value>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        match &self.context {
+            None => json!({"decision": self.decision}),
+            Some(context) => json!({"decision": self.decision, "context": context}),
+        }
+    }
+}
+
+pub(super) async fn evaluation(
+    point: &impl Decides,
+    asked: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    let answers = point.decide(&[Evaluation::of(asked)?]).await?;
+    Ok(answers.first().cloned().unwrap_or_default().json())
+}
+
+pub(super) async fn evaluations(
+    point: &impl Decides,
+    asked: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    let items = match asked.get("evaluations") {
+        None => return evaluation(point, asked).await,
+        Some(Value::Array(items)) if items.is_empty() => return evaluation(point, asked).await,
+        Some(Value::Array(items)) if items.len() <= MOST => items,
+        Some(_) => return Err(malformed("`evaluations` is a list of at most 256 objects")),
+    };
+    let until = Until::of(&object(asked, "options")?)?;
+    // All are decided in one go, however many are answered.
+    let (mut places, mut known) = (Vec::new(), Vec::new());
+    for (place, item) in items.iter().enumerate() {
+        if let Ok(question) = question(asked, item) {
+            places.push(place);
+            known.push(question);
+        }
+    }
+    let incomplete = Answer {
+        decision: false,
+        context: Some(
+            json!({"error": {"status": 400, "message": "a subject, an action or a resource is missing"}}),
+        ),
+    };
+    let mut answers = vec![incomplete; items.len()];
+    for (place, answer) in places.into_iter().zip(point.decide(&known).await?) {
+        if let Some(slot) = answers.get_mut(place) {
+            *slot = answer;
+        }
+    }
+    if let Some(last) = answers.iter().position(|answer| until.ends_at(answer)) {
+        answers.truncate(last + 1);
+    }
+    let answers: Vec<_> = answers.iter().map(Answer::json).collect();
+    Ok(json!({"evaluations": answers}))
+}
+
+/// What an item doesn't say, the whole call says for all.
+fn question(defaults: &Map<String, Value>, item: &Value) -> Result<Evaluation, Problem> {
+    let own = item
+        .as_object()
+        .ok_or_else(|| malformed("an evaluation is an object"))?;
+    let mut whole = Map::new();
+    for name in ["subject", "action", "resource", "context"] {
+        if let Some(value) = own.get(name).or_else(|| defaults.get(name)) {
+            whole.insert(name.to_owned(), value.clone());
+        }
+    }
+    Evaluation::of(&whole)
+}
+
+/// After which answer no more are given.
+#[derive(Clone, Copy)]
+enum Until {
+    End,
+    FirstNo,
+    FirstYes,
+}
+
+impl Until {
+    fn of(options: &Map<String, Value>) -> Result<Self, Problem> {
+        match options.get("evaluations_semantic").map(Value::as_str) {
+            None | Some(Some("execute_all")) => Ok(Self::End),
+            Some(Some("deny_on_first_deny")) => Ok(Self::FirstNo),
+            Some(Some("permit_on_first_permit")) => Ok(Self::FirstYes),
+            Some(_) => Err(malformed(
+                "`evaluations_semantic` is `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`",
+            )),
+        }
+    }
+
+    const fn ends_at(self, answer: &Answer) -> bool {
+        match self {
+            Self::End => false,
+            Self::FirstNo => !answer.decision,
+            Self::FirstYes => answer.decision,
+        }
+    }
+}
+
+pub(super) async fn search_subject(
+    point: &impl Decides,
+    asked: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    let page = Page::of(asked)?;
+    let (subject, action) = (Entity::of(asked, "subject", false)?, Action::of(asked)?);
+    let resource = Entity::of(asked, "resource", true)?;
+    let context = object(asked, "context")?;
+    Ok(page.answer(
+        point
+            .subjects(&subject.kind, &action, &resource, &context)
+            .await?,
+    ))
+}
+
+pub(super) async fn search_resource(
+    point: &impl Decides,
+    asked: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    let page = Page::of(asked)?;
+    let (subject, action) = (Entity::of(asked, "subject", true)?, Action::of(asked)?);
+    let resource = Entity::of(asked, "resource", false)?;
+    let context = object(asked, "context")?;
+    Ok(page.answer(
+        point
+            .resources(&subject, &action, &resource, &context)
+            .await?,
+    ))
+}
+
+pub(super) async fn search_action(
+    point: &impl Decides,
+    asked: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    let page = Page::of(asked)?;
+    let subject = Entity::of(asked, "subject", true)?;
+    let resource = Entity::of(asked, "resource", true)?;
+    let context = object(asked, "context")?;
+    Ok(page.answer(point.actions(&subject, &resource, &context).await?))
+}
+
+/// Which of the results are wanted. The token is the place to go on at.
+struct Page {
+    is_asked: bool,
+    first: usize,
+    most: usize,
+}
+
+impl Page {
+    fn of(asked: &Map<String, Value>) -> Result<Self, Problem> {
+        let page = object(asked, "page")?;
+        let first = match page.get("token").map(Value::as_str) {
+            None | Some(Some("")) => Some(0),
+            Some(token) => token.and_then(|token| token.parse().ok()),
+        };
+        let most = match page.get("limit").map(Value::as_u64) {
+            None => Some(usize::MAX),
+            Some(limit) => limit.and_then(|limit| usize::try_from(limit).ok()),
+        };
+        let wrong = || malformed("`page` has a `limit` above 0 and the `token` of the page before");
+        Ok(Self {
+            is_asked: asked.contains_key("page"),
+            first: first.ok_or_else(wrong)?,
+            most: most.filter(|most| *most > 0).ok_or_else(wrong)?,
+        })
+    }
+
+    fn answer(&self, all: Vec<Value>) -> Value {
+        let total = all.len();
+        let results: Vec<_> = all.into_iter().skip(self.first).take(self.most).collect();
+        if !self.is_asked {
+            return json!({"results": results});
+        }
+        let next = self.first.saturating_add(results.len());
+        let next_token = if next < total {
+            next.to_string()
+        } else {
+            String::new()
+        };
+        let page = json!({"next_token": next_token, "count": results.len(), "total": total});
+        json!({"results": results, "page": page})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests"
+    )]
+    use domain::sensitive::Sensitive;
+
+    use super::super::message::read;
+    use super::*;
+
+    /// The certification scenario's own rules.
+    struct Fixture;
+
+    fn allows(
+        subject: &str,
+        role: Option<&Value>,
+        action: (&str, Option<&Value>),
+        resource: &str,
+        status: Option<&Value>,
+    ) -> bool {
+        let is_admin = role == Some(&json!("admin"));
+        match action.0 {
+            "write" if status == Some(&json!("archived")) => is_admin,
+            "read" => resource == "record-1" && ["alice", "bob"].contains(&subject),
+            "write" => resource == "record-1" && subject == "alice",
+            "delete" => {
+                subject == "alice" && resource == "record-1" && action.1 == Some(&json!(true))
+            }
+            _ => false,
+        }
+    }
+
+    const SUBJECTS: [(&str, Option<&str>); 2] = [("alice", None), ("bob", Some("admin"))];
+    const RESOURCES: [(&str, &str); 2] = [("record-1", "active"), ("record-2", "archived")];
+
+    impl Decides for Fixture {
+        async fn decide(&self, asked: &[Evaluation]) -> Result<Vec<Answer>, Problem> {
+            let answers = asked.iter().map(|one| Answer {
+                decision: allows(
+                    &one.subject.id,
+                    one.subject.properties.get("role"),
+                    (&one.action.name, one.action.properties.get("soft")),
+                    &one.resource.id,
+                    one.resource.properties.get("status"),
+                ),
+                context: None,
+            });
+            Ok(answers.collect())
+        }
+
+        async fn subjects(
+            &self,
+            kind: &str,
+            action: &Action,
+            resource: &Entity,
+            _: &Map<String, Value>,
+        ) -> Result<Vec<Value>, Problem> {
+            let status = resource.properties.get("status");
+            let found = SUBJECTS.iter().filter(|(id, role)| {
+                let role = role.map(Value::from);
+                kind == "user"
+                    && allows(
+                        id,
+                        role.as_ref(),
+                        (&action.name, None),
+                        &resource.id,
+                        status,
+                    )
+            });
+            Ok(found
+                .map(|(id, _)| json!({"type": "user", "id": id}))
+                .collect())
+        }
+
+        async fn resources(
+            &self,
+            subject: &Entity,
+            action: &Action,
+            resource: &Entity,
+            _: &Map<String, Value>,
+        ) -> Result<Vec<Value>, Problem> {
+            let role = subject.properties.get("role");
+            let found = RESOURCES.iter().filter(|(id, status)| {
+                resource.kind == "record"
+                    && allows(
+                        &subject.id,
+                        role,
+                        (&action.name, None),
+                        id,
+                        Some(&json!(status)),
+                    )
+            });
+            Ok(found
+                .map(|(id, _)| json!({"type": "record", "id": id}))
+                .collect())
+        }
+
+        async fn actions(
+            &self,
+            subject: &Entity,
+            resource: &Entity,
+            _: &Map<String, Value>,
+        ) -> Result<Vec<Value>, Problem> {
+            let (role, status) = (
+                subject.properties.get("role"),
+                resource.properties.get("status"),
+            );
+            let found = ["read", "write", "delete"].into_iter();
+            let found =
+                found.filter(|name| allows(&subject.id, role, (name, None), &resource.id, status));
+            Ok(found.map(|name| json!({"name": name})).collect())
+        }
+    }
+
+    async fn call(path: &str, kind: &str, body: &str) -> Result<Value, Problem> {
+        let asked = read(kind, &Sensitive::new(body.as_bytes().to_vec()))?;
+        match path {
+            "/access/v1/evaluation" => evaluation(&Fixture, &asked).await,
+            "/access/v1/evaluations" => evaluations(&Fixture, &asked).await,
+            "/access/v1/search/subject" => search_subject(&Fixture, &asked).await,
+            "/access/v1/search/resource" => search_resource(&Fixture, &asked).await,
+            "/access/v1/search/action" => search_action(&Fixture, &asked).await,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_case_of_the_certification_scenario_is_answered_as_it_says() {
+        let text = include_str!("../../../tests/vectors/authzen/certification-scenario-1_0.json");
+        let scenario: Value = serde_json::from_str(text).unwrap();
+        let mut ran = 0;
+        for case in scenario["cases"].as_array().unwrap() {
+            let id = case["id"].as_str().unwrap();
+            let kind = case["content_type"].as_str().unwrap_or("application/json");
+            let body = match case["request_raw"].as_str() {
+                Some(raw) => raw.to_owned(),
+                // The token of the page before.
+                None if id == "c-4-5-2" => case["request"]
+                    .to_string()
+                    .replace("<next_token from previous response>", "1"),
+                None => case["request"].to_string(),
+            };
+            let answer = call(case["path"].as_str().unwrap(), kind, &body).await;
+            ran += 1;
+            if case["expect_status"] == 400 {
+                assert_eq!(answer.unwrap_err().status, 400, "{id}");
+                continue;
+            }
+            let answer = answer.unwrap_or_else(|problem| panic!("{id}: {problem}"));
+            check(id, case, &answer);
+        }
+        assert_eq!(ran, 54);
+    }
+
+    fn check(id: &str, case: &Value, answer: &Value) {
+        let expected = &case["expect_body"];
+        if let Some(evaluations) = expected["evaluations"].as_array() {
+            let decisions = |all: &[Value]| {
+                all.iter()
+                    .map(|one| one["decision"].clone())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(
+                decisions(answer["evaluations"].as_array().unwrap()),
+                decisions(evaluations),
+                "{id}"
+            );
+        } else if !expected.is_null() {
+            assert_eq!(answer, expected, "{id}");
+        } else if id.starts_with("c-3") {
+            let all = answer["evaluations"].as_array().unwrap();
+            assert!(
+                all.len() == 2 && all.iter().all(|one| one["decision"].is_boolean()),
+                "{id}"
+            );
+        }
+        for wanted in case["expect_results_superset_of"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            assert!(
+                answer["results"].as_array().unwrap().contains(wanted),
+                "{id}"
+            );
+        }
+        match id {
+            "c-4-5-1" => assert_eq!(
+                (
+                    answer["results"].as_array().unwrap().len(),
+                    &answer["page"]["next_token"]
+                ),
+                (1, &json!("1"))
+            ),
+            "c-4-5-2" => assert_eq!(answer["page"]["next_token"], ""),
+            _ => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_ends_where_its_semantics_say() {
+        let asked = |semantic: &str| {
+            json!({
+                "subject": {"type": "user", "id": "bob"}, "resource": {"type": "record", "id": "record-1"},
+                "options": {"evaluations_semantic": semantic},
+                "evaluations": [{"action": {"name": "read"}}, {"action": {"name": "write"}}, {"action": {"name": "read"}}],
+            })
+        };
+        for (semantic, count) in [
+            ("execute_all", 3),
+            ("deny_on_first_deny", 2),
+            ("permit_on_first_permit", 1),
+        ] {
+            let answer = evaluations(&Fixture, asked(semantic).as_object().unwrap())
+                .await
+                .unwrap();
+            assert_eq!(answer["evaluations"].as_array().unwrap().len(), count);
+        }
+        assert!(
+            evaluations(&Fixture, asked("guess").as_object().unwrap())
+                .await
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! Recipients over HTTP: profiles with a key of their own, and AuthZEN for whoever enforces elsewhere.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests call with the keys that recipients were given"
+)]
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use domain::audit::Actor;
+use domain::id::SubjectId;
+use domain::profile::SourceNumber;
+use domain::sensitive::Sensitive;
+use governance::Problem;
+use governance::disclosure::{CredentialTerms, add_key};
+use governance::profile::{GivenRecord, GivenValue, write};
+use serde_json::{Value, json};
+
+use crate::office::{Answer, Office};
+
+const SCHEMA: &str = "version: 1
+sources:
+  - { source: shop, number: 1, title: Shop, record: email, proves: [email] }
+attributes:
+  - { attribute: email, number: 1, title: E-mail, category: user.contact.email, identifier: { rule: email, unique: true } }
+  - { attribute: first_name, number: 2, title: First name, category: user.name.first }
+  - { attribute: last_name, number: 3, title: Last name, category: user.name.last }
+";
+
+const PURPOSES: &str = "purposes:
+  catalogue:
+    title: {en: Catalogue}
+    description: {en: We send you a catalogue.}
+    categories: [user.contact.email, user.name]
+    choice: none
+    recipients: [mill]
+  letters:
+    title: {en: Letters}
+    description: {en: We write to you.}
+    categories: [user.name]
+    choice: none
+";
+
+const POLICIES: &str = r#"
+@id("office.catalogue")
+@citation("Contract with Paper Mill")
+@title("Paper Mill writes to customers")
+@reason_subject("So that the catalogue reaches you.")
+@reason_operator("First names go to the printer.")
+permit (principal == Recipient::"mill", action == Action::"catalogue", resource == Attribute::"first_name");
+
+@id("office.address")
+@citation("Contract with Paper Mill")
+@title("Paper Mill sees whose address it is")
+@reason_subject("So that the catalogue reaches you.")
+@reason_operator("Only a mask goes to the printer.")
+@release("mask")
+permit (principal == Recipient::"mill", action == Action::"catalogue", resource == Attribute::"email");
+"#;
+
+async fn office() -> (Office, SubjectId, Sensitive<String>) {
+    let files = [
+        ("profile.yaml", SCHEMA),
+        ("consent/purposes.yaml", PURPOSES),
+        ("consent/notices.yaml", "notices: []\n"),
+        ("policies/company.cedar", POLICIES),
+    ];
+    let more = "profile: profile.yaml\nconsent: consent\npolicies: policies\n";
+    let office = Office::with(&files, more).await;
+    let p = &office.privity;
+    let values = [(1, "maya@example.org"), (2, "Maya"), (3, "Lind")];
+    let values = values.map(|(number, text)| {
+        let number = domain::profile::AttributeNumber(number);
+        (number, GivenValue::from(Sensitive::new(text.to_owned())))
+    });
+    let record = GivenRecord {
+        values: values.into(),
+        observed_at: None,
+    };
+    let written = write(p, SourceNumber(1), vec![record], Actor::CommandLine).await;
+    let id = written.unwrap().subjects[0].unwrap();
+    let terms = CredentialTerms::default();
+    let (_, key) = add_key(p, &"mill".into(), terms).await.unwrap();
+    (office, id, key)
+}
+
+async fn post(office: &Office, key: &Sensitive<String>, path: &str, body: &Value) -> Answer {
+    let request = Request::post(path)
+        .header("Authorization", format!("Bearer {}", key.expose()))
+        .header("Content-Type", "application/json")
+        .header("X-Request-ID", "7f3a");
+    office
+        .send(request.body(Body::from(body.to_string())).unwrap())
+        .await
+}
+
+async fn get(office: &Office, key: &str, path: &str) -> Answer {
+    let request = Request::get(path).header("Authorization", format!("Bearer {key}"));
+    office.send(request.body(Body::empty()).unwrap()).await
+}
+
+fn body(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.text).unwrap_or_else(|_| panic!("{}", answer.text))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_gets_what_it_may_and_404_for_all_else() {
+    let (office, id, key) = office().await;
+    let all = "attributes=first_name,last_name,email,shoe_size";
+    let path = format!("/recipient/v1/profiles/{id}?purpose=catalogue&{all}");
+    let answer = get(&office, key.expose(), &path).await;
+    let expected = json!({
+        "subject": id.to_string(),
+        "attributes": {"email": "m***@example.org", "first_name": "Maya"},
+    });
+    assert_eq!(body(&answer), expected);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let find = json!({"by": "email", "value": "Maya@example.org", "purpose": "catalogue", "attributes": ["first_name", "email"]});
+    let found = post(&office, &key, "/recipient/v1/profiles/find", &find).await;
+    assert_eq!(body(&found), expected);
+    let nobody = SubjectId::from_uuid(uuid::Uuid::from_u128(7));
+    let mut refusals = Vec::new();
+    for path in [
+        format!("/recipient/v1/profiles/{nobody}?purpose=catalogue&{all}"),
+        format!("/recipient/v1/profiles/{id}?purpose=letters&{all}"),
+        format!("/recipient/v1/profiles/{id}?purpose=catalogue&attributes=last_name"),
+        format!("/recipient/v1/profiles/{id}?purpose=catalogue"),
+        format!("/recipient/v1/profiles/{id}?purpose=odd&{all}"),
+        "/recipient/v1/profiles/nonsense?purpose=catalogue".to_owned(),
+    ] {
+        let answer = get(&office, key.expose(), &path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        let mut problem = body(&answer);
+        problem["trace_id"].take();
+        refusals.push(problem);
+    }
+    assert!(refusals.iter().all(|one| *one == refusals[0]));
+    for wrong in ["", "nothing", id.to_string().as_str()] {
+        let answer = get(&office, wrong, &path).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_answers_in_order_with_null_for_nobody() {
+    let (office, id, key) = office().await;
+    let asked = json!({
+        "purpose": "catalogue",
+        "attributes": ["first_name"],
+        "subjects": [
+            {"by": "email", "value": "nobody@example.org"},
+            {"id": id.to_string()},
+            {"by": "email", "value": "maya@example.org"},
+        ],
+    });
+    let answer = post(&office, &key, "/recipient/v1/profiles/batch", &asked).await;
+    let maya = json!({"subject": id.to_string(), "attributes": {"first_name": "Maya"}});
+    assert_eq!(body(&answer), json!({"items": [null, maya, maya]}));
+    let many: Vec<_> = (0..101).map(|_| json!({"id": id.to_string()})).collect();
+    let many = json!({"purpose": "catalogue", "attributes": [], "subjects": many});
+    let answer = post(&office, &key, "/recipient/v1/profiles/batch", &many).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authzen_decides_a_batch_in_one_go_and_a_redaction_is_an_obligation() {
+    let (office, id, key) = office().await;
+    let attribute = |key: &str| json!({"resource": {"type": "attribute", "id": key, "properties": {"subject": id.to_string()}}});
+    let mut asked = json!({
+        "subject": {"type": "recipient", "id": "mill"},
+        "action": {"name": "catalogue"},
+        "evaluations": [attribute("first_name"), attribute("email"), attribute("last_name"), attribute("shoe_size")],
+    });
+    let decisions = |answer: &Value| -> Vec<bool> {
+        let all = answer["evaluations"].as_array().unwrap().iter();
+        all.map(|one| one["decision"].as_bool().unwrap()).collect()
+    };
+    let before = log_size(&office).await;
+    let answer = post(&office, &key, "/access/v1/evaluations", &asked).await;
+    assert_eq!(answer.headers["x-request-id"], "7f3a");
+    assert_eq!(decisions(&body(&answer)), [true, false, false, false]);
+    // The list of names, and one decision for all four.
+    assert_eq!(log_size(&office).await - before, 2);
+    asked["context"] = json!({"obligations": ["redact"]});
+    let answer = body(&post(&office, &key, "/access/v1/evaluations", &asked).await);
+    assert_eq!(decisions(&answer), [true, true, false, false]);
+    let obligations = &answer["evaluations"][1]["context"]["obligations"];
+    assert_eq!(
+        *obligations,
+        json!([{"id": "redact", "attribute": "email", "form": "mask"}])
+    );
+    // For itself alone.
+    asked["subject"]["id"] = json!("somebody_else");
+    let answer = body(&post(&office, &key, "/access/v1/evaluations", &asked).await);
+    assert_eq!(decisions(&answer), [false; 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authzen_finds_attributes_recipients_and_purposes_and_never_people() {
+    let (office, id, key) = office().await;
+    let about = json!({"subject": id.to_string()});
+    let mill = json!({"type": "recipient", "id": "mill"});
+    let search = async |what: &str, asked: Value| {
+        let path = format!("/access/v1/search/{what}");
+        body(&post(&office, &key, &path, &asked).await)["results"].take()
+    };
+    let catalogue = json!({"name": "catalogue"});
+    let resources = json!({"subject": mill, "action": catalogue, "resource": {"type": "attribute", "properties": about}});
+    assert_eq!(
+        search("resource", resources.clone()).await,
+        json!([{"type": "attribute", "id": "first_name"}])
+    );
+    let first_name = json!({"type": "attribute", "id": "first_name", "properties": about});
+    let subjects =
+        json!({"subject": {"type": "recipient"}, "action": catalogue, "resource": first_name});
+    assert_eq!(search("subject", subjects).await, json!([mill]));
+    let actions = json!({"subject": mill, "resource": first_name});
+    assert_eq!(
+        search("action", actions).await,
+        json!([{"name": "catalogue"}])
+    );
+    let people = json!({"subject": mill, "action": catalogue, "resource": {"type": "profile"}});
+    assert_eq!(search("resource", people).await, json!([]));
+    let configuration = get(&office, "", "/.well-known/authzen-configuration").await;
+    let address = body(&configuration)["access_evaluation_endpoint"].clone();
+    assert!(address.as_str().unwrap().ends_with("/access/v1/evaluation"));
+}
+
+async fn log_size(office: &Office) -> i64 {
+    let database = office.privity.database();
+    let counted = database.read("count records", |tx| {
+        let row = tx.query_one("-- count\nSELECT COUNT(*) AS records FROM audit_entry", &[])?;
+        Ok::<i64, Problem>(row.count("records")?)
+    });
+    counted.await.unwrap()
+}
