@@ -12,6 +12,7 @@ use crate::help_desk::{self, HelpDesk};
 use crate::loopback::Now;
 use crate::mailbox::{self, Mailbox};
 use crate::parcel_post::{self, ParcelPost};
+use crate::shop_api::{self, ShopApi};
 use crate::sweet_leads::{self, SweetLeads};
 use crate::{crm, shop};
 
@@ -38,6 +39,12 @@ const CONSENT: [(&str, &str); 2] = [
     ("notices.yaml", include_str!("../consent/notices.yaml")),
 ];
 
+/// Its policies.
+const POLICIES: [(&str, &str); 1] = [("company.cedar", include_str!("../policies/company.cedar"))];
+
+/// The routes of the gateway before its shop's API.
+const ROUTES: &str = include_str!("../routes/shop.yaml");
+
 /// The business while it runs. Dropping it stops its servers.
 pub struct Business {
     /// Where its files are.
@@ -50,6 +57,10 @@ pub struct Business {
     pub data_map: PathBuf,
     /// The folder of its purposes and notices.
     pub consent: PathBuf,
+    /// The folder of its policies.
+    pub policies: PathBuf,
+    /// The folder of the gateway's routes, filled in.
+    pub routes: PathBuf,
     /// Everybody.
     pub people: std::sync::Arc<Customers>,
     /// How many customers it has.
@@ -60,6 +71,8 @@ pub struct Business {
     pub spouse: Customer,
     /// The help desk.
     pub help_desk: HelpDesk,
+    /// The shop's own API.
+    pub shop_api: ShopApi,
     /// Carries its parcels.
     pub parcel_post: ParcelPost,
     /// Bought its customers' data.
@@ -103,6 +116,7 @@ pub async fn start_business_watched(
     let crm_made = tokio::task::spawn_blocking(move || crm::write(&path, &people, today));
     let mut servers = JoinSet::new();
     let help_desk = help_desk::start(&mut servers, &all, today).await?;
+    let shop_api = shop_api::start(&mut servers, &shop).await?;
     let parcel_post = parcel_post::start(&mut servers, &all, now.clone()).await?;
     let sweet_leads = sweet_leads::start(&mut servers, &all, now.clone()).await?;
     let mailbox = mailbox::start(&mut servers, now).await?;
@@ -119,25 +133,48 @@ pub async fn start_business_watched(
     };
     let (maya, spouse) = (person(MAYA)?, person(SPOUSE)?);
     let (data_map, consent) = (dir.join("data-map"), dir.join("consent"));
+    let (policies, routes) = (dir.join("policies"), dir.join("routes"));
     let business = Business {
         dir,
         shop,
         crm,
         data_map,
         consent,
+        policies,
+        routes,
         customers: all.all.len(),
         people: all,
         maya,
         spouse,
         help_desk,
+        shop_api,
         parcel_post,
         sweet_leads,
         mailbox,
         _servers: servers,
     };
     business.write_data_map()?;
-    business.write_consent()?;
+    write_all(&business.consent, &CONSENT)?;
+    write_all(&business.policies, &POLICIES)?;
+    let routes = ROUTES
+        .replace(
+            "${SHOP_API}",
+            &format!("{}/api/customers/{{number}}", business.shop_api.url),
+        )
+        .replace(
+            "${SHOP_API_TOKEN}",
+            &format!("Bearer {}", business.shop_api.token),
+        );
+    write_all(&business.routes, &[("shop.yaml", &routes)])?;
     Ok(business)
+}
+
+fn write_all(folder: &std::path::Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
 impl Business {
@@ -153,14 +190,6 @@ impl Business {
                 )
             });
             std::fs::write(self.data_map.join(name), filled)?;
-        }
-        Ok(())
-    }
-
-    fn write_consent(&self) -> anyhow::Result<()> {
-        std::fs::create_dir_all(&self.consent)?;
-        for (name, text) in CONSENT {
-            std::fs::write(self.consent.join(name), text)?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod parcel_post;
 mod random;
 pub mod settings;
 mod shop;
+pub mod shop_api;
 mod story;
 pub mod sweet_leads;
 mod teller;

@@ -31,6 +31,9 @@ pub fn settings(business: &Business, base: &str) -> anyhow::Result<Settings> {
         "packages_dir": own.join("packages"),
         "data_map": business.data_map,
         "consent": business.consent,
+        "policies": business.policies,
+        "gateway": { "listen": "127.0.0.1:0", "routes": business.routes },
+        "policy_packs": ["ccpa", "gdpr"],
         "profile": crate::vault::write_schema(&business.dir)?,
         "mail": { "url": business.mailbox.smtp, "tls": "none", "from": "Hearth & Crumb <privacy@hearth-and-crumb.example>" },
         // Whoever plays with the pages makes more privacy requests in an hour than anybody else does.

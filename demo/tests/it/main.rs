@@ -4,6 +4,7 @@ mod data_map;
 mod ends;
 mod invented;
 mod mail;
+mod policies;
 mod vendors;
 
 use std::sync::Arc;
