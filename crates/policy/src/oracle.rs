@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Entities, EntityUid, PolicySet, Request, Response, RestrictedExpression,
+    Authorizer, Context, Entities, EntityUid, PolicyId, PolicySet, Request, Response, RestrictedExpression,
     Schema,
 };
 use domain::data_map::RecipientKey;
@@ -332,11 +332,9 @@ fn ids(response: &Response) -> Result<Vec<String>, OracleError> {
     if let Some(error) = response.diagnostics().errors().next() {
         return Err(OracleError::Refused(error.to_string()));
     }
-    let mut ids: Vec<_> = response
-        .diagnostics()
-        .reason()
-        .map(ToString::to_string)
-        .collect();
+    // As it was given: to display one is to escape it.
+    let given = |id: &PolicyId| AsRef::<str>::as_ref(id).to_owned();
+    let mut ids: Vec<_> = response.diagnostics().reason().map(given).collect();
     ids.sort();
     Ok(ids)
 }

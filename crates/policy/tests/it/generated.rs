@@ -139,3 +139,19 @@ proptest! {
         prop_assert!(compared.is_ok(), "{}\n{text}", compared.unwrap_err());
     }
 }
+
+#[test]
+fn an_id_may_have_any_characters() {
+    let ids = [r#"say \"no\""#, "zeile\u{301}", "a\\\\b", "\u{200b}x"];
+    for (id, is_forbidden) in ids.iter().flat_map(|id| [(id, false), (id, true)]) {
+        let permit = annotated("p", "permit (principal, action, resource);");
+        let rule = if is_forbidden {
+            permit + &annotated(id, "forbid (principal, action, resource);")
+        } else {
+            annotated(id, "permit (principal, action, resource);")
+        };
+        let compiled = compile(&[file(&rule)], &configuration(), None).unwrap();
+        let compared = compiled.oracle.compare(&compiled.table, 500);
+        assert!(compared.unwrap() > 0, "{id}");
+    }
+}
