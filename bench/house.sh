@@ -5,7 +5,7 @@ prepare() {
     find_postgres || stop "PostgreSQL's server programs are missing: apt-get install postgresql, and run it again"
     say "building"
     # As what runs at a business is built, not as what somebody tries out first.
-    cargo build --profile dist -p bench || stop "the build failed"
+    cargo build --locked --profile dist -p bench --bin "bench-${1//_/-}" || stop "the build failed"
     work=$(mktemp -d "${TMPDIR:-/tmp}/privity-bench.XXXXXX") || exit 2
     trap tidy_up EXIT
     trap 'exit 130' INT

@@ -121,15 +121,25 @@ impl Meter {
             Path::new(&format!("/proc/{}/stat", self.postgres_pid)),
             Times::WithEndedChildren,
         )?;
-        for process in std::fs::read_dir("/proc")?.filter_map(Result::ok) {
-            let stat = process.path().join("stat");
-            // A process may end while we look.
-            if parent(&stat) == Some(self.postgres_pid) {
-                sum += ticks(&stat, Times::Own).unwrap_or(0.0);
-            }
+        for child in children(self.postgres_pid)? {
+            // It may end while we look.
+            let stat = format!("/proc/{child}/stat");
+            sum += ticks(Path::new(&stat), Times::Own).unwrap_or(0.0);
         }
         Ok(sum)
     }
+}
+
+/// The processes that a process started and that live.
+pub fn children(of: u32) -> anyhow::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc")?.filter_map(Result::ok) {
+        if parent(&process.path().join("stat")) == Some(of) {
+            let name = process.file_name();
+            found.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+    }
+    Ok(found)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,7 @@
 //! Any text as policies: it is refused with words, or its table says what Cedar says.
 //!
-//! The first byte says what follows: `f` a file, `p` the condition of a permit, `n` that of a forbid beside a permit for everything.
+//! The first byte says what follows: `f` a file, `p` the condition of a permit, `n` that of a forbid beside a permit for everything, `s` that of
+//! a forbid that goes beyond the fragment.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,11 +32,12 @@ fuzz_target!(|bytes: &[u8]| {
             "p",
             &format!("permit (principal, action, resource) when {{ {text}\n}};"),
         ),
-        b'n' => {
+        b'n' | b's' => {
+            let slow = if *kind == b's' { "@slow(\"s\") " } else { "" };
             let all = annotated("p", "permit (principal, action, resource);");
             let none = annotated(
                 "n",
-                &format!("forbid (principal, action, resource) when {{ {text}\n}};"),
+                &format!("{slow}forbid (principal, action, resource) when {{ {text}\n}};"),
             );
             all + &none
         }

@@ -27,7 +27,7 @@ pub(crate) use load::check_settings;
 
 pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, Who};
 pub(crate) use ground::take_ground;
-pub use impact::{CellChange, Heads, Impact};
+pub use impact::{CellChange, Heads, Impact, compare};
 pub(crate) use lifecycle::begin;
 pub use lifecycle::{ChangedPolicy, Difference, Published, Version, keep_current};
 pub(crate) use shadow::Watched;

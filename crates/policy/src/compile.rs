@@ -15,6 +15,7 @@ use crate::fragment::CellView;
 use crate::model::Model;
 use crate::oracle::Oracle;
 use crate::room::with_room;
+use crate::slow::{Slow, Slowly};
 use crate::source::{PolicyFile, Read, read};
 
 /// What compiling gives.
@@ -61,7 +62,8 @@ fn compile_here(
     let schema = model
         .schema(configuration)
         .map_err(|error| general(error.to_string()))?;
-    let rules = rules(&policies, &model, configuration, &layout).map_err(in_order)?;
+    let rules = rules(&policies, &model, &schema, configuration, &layout);
+    let rules = rules.map_err(in_order)?;
     validate(&policies, &schema).map_err(in_order)?;
     let draft = TableDraft {
         layout: Arc::clone(&layout),
@@ -69,7 +71,7 @@ fn compile_here(
         rules,
     };
     let table = draft.build().map_err(|error| general(error.to_string()))?;
-    let oracle = Oracle::new(&policies, model, &schema, configuration, layout);
+    let oracle = Oracle::new(&policies, &model, &schema, configuration, layout);
     let oracle = oracle.map_err(|error| general(error.to_string()))?;
     Ok(Compiled { table, oracle })
 }
@@ -125,15 +127,17 @@ fn validate(policies: &[Read], schema: &Schema) -> Result<(), Vec<Fault>> {
 fn rules(
     policies: &[Read],
     model: &Model,
+    schema: &Schema,
     configuration: &Configuration,
-    layout: &Layout,
+    layout: &Arc<Layout>,
 ) -> Result<Vec<RuleDraft>, Vec<Fault>> {
+    let mut slow = Slow::new(policies, model, schema, configuration, layout);
     let mut rules = Vec::new();
     let mut faults = Vec::new();
     let whole = Whole::of(layout);
     let mut is_first = true;
-    for recipient in &configuration.recipients {
-        for purpose in &configuration.purposes {
+    for (own, recipient) in configuration.recipients.iter().enumerate() {
+        for (use_number, purpose) in configuration.purposes.iter().enumerate() {
             let view = CellView {
                 model,
                 configuration,
@@ -143,7 +147,13 @@ fn rules(
                 purpose,
             };
             for (number, read) in policies.iter().enumerate() {
-                match rules_of(&view, number, read, is_first) {
+                let slowly = Slowly {
+                    number,
+                    read,
+                    recipient: (own, recipient),
+                    purpose: (use_number, purpose),
+                };
+                match rules_of(&view, &slowly, &mut slow, is_first) {
                     Ok(made) => rules.extend(made),
                     Err(problem) => faults.push(read.fault(problem)),
                 }
@@ -160,13 +170,16 @@ fn rules(
 
 fn rules_of(
     view: &CellView<'_>,
-    policy: usize,
-    read: &Read,
+    one: &Slowly<'_>,
+    slow: &mut Slow<'_>,
     reads_all: bool,
 ) -> Result<Vec<RuleDraft>, String> {
-    let formula = view
-        .condition(&read.tree, reads_all)
-        .map_err(|outside| outside.to_string())?;
+    let formula = match view.condition(&one.read.tree, reads_all) {
+        Err(outside) if one.read.is_slow() && outside.is_more_than_the_fragment() => {
+            slow_condition(view, one, slow)?
+        }
+        read => read.map_err(|outside| outside.to_string())?,
+    };
     if formula == Formula::False {
         return Ok(Vec::new());
     }
@@ -183,7 +196,7 @@ fn rules_of(
     let rule = |(attributes, conjunctions)| RuleDraft {
         recipient,
         purpose,
-        policy,
+        policy: one.number,
         attributes,
         conjunctions,
     };
@@ -191,6 +204,20 @@ fn rules_of(
         .into_iter()
         .map(rule)
         .collect())
+}
+
+/// Where a policy applies whose conditions Cedar has to be asked about.
+fn slow_condition(
+    view: &CellView<'_>,
+    one: &Slowly<'_>,
+    slow: &mut Slow<'_>,
+) -> Result<Formula, String> {
+    let scope = view.scope(&one.read.tree);
+    let scope = scope.map_err(|outside| outside.to_string())?;
+    if scope == Formula::False {
+        return Ok(scope);
+    }
+    Ok(view.whole.all(vec![scope, slow.conditions(one)?]))
 }
 
 /// Terms that are about the same attributes make one rule.

@@ -52,6 +52,16 @@ pub(crate) enum Outside {
     TooDeep,
 }
 
+impl Outside {
+    /// Whether Cedar could say it, and only the fragment can't; all else is a mistake.
+    pub(crate) const fn is_more_than_the_fragment(&self) -> bool {
+        matches!(
+            self,
+            Self::Construct(_) | Self::TooManyValues | Self::TooDeep
+        )
+    }
+}
+
 /// One recipient and one purpose, in which principal and action are constants.
 pub(crate) struct CellView<'a> {
     pub(crate) model: &'a Model,
@@ -88,14 +98,11 @@ impl CellView<'_> {
     /// Where the policy applies. What its clauses say is read in one cell at least, also where its scope leaves the cell out: a fault is
     /// found whatever the configuration.
     pub(crate) fn condition(&self, policy: &Template, reads_all: bool) -> Found<Formula> {
-        let mut parts = vec![
-            self.principal(&policy.principal)?,
-            self.action(&policy.action)?,
-            self.resource(&policy.resource)?,
-        ];
-        if !reads_all && parts.contains(&Formula::False) {
+        let scope = self.scope(policy)?;
+        if !reads_all && scope == Formula::False {
             return Ok(Formula::False);
         }
+        let mut parts = vec![scope];
         for clause in policy.clauses() {
             let part = match clause {
                 Clause::When(expr) => self.is_so(expr, 0)?,
@@ -104,6 +111,15 @@ impl CellView<'_> {
             parts.push(part);
         }
         Ok(self.whole.all(parts))
+    }
+
+    /// What stands between the brackets of `permit` and `forbid`.
+    pub(crate) fn scope(&self, policy: &Template) -> Found<Formula> {
+        Ok(self.whole.all(vec![
+            self.principal(&policy.principal)?,
+            self.action(&policy.action)?,
+            self.resource(&policy.resource)?,
+        ]))
     }
 
     fn principal(&self, scope: &PrincipalConstraint) -> Found<Formula> {

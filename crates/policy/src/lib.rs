@@ -10,7 +10,9 @@ mod fragment;
 mod model;
 mod oracle;
 mod pack;
+mod prove;
 mod room;
+mod slow;
 mod source;
 
 pub use compile::{Compiled, compile};
@@ -18,4 +20,5 @@ pub use fault::{Fault, Faults};
 pub use model::cedar_schema;
 pub use oracle::{Answer, Difference, Oracle, OracleError};
 pub use pack::{Pack, packs};
+pub use prove::{PackProof, Proof, ProofError, prove};
 pub use source::{Origin, PolicyFile, PolicyText, texts};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Entities, EntityUid, PolicyId, PolicySet, Request, Response, RestrictedExpression,
-    Schema,
+    Authorizer, Context, Entities, EntityUid, PolicyId, PolicySet, Request, Response,
+    RestrictedExpression, Schema,
 };
 use domain::data_map::RecipientKey;
 use domain::policy::{
@@ -81,7 +81,7 @@ pub struct Difference {
 impl Oracle {
     pub(crate) fn new(
         policies: &[Read],
-        model: Model,
+        model: &Model,
         schema: &Schema,
         configuration: &Configuration,
         layout: Arc<Layout>,
@@ -132,6 +132,34 @@ impl Oracle {
         attribute: AttributeSlot,
         seen: Seen,
     ) -> Result<Answer, OracleError> {
+        self.answer(&self.request(cell, attribute, seen)?)
+    }
+
+    /// Whether any of other policies holds.
+    pub(crate) fn holds(
+        &self,
+        policies: &PolicySet,
+        cell: Cell,
+        attribute: AttributeSlot,
+        seen: Seen,
+    ) -> Result<bool, OracleError> {
+        let request = self.request(cell, attribute, seen)?;
+        let response = Authorizer::new().is_authorized(&request, policies, &self.entities);
+        Ok(!ids(&response)?.is_empty())
+    }
+
+    /// Whether the configuration still has an attribute.
+    pub(crate) fn has_attribute(&self, attribute: AttributeSlot) -> bool {
+        let key = self.layout.attribute_key(attribute);
+        key.is_some_and(|key| self.attributes.contains_key(key))
+    }
+
+    fn request(
+        &self,
+        cell: Cell,
+        attribute: AttributeSlot,
+        seen: Seen,
+    ) -> Result<Request, OracleError> {
         let recipient = self.layout.recipients().get(usize::from(cell.recipient.0));
         let recipient = recipient.and_then(|key| self.recipients.get(key));
         let (principal, recipient) = recipient.ok_or(OracleError::NotThere("recipient"))?;
@@ -149,8 +177,7 @@ impl Oracle {
             context,
             None,
         );
-        let request = request.map_err(|error| OracleError::Refused(error.to_string()))?;
-        self.answer(&request)
+        request.map_err(|error| OracleError::Refused(error.to_string()))
     }
 
     /// Permits and forbids are asked apart, since Cedar names no permit where a forbid holds.

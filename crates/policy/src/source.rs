@@ -39,6 +39,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// Whether its author knows that it goes beyond the fragment.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.cedar.annotation("slow").is_some()
+    }
+
     pub(crate) fn fault(&self, problem: String) -> Fault {
         Fault {
             file: self.policy.file.clone(),
@@ -57,7 +62,7 @@ const REQUIRED: [&str; 5] = [
     "reason_subject",
     "reason_operator",
 ];
-/// What else it may say. `confidence` is for lawyers: how far the citation was checked.
+/// What else it may say. `confidence` is for lawyers: how far the citation was checked; `slow` says why the policy goes beyond the fragment.
 const OPTIONAL: [&str; 4] = ["release", "leaves", "confidence", "slow"];
 
 /// One policy as its author wrote it.
@@ -266,8 +271,13 @@ impl<'f> Annotated<'f> {
             .map(|name| format!("has the annotation `@{name}`, which means nothing here; leave it out or correct its name"))
             .collect();
         self.faults.extend(unknown);
-        if self.policy.annotation("slow").is_some() {
-            self.faults.push("is marked `@slow`; rules that Cedar has to evaluate at every disclosure are not supported yet, so write it within the fragment (docs/guides/policies.md)".to_owned());
+        if self
+            .policy
+            .annotation("slow")
+            .is_some_and(|why| why.trim().is_empty())
+        {
+            self.faults
+                .push("has `@slow` without a word; say why Cedar has to be asked".to_owned());
         }
     }
 

@@ -108,13 +108,8 @@ impl Privity {
     }
 }
 
-/// Compares two tables of one layout.
-pub(crate) fn compare(
-    before: &Table,
-    after: &Table,
-    counts: &[(Vec<u8>, u64)],
-    now: Timestamp,
-) -> Impact {
+/// Compares two tables of one layout over every input, and over `counts`: packed facts, each with the number of subjects of whom they are known.
+pub fn compare(before: &Table, after: &Table, counts: &[(Vec<u8>, u64)], now: Timestamp) -> Impact {
     let cells: Vec<Cell> = after
         .cells()
         .filter(|cell| !before.decides_alike(after, *cell))

@@ -155,3 +155,42 @@ fn an_id_may_have_any_characters() {
         assert!(compared.unwrap() > 0, "{id}");
     }
 }
+
+/// What only Cedar can say, beside what the fragment can.
+fn slow_conditions() -> impl Strategy<Value = String> {
+    let slow = proptest::sample::select(vec![
+        "context.least_age + 3 > 15",
+        "context.least_age * 2 - 1 < 26",
+        "{one: context.signal, two: context.age} == {one: true, two: \"adult\"}",
+        "[context.age, context.jurisdiction] == [\"under_13\", \"EU\"]",
+        "[resource, Attribute::\"diary\"].contains(resource) && [context.jurisdiction] != [\"US-CA\"]",
+        "(if principal.sold then {of: context.limited} else {of: context.signal}).of",
+    ]);
+    let joined = proptest::sample::select(vec!["&&", "||"]);
+    (slow, joined, atoms()).prop_map(|(slow, joined, atom)| format!("({slow}) {joined} ({atom})"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_slow_policy_is_compiled_to_what_cedar_says(conditions in proptest::collection::vec((any::<bool>(), slow_conditions()), 1..4), other in rules()) {
+        let slow = conditions.iter().enumerate().map(|(number, (is_permit, condition))| {
+            let effect = if *is_permit { "permit" } else { "forbid" };
+            annotated(&format!("slow{number}"), &format!("@slow(\"sums\") {effect} (principal, action, resource) when {{ {condition} }};"))
+        });
+        let text = slow.collect::<String>() + &annotated("other", &other);
+        let compiled = compile(&[file(&text)], &configuration(), None);
+        let compiled = compiled.map_err(|faults| TestCaseError::fail(format!("{faults}\n{text}")))?;
+        let compared = compiled.oracle.compare(&compiled.table, 2_000);
+        prop_assert!(compared.is_ok(), "{}\n{text}", compared.unwrap_err());
+    }
+}
+
+#[test]
+fn what_is_not_so_in_any_case_is_left_out_of_a_slow_policy() {
+    let rule = "@slow(\"a sum\") permit (principal, action, resource) when { context.least_age + 0 >= 16 && (context.signal || !context.signal) };";
+    let compiled = compile(&[file(&annotated("p", rule))], &configuration(), None).unwrap();
+    let cell = compiled.table.cells().next().unwrap();
+    assert_eq!(compiled.table.looks_at(cell), (Vec::new(), true, false));
+}

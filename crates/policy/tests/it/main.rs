@@ -7,10 +7,10 @@
     reason = "tests"
 )]
 
-mod cost;
 mod demo;
 mod generated;
 mod matrix;
 mod packs;
+mod prove;
 mod refused;
 mod small;

@@ -129,10 +129,6 @@ fn a_statute_never_permits_and_forms_of_release_stand_where_they_belong() {
             "@leaves(\"keep\") forbid (principal, action, resource);",
             "leaves everything",
         ),
-        (
-            "@slow(\"because\") permit (principal, action, resource);",
-            "`@slow`",
-        ),
     ] {
         let said = refused(rule);
         assert!(said.contains(named), "{rule}: {said}");
@@ -222,4 +218,29 @@ fn a_later_table_keeps_the_places_of_an_earlier_one() {
     let slot = |layout: &Layout| layout.attribute("email");
     assert_eq!(slot(next.layout()), slot(first.layout()));
     assert!(next.layout().understands(first.layout().mark()));
+}
+
+#[test]
+fn a_slow_policy_says_why_and_is_no_way_around_a_mistake() {
+    for (rule, named) in [
+        (
+            "@slow(\" \") permit (principal, action, resource);",
+            "say why",
+        ),
+        (
+            "@slow(\"x\") permit (principal, action, resource) when { context.age == \"old\" };",
+            "which it never is",
+        ),
+        (
+            "@slow(\"x\") permit (principal == Recipient::\"nobody\", action, resource);",
+            "is not there",
+        ),
+        (
+            "@slow(\"x\") forbid (principal, action, resource) when { 9223372036854775807 + context.least_age > 0 };",
+            "overflow",
+        ),
+    ] {
+        let said = refused(rule);
+        assert!(said.contains(named), "{rule}: {said}");
+    }
 }

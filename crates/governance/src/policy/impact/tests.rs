@@ -144,25 +144,3 @@ fn facts_of_another_program_are_counted_as_unknown() {
     let impact = compare(&before, &after, &[(vec![9, 9], 5)], Timestamp::UNIX_EPOCH);
     assert_eq!((impact.unknown, impact.subjects), (5, 0));
 }
-
-/// `cargo test --release -p governance --lib ten_million -- --ignored --nocapture`
-#[test]
-#[ignore = "measures"]
-fn ten_million_subjects_in_as_many_vectors_as_there_may_be() {
-    let (before, after) = (
-        table("context.choice_allows"),
-        table("context.choice_allows && context.jurisdiction == \"EU\""),
-    );
-    let counts: Vec<_> = (0..8_192)
-        .map(|number| (somebody(&before, number).pack(), 1_221))
-        .collect();
-    let start = std::time::Instant::now();
-    let impact = compare(&before, &after, &counts, Timestamp::UNIX_EPOCH);
-    println!(
-        "{} subjects in {} vectors: {:?}",
-        impact.subjects,
-        impact.vectors,
-        start.elapsed()
-    );
-    assert!(impact.subjects > 10_000_000);
-}

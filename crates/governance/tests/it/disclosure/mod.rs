@@ -8,7 +8,6 @@
     reason = "tests"
 )]
 
-mod cost;
 mod credential;
 mod ledger;
 mod recipient;

@@ -46,10 +46,24 @@ impl Thread {
     }
 }
 
+/// Of the thread that asks.
+pub(crate) fn own_cpu_us() -> anyhow::Result<f64> {
+    run_us("/proc/thread-self/schedstat")
+}
+
+/// Of all threads of another process.
+pub(crate) fn other_cpu_us(process: u32) -> anyhow::Result<f64> {
+    cpu_us_of(&process.to_string())
+}
+
 /// Of all threads that are there now.
 pub(crate) fn process_cpu_us() -> anyhow::Result<f64> {
+    cpu_us_of("self")
+}
+
+fn cpu_us_of(process: &str) -> anyhow::Result<f64> {
     let mut all = 0.0;
-    for task in std::fs::read_dir("/proc/self/task")? {
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
         // One may end while we look.
         all += run_us(&task?.path().join("schedstat").display().to_string()).unwrap_or_default();
     }
