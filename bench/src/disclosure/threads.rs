@@ -1,49 +1,61 @@
 //! Threads that each run one part, and what they cost: the kernel tells it in nanoseconds.
 
+use std::sync::{Arc, Mutex};
+
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// A thread with a runtime of its own.
+/// A runtime of one worker, as the product's own with one core: what it costs is what all its threads cost.
 pub(crate) struct Thread {
     pub(crate) handle: Handle,
-    id: u32,
+    ids: Arc<Mutex<Vec<u32>>>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Thread {
     pub(crate) fn start(name: &str) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let ids = Arc::new(Mutex::new(Vec::new()));
+        let started = Arc::clone(&ids);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name(name)
+            .on_thread_start(move || {
+                if let (Some(id), Ok(mut ids)) = (own_id(), started.lock()) {
+                    ids.push(id);
+                }
+            })
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
         std::thread::Builder::new()
-            .name(name.to_owned())
+            .name(format!("{name}'s end"))
             .spawn(move || {
-                let id = std::fs::read_link("/proc/thread-self")
-                    .ok()
-                    .and_then(|link| link.file_name()?.to_str()?.parse::<u32>().ok());
-                let _ = tell.send(id);
-                runtime.block_on(async {
-                    let _ = stopped.await;
-                });
+                let _ = stopped.blocking_recv();
+                runtime.shutdown_background();
             })?;
-        let id = told
-            .recv()?
-            .context("the kernel does not tell a thread's number")?;
         Ok(Self {
             handle,
-            id,
+            ids,
             _stop: stop,
         })
     }
 
     /// Processor time so far.
     pub(crate) fn cpu_us(&self) -> anyhow::Result<f64> {
-        run_us(&format!("/proc/self/task/{}/schedstat", self.id))
+        let ids = self.ids.lock();
+        let ids = ids.map_err(|_| anyhow::anyhow!("a thread failed as it started"))?;
+        let each = ids.iter();
+        // A thread that ended took its figure with it; workers never end.
+        let each = each.map(|id| run_us(&format!("/proc/self/task/{id}/schedstat")).unwrap_or(0.0));
+        Ok(each.sum())
     }
+}
+
+fn own_id() -> Option<u32> {
+    let link = std::fs::read_link("/proc/thread-self").ok()?;
+    link.file_name()?.to_str()?.parse().ok()
 }
 
 /// Of the thread that asks.

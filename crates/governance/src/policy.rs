@@ -25,6 +25,7 @@ pub(crate) use facts::{facts_in, outdate, outdate_all};
 pub use load::PolicyFilesError;
 pub(crate) use load::check_settings;
 
+pub use ::policy::{PackProof, Proof, ProofError};
 pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, Who};
 pub(crate) use ground::take_ground;
 pub use impact::{CellChange, Heads, Impact, compare};

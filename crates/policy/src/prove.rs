@@ -141,10 +141,16 @@ impl Prover {
                     let action: &str = environment.action().id().as_ref();
                     action.to_owned()
                 };
-                if !self.implies(&mut compiler, &all, &bound, environment).await? {
+                if !self
+                    .implies(&mut compiler, &all, &bound, environment)
+                    .await?
+                {
                     one.broken_for.push(purpose());
                 }
-                if !self.implies(&mut compiler, &company, &bound, environment).await? {
+                if !self
+                    .implies(&mut compiler, &company, &bound, environment)
+                    .await?
+                {
                     one.needed_for.push(purpose());
                 }
             }

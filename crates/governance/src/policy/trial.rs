@@ -1,9 +1,13 @@
 //! Policies tried before anything is published: checked, compared with Cedar, and asked the cases that their authors wrote down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use ::policy::{Proof, ProofError};
 use domain::data_map::RecipientKey;
-use domain::policy::{AgeBand, Fact, PolicyNumber, Question, Reasons, Release, Table, Why};
+use domain::policy::{
+    AgeBand, Configuration, Fact, PolicyNumber, Question, Reasons, Release, Table, Why,
+};
 use domain::purpose_of_use::PurposeKey;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +25,18 @@ pub struct Checked {
     pub table: Table,
     /// How many answers of the table were compared with Cedar's.
     pub compared: usize,
+    sources: Sources,
+    configuration: Configuration,
+}
+
+impl Checked {
+    /// Has a solver prove that nothing is allowed which a pack forbids. Blocks for as long as the solver thinks.
+    ///
+    /// # Errors
+    /// No pack binds the business; there is no such solver, or it gives up.
+    pub fn prove(&self, solver: &Path) -> Result<Proof, ProofError> {
+        ::policy::prove(&self.sources.files(), &self.configuration, solver)
+    }
 }
 
 /// A file of cases.
@@ -101,6 +117,8 @@ pub fn check_files(settings: &Settings) -> Result<Checked, Problem> {
     Ok(Checked {
         table: compiled.table,
         compared,
+        sources,
+        configuration,
     })
 }
 

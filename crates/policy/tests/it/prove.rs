@@ -24,7 +24,8 @@ fn pack(rule: &str) -> PolicyFile {
     }
 }
 
-const LAW: &str = "forbid (principal, action in Action::\"sale\", resource) when { context.opted_out_of_sale };";
+const LAW: &str =
+    "forbid (principal, action in Action::\"sale\", resource) when { context.opted_out_of_sale };";
 
 #[test]
 fn with_a_pack_nothing_is_allowed_that_it_forbids_and_where_it_is_needed_is_said() {

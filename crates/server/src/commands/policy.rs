@@ -9,7 +9,8 @@ use domain::id::SubjectId;
 use domain::policy::{AgeBand, Fact};
 use governance::Problem;
 use governance::policy::{
-    Asked, Difference, Explanation, Hypothetical, Impact, TestFile, Who, check_files, run_tests,
+    Asked, Difference, Explanation, Hypothetical, Impact, PackProof, Proof, TestFile, Who,
+    check_files, run_tests,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -209,10 +210,17 @@ fn check(config: &Path, prove: bool, as_json: bool) -> anyhow::Result<ExitCode> 
         }
         Err(problem) => return Err(problem.into()),
     };
+    let proof = prove.then(|| checked.prove(&solver()));
     let (table, compared) = (&checked.table, checked.compared);
     if as_json {
+        let proven = proof.as_ref().map(|proof| match proof {
+            Ok(proof) => json!({"broken": is_broken(proof), "packs": packs(proof)}),
+            Err(error) => json!({"why_not": error.to_string()}),
+        });
+        let is_ok = !matches!(&proof, Some(Err(_)))
+            && !matches!(&proof, Some(Ok(proof)) if is_broken(proof));
         show::json(
-            &json!({"ok": true, "policies": table.policies().len(), "table": table.hash().to_string(), "compared": compared, "proved": false}),
+            &json!({"ok": is_ok, "policies": table.policies().len(), "table": table.hash().to_string(), "compared": compared, "proof": proven}),
         )?;
     } else {
         show::text(&format!(
@@ -222,27 +230,56 @@ fn check(config: &Path, prove: bool, as_json: bool) -> anyhow::Result<ExitCode> 
             table.layout().purposes().len(),
             table.hash()
         ))?;
+        match &proof {
+            Some(Ok(proof)) => show::text(&proof_in_words(proof))?,
+            Some(Err(error)) => show::aside(&format!("Not proven: {error}")),
+            None => {}
+        }
     }
-    if prove {
-        show::aside(&unproved());
-        return Ok(ExitCode::from(1));
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(match proof {
+        Some(Ok(proof)) if !is_broken(&proof) => ExitCode::SUCCESS,
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::from(1),
+    })
 }
 
-/// Nothing that was not proven is called proven.
-fn unproved() -> String {
-    let has_solver = std::env::var_os("PATH").is_some_and(|paths| {
-        std::env::split_paths(&paths).any(|folder| folder.join("cvc5").is_file())
-    });
-    let solver = if has_solver {
-        "cvc5 is installed"
-    } else {
-        "cvc5 is not installed"
-    };
-    format!(
-        "Not proven: {solver}, and this build of privity holds no translation of policies for it (Cedar's SymCC). What holds without: a forbid of a pack overrides every permit, packs hold no permits, and the table was compared with Cedar."
-    )
+/// cvc5, where it is said to be or on the path.
+fn solver() -> PathBuf {
+    std::env::var_os("CVC5").map_or_else(|| PathBuf::from("cvc5"), PathBuf::from)
+}
+
+fn is_broken(proof: &Proof) -> bool {
+    proof.packs.iter().any(|pack| !pack.broken_for.is_empty())
+}
+
+fn packs(proof: &Proof) -> Vec<serde_json::Value> {
+    let pack = |pack: &PackProof| json!({"pack": pack.file, "forbids": pack.forbids, "broken_for": pack.broken_for, "needed_for": pack.needed_for});
+    proof.packs.iter().map(pack).collect()
+}
+
+fn proof_in_words(proof: &Proof) -> String {
+    let mut lines = Vec::new();
+    for pack in &proof.packs {
+        let file = &pack.file;
+        if pack.broken_for.is_empty() {
+            lines.push(format!(
+                "Proven: for none of {} purposes anything is allowed that the {} withholding policies of {file} forbid.",
+                proof.purposes, pack.forbids
+            ));
+        } else {
+            lines.push(format!(
+                "BROKEN: for {} something is allowed that {file} forbids. No forbid can be overridden, so this is a fault of Cedar or of this program: do not publish, and report it.",
+                pack.broken_for.join(", ")
+            ));
+        }
+        if !pack.needed_for.is_empty() {
+            lines.push(format!(
+                "  Without {file} your own policies would allow something of it for {}.",
+                pack.needed_for.join(", ")
+            ));
+        }
+    }
+    lines.join("\n")
 }
 
 fn test(config: &Path, files: &[PathBuf], as_json: bool) -> anyhow::Result<ExitCode> {
