@@ -10,6 +10,7 @@ mod granted;
 mod ledger;
 mod minimisation;
 mod recipient;
+mod shown;
 
 use domain::audit::{Action, Actor, Appended, NewRecord};
 use domain::data_map::IdentifierKind;
@@ -35,6 +36,7 @@ pub use granted::{
     Limits, Refused, Released, ReleasedProfile,
 };
 pub(crate) use ledger::disclosed_to;
+pub(crate) use shown::Shown;
 pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub use recipient::{MOST_SUBJECTS, disclose};

@@ -87,6 +87,8 @@ struct Parts {
     /// Rings when a task may have become due, so that the worker need not poll fast.
     bell: tokio::sync::Notify,
     recorder: recorder::Recorder,
+    /// Recipients' credentials that were looked up a moment ago.
+    shown: disclosure::Shown,
 }
 
 impl Privity {

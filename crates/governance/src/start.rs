@@ -103,6 +103,7 @@ pub async fn start_watched(
             progress: progress.clone(),
             bell: tokio::sync::Notify::new(),
             recorder: crate::recorder::Recorder::default(),
+            shown: crate::disclosure::Shown::default(),
         }
     });
     let privity = Privity { parts };

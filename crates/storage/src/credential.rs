@@ -9,7 +9,7 @@ use crate::db::{Row, Tx};
 use crate::error::Error;
 
 /// What a tag is the hash of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialKind {
     /// An API key.
     ApiKey,

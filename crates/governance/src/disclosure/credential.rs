@@ -131,11 +131,20 @@ pub async fn known_recipient(
         Credential::ApiKey(key) => (CredentialKind::ApiKey, *token_tag(key).as_bytes()),
         Credential::Certificate(fingerprint) => (CredentialKind::Certificate, **fingerprint),
     };
-    let found = p
-        .read_few("find credential", move |tx| {
-            Ok(storage::credential::get_by_tag(tx, kind, &tag)?)
-        })
-        .await?;
+    let shown = &p.parts.shown;
+    let found = match shown.get((kind, tag)) {
+        Ok(found) => Some(found),
+        Err(looking) => {
+            let found = p.read_few("find credential", move |tx| {
+                Ok(storage::credential::get_by_tag(tx, kind, &tag)?)
+            });
+            let found = found.await?;
+            if let Some(found) = &found {
+                shown.put((kind, tag), &looking, found);
+            }
+            found
+        }
+    };
     let now = p.now();
     let found = found.filter(|one| holds(one, now));
     match found.filter(|one| p.map().recipients.contains_key(&one.recipient)) {
@@ -297,7 +306,10 @@ pub async fn revoke(p: &Privity, id: CredentialId) -> Result<(), Problem> {
         }
         Ok((false, Vec::new()))
     });
-    if revoked.await?.0 {
+    let is_revoked = revoked.await?.0;
+    // After the commit: what was looked up before it is forgotten, and what is looked up from now on is revoked.
+    p.parts.shown.forget();
+    if is_revoked {
         return Ok(());
     }
     Err(Problem::not_found("credential that still holds"))

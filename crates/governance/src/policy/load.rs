@@ -86,7 +86,7 @@ impl Sources {
         texts(&self.files())
     }
 
-    fn files(&self) -> Vec<PolicyFile> {
+    pub(super) fn files(&self) -> Vec<PolicyFile> {
         let sources = self.0.iter();
         sources
             .map(|source| PolicyFile {

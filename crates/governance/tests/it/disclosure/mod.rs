@@ -20,7 +20,7 @@ use domain::sensitive::Sensitive;
 use governance::disclosure::{Caller, Door, Granted, SubjectAsked, disclose};
 use storage::ledger::Entry;
 
-use crate::policy::{house, on_each_engine, write};
+use crate::policy::{on_each_engine, write};
 use crate::profile_house::ProfileHouse;
 
 pub(crate) const ALL: [&str; 8] = [
