@@ -89,7 +89,7 @@ async fn in_process(house: &House, reads: u32) -> anyhow::Result<()> {
             .collect();
         tokio::spawn(async move {
             for id in ids {
-                let shown = Credential::ApiKey(&key);
+                let shown = Credential::Bearer(&key);
                 let caller =
                     recipient_for(&privity, &shown, Some(&purpose), Door::ProfileApi).await?;
                 let granted =

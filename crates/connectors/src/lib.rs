@@ -8,6 +8,7 @@ pub mod channel;
 pub mod connector;
 pub mod email;
 pub mod http;
+pub mod identity_provider;
 pub mod key_service;
 pub mod manual;
 pub mod mysql;

@@ -24,7 +24,7 @@ pub(crate) async fn identify(
 ) -> Result<Caller, Refusal> {
     let (key, certificate) = (key(headers), gateway.certificate(headers));
     let credential = match (&key, &certificate) {
-        (Some(key), None) => Credential::ApiKey(key),
+        (Some(key), None) => Credential::Bearer(key),
         (None, Some(certificate)) => Credential::Certificate(certificate),
         // Of two, nobody knows which one counts.
         _ => return Err(unknown()),

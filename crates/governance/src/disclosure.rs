@@ -7,6 +7,7 @@ mod caller;
 mod credential;
 mod evaluation;
 mod granted;
+mod identity_provider;
 mod ledger;
 mod minimisation;
 mod recipient;
@@ -25,7 +26,7 @@ use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
 
-pub use caller::{Caller, Door, SubjectAsked};
+pub use caller::{Caller, Door, SubjectAsked, TokenClient};
 pub use credential::{
     Credential, CredentialTerms, KnownCredential, KnownRecipient, add_certificate, add_key,
     caller_for, credentials, known_recipient, recipient_for, recipient_of, revoke,
@@ -34,6 +35,9 @@ pub use evaluation::evaluate;
 pub use granted::{
     AttributeCounts, BodyCheck, BodyFilter, Change, Counts, Effect, Fault, FilteredJson, Granted,
     Limits, Refused, Released, ReleasedProfile,
+};
+pub(crate) use identity_provider::{
+    look as look_at_identity_providers, providers as identity_providers,
 };
 pub(crate) use ledger::disclosed_to;
 pub(crate) use shown::Shown;

@@ -22,6 +22,7 @@ pub async fn check(p: &Privity) -> Vec<Finding> {
     let mut findings = vec![database(p).await, keys(p).await, folder(p), mail(p).await];
     findings.extend(systems(p).await);
     findings.extend(recipients(p));
+    findings.extend(identity_providers(p).await);
     findings.push(stuck(p).await);
     findings.extend(map(p));
     findings.push(law(p));
@@ -136,6 +137,22 @@ fn recipients(p: &Privity) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+async fn identity_providers(p: &Privity) -> Vec<Finding> {
+    let looked = crate::disclosure::look_at_identity_providers(p).await;
+    let findings = looked.into_iter().map(|one| {
+        let what = format!("identity provider `{}`", one.issuer);
+        match one.keys {
+            Ok(count) => good(what, format!("{count} of its keys verify tokens")),
+            Err(words) => bad(
+                what,
+                words,
+                "correct `jwks_url`, `jwks_file` or `algorithms` under `identity_providers` in privity.yaml; its tokens are refused until then",
+            ),
+        }
+    });
+    findings.collect()
 }
 
 async fn stuck(p: &Privity) -> Finding {

@@ -77,6 +77,8 @@ struct Parts {
     mailer: Arc<Mailer>,
     deciding: deciding::Vocabulary,
     consent: consent::ConsentBook,
+    /// Whose tokens recipients may show.
+    identity_providers: connectors::identity_provider::IdentityProviders,
     /// The policies in force; each node swaps them whole.
     policies: policy::Place,
     started: Timestamp,

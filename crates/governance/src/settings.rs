@@ -52,6 +52,9 @@ pub struct Settings {
     /// Packs of policies that ship and bind the business: `ccpa`, `gdpr`, `hipaa`.
     #[serde(default)]
     pub policy_packs: Vec<String>,
+    /// Identity providers whose tokens (JWT) recipients may show in place of a key of ours.
+    #[serde(default)]
+    pub identity_providers: Vec<connectors::identity_provider::IdentityProviderConfig>,
     /// Origins of the business's own sites, e.g. `https://shop.example`: their pages may show choices and send them.
     #[serde(default)]
     pub sites: Vec<String>,

@@ -13,7 +13,9 @@ use storage::Database;
 use zeroize::Zeroize as _;
 
 use crate::settings::Settings;
-use crate::{Parts, Privity, Problem, consent, data_map, deciding, key, law, policy, profile};
+use crate::{
+    Parts, Privity, Problem, consent, data_map, deciding, disclosure, key, law, policy, profile,
+};
 
 /// Opens (or on the first start makes) the key file and the database, and loads law and data map. Source systems and
 /// recipients are reached only when a task needs them.
@@ -58,6 +60,8 @@ pub async fn start_watched(
         .map(profile::scim_mapping)
         .transpose()
         .map_err(|error| setup(&error))?;
+    let identity_providers =
+        disclosure::identity_providers(&settings.identity_providers, &loaded.map, &consent)?;
     policy::check_settings(&settings).map_err(|error| setup(&error))?;
     if let Some(schema) = &schema {
         profile::declare(&mut loaded.map, &schema.schema)?;
@@ -96,6 +100,7 @@ pub async fn start_watched(
             mailer,
             deciding,
             consent,
+            identity_providers,
             policies: policy::Place::default(),
             started: clock.now(),
             clock,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 67] = [
+const KEYS: [(&str, Kind); 68] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -57,6 +57,7 @@ const KEYS: [(&str, Kind); 67] = [
     ("gateway.certificate_header", Kind::Text),
     ("policies", Kind::Path),
     ("policy_packs", Kind::Other),
+    ("identity_providers", Kind::Other),
     ("sites", Kind::Other),
     ("guardian_proofs", Kind::Other),
     ("mail.url", Kind::Text),
@@ -331,6 +332,7 @@ fn put_beside(values: &mut Map<String, Value>, folder: &Path) {
             .entry(key)
             .or_insert_with(|| Value::String(value.to_owned()));
     }
+    put_key_files_beside(values, folder);
     for (key, kind) in KEYS {
         let value = match key.split_once('.') {
             None => values.get_mut(key),
@@ -352,6 +354,17 @@ fn put_beside(values: &mut Map<String, Value>, folder: &Path) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Key files of identity providers stand inside of a list.
+fn put_key_files_beside(values: &mut Map<String, Value>, folder: &Path) {
+    let providers = values.get_mut("identity_providers");
+    let providers = providers.and_then(Value::as_array_mut);
+    for provider in providers.into_iter().flatten() {
+        if let Some(Value::String(path)) = provider.get_mut("jwks_file") {
+            *path = folder.join(&*path).display().to_string();
         }
     }
 }

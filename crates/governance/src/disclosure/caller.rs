@@ -1,5 +1,7 @@
 //! Who asks for data about subjects, through which door, and about whom.
 
+use std::sync::Arc;
+
 use domain::data_map::{IdentifierKind, RecipientKey};
 use domain::id::SubjectId;
 use domain::purpose_of_use::PurposeKey;
@@ -14,6 +16,17 @@ pub struct Caller {
     pub purpose: PurposeKey,
     /// Where it asks.
     pub door: Door,
+    /// The client whose token showed who it is; `None` for a key or certificate.
+    pub client: Option<Arc<TokenClient>>,
+}
+
+/// A client that the business's identity provider vouched for. Records name it, and never its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClient {
+    /// The identity provider.
+    pub issuer: Arc<str>,
+    /// The client, as the configuration names it.
+    pub client: String,
 }
 
 /// Where a recipient asks.

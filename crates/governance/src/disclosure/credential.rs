@@ -1,7 +1,10 @@
-//! By what recipients are known: API keys of 256 random bits, shown once, kept as a hash.
+//! By what recipients are known: API keys of 256 random bits, shown once, kept as a hash; certificates; tokens of the business's identity provider.
 //!
 //! Every credential that doesn't hold is refused alike: unknown, revoked, ended, or not for this purpose.
 
+use std::sync::Arc;
+
+use connectors::identity_provider::TokenError;
 use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::RecipientKey;
 use domain::id::CredentialId;
@@ -12,7 +15,7 @@ use enforcement::vault::token_tag;
 use jiff::{SignedDuration, Timestamp};
 use storage::credential::{CredentialKind, StoredCredential};
 
-use super::caller::{Caller, Door};
+use super::caller::{Caller, Door, TokenClient};
 use crate::{Privity, Problem};
 
 /// Refused credentials of the whole installation within a minute after which everybody waits.
@@ -20,8 +23,8 @@ const REFUSALS_A_MINUTE: u32 = 300;
 
 /// By what a recipient shows who it is.
 pub enum Credential<'a> {
-    /// An API key.
-    ApiKey(&'a Sensitive<String>),
+    /// What came as `Bearer`: an API key, or a token of an identity provider.
+    Bearer(&'a Sensitive<String>),
     /// The SHA-256 of the client's certificate, as whoever ended TLS saw it.
     Certificate(&'a [u8; 32]),
 }
@@ -100,6 +103,8 @@ pub struct KnownRecipient {
     pub recipient: RecipientKey,
     /// The only purposes that the credential is for; `None` for all.
     pub purposes: Option<Vec<PurposeKey>>,
+    /// The client whose token it showed.
+    pub client: Option<Arc<TokenClient>>,
 }
 
 impl KnownRecipient {
@@ -115,6 +120,7 @@ impl KnownRecipient {
             recipient: self.recipient.clone(),
             purpose: purpose.clone(),
             door,
+            client: self.client.clone(),
         })
     }
 }
@@ -127,8 +133,13 @@ pub async fn known_recipient(
     p: &Privity,
     credential: &Credential<'_>,
 ) -> Result<KnownRecipient, Problem> {
+    if let Credential::Bearer(text) = credential
+        && p.parts.identity_providers.may_know(text)
+    {
+        return by_token(p, text).await;
+    }
     let (kind, tag) = match credential {
-        Credential::ApiKey(key) => (CredentialKind::ApiKey, *token_tag(key).as_bytes()),
+        Credential::Bearer(key) => (CredentialKind::ApiKey, *token_tag(key).as_bytes()),
         Credential::Certificate(fingerprint) => (CredentialKind::Certificate, **fingerprint),
     };
     let shown = &p.parts.shown;
@@ -151,8 +162,35 @@ pub async fn known_recipient(
         Some(one) => Ok(KnownRecipient {
             recipient: one.recipient,
             purposes: one.purposes,
+            client: None,
         }),
         None => Err(refuse(p).await?),
+    }
+}
+
+/// The recipient whose client of an identity provider showed this token. Whatever is wrong with it is told to our log alone, and nothing of it.
+async fn by_token(p: &Privity, text: &Sensitive<String>) -> Result<KnownRecipient, Problem> {
+    match p.parts.identity_providers.verify(text, p.now()).await {
+        Ok(client) => Ok(KnownRecipient {
+            recipient: client.recipient,
+            purposes: Some(client.purposes),
+            client: Some(Arc::new(TokenClient {
+                issuer: client.issuer,
+                client: client.client,
+            })),
+        }),
+        Err(TokenError::Refused(why)) => {
+            tracing::debug!(why, "a token was refused");
+            Err(refuse(p).await?)
+        }
+        Err(TokenError::NoKeys(_)) => Err(match refuse(p).await? {
+            refused if refused.status == 401 => Problem::new(
+                "identity_provider_unavailable",
+                503,
+                "the keys of the identity provider can't be had, so its tokens show nothing; try again in a minute, or use a key of ours",
+            ),
+            waiting => waiting,
+        }),
     }
 }
 

@@ -200,6 +200,12 @@ impl Asking {
             Err(denial) => denial.new_record(now, actor),
         };
         let record = record.with("door", self.caller.door.text());
+        let record = match &self.caller.client {
+            Some(shown) => record
+                .with("issuer", shown.issuer.to_string())
+                .with("client", shown.client.clone()),
+            None => record,
+        };
         match sought {
             Sought::Id(_) => record,
             Sought::Tags(kind, _) | Sought::Nobody(kind) => record.with("found_by", kind.0.clone()),

@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 53] = [
+const PAGES: [(&str, &str); 54] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -72,6 +72,10 @@ const PAGES: [(&str, &str); 53] = [
     (
         "idempotency_key_reused",
         include_str!("../../../../docs/errors/idempotency_key_reused.md"),
+    ),
+    (
+        "identity_provider_unavailable",
+        include_str!("../../../../docs/errors/identity_provider_unavailable.md"),
     ),
     (
         "identity_not_asked",

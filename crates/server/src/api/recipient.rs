@@ -25,7 +25,7 @@ impl FromRequestParts<Arc<App>> for Recipient {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let key = key(&parts.headers).unwrap_or_else(|| Sensitive::new(String::new()));
-        let known = known_recipient(&app.privity, &Credential::ApiKey(&key)).await?;
+        let known = known_recipient(&app.privity, &Credential::Bearer(&key)).await?;
         Ok(Self(known))
     }
 }

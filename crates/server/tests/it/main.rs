@@ -19,6 +19,7 @@ mod know;
 mod office;
 mod proven;
 mod recipient;
+mod recipient_token;
 mod repeat;
 mod scenarios;
 mod scim;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::office::{Answer, Office};
 
-const SCHEMA: &str = "version: 1
+pub(crate) const SCHEMA: &str = "version: 1
 sources:
   - { source: shop, number: 1, title: Shop, record: email, proves: [email] }
 attributes:
@@ -26,7 +26,7 @@ attributes:
   - { attribute: last_name, number: 3, title: Last name, category: user.name.last }
 ";
 
-const PURPOSES: &str = "purposes:
+pub(crate) const PURPOSES: &str = "purposes:
   catalogue:
     title: {en: Catalogue}
     description: {en: We send you a catalogue.}
@@ -40,7 +40,7 @@ const PURPOSES: &str = "purposes:
     choice: none
 ";
 
-const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
 @id("office.catalogue")
 @citation("Contract with Paper Mill")
 @title("Paper Mill writes to customers")

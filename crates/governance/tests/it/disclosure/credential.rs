@@ -22,30 +22,30 @@ async fn a_key_opens_for_its_recipient_and_its_purposes_until_it_ends_or_is_revo
         let (_, wide) = add_key(p, &"mill".into(), CredentialTerms::default())
             .await
             .unwrap();
-        let caller = recipient_of(p, &Credential::ApiKey(&key)).await.unwrap();
+        let caller = recipient_of(p, &Credential::Bearer(&key)).await.unwrap();
         assert_eq!(
             (caller.recipient.as_ref(), caller.purpose.as_ref()),
             ("mill", "orders")
         );
         let declared = "newsletter".into();
-        let other = recipient_for(p, &Credential::ApiKey(&wide), Some(&declared), Door::Scim).await;
+        let other = recipient_for(p, &Credential::Bearer(&wide), Some(&declared), Door::Scim).await;
         assert_eq!(other.unwrap().door, Door::Scim);
         let unknown = Sensitive::new("nothing".to_owned());
         let mut refusals = vec![
-            recipient_for(p, &Credential::ApiKey(&key), Some(&declared), Door::Scim).await,
-            recipient_of(p, &Credential::ApiKey(&wide)).await,
-            recipient_of(p, &Credential::ApiKey(&unknown)).await,
+            recipient_for(p, &Credential::Bearer(&key), Some(&declared), Door::Scim).await,
+            recipient_of(p, &Credential::Bearer(&wide)).await,
+            recipient_of(p, &Credential::Bearer(&unknown)).await,
             recipient_of(p, &Credential::Certificate(&[1; 32])).await,
         ];
         house.clock.advance(jiff::SignedDuration::from_hours(1));
-        refusals.push(recipient_of(p, &Credential::ApiKey(&key)).await);
+        refusals.push(recipient_of(p, &Credential::Bearer(&key)).await);
         let listed = credentials(p).await.unwrap();
         assert_eq!(listed.len(), 2);
         let other = listed.iter().find(|one| one.id != id).unwrap().id;
         revoke(p, other).await.unwrap();
         assert_eq!(revoke(p, other).await.unwrap_err().status, 404);
         refusals
-            .push(recipient_for(p, &Credential::ApiKey(&wide), Some(&declared), Door::Scim).await);
+            .push(recipient_for(p, &Credential::Bearer(&wide), Some(&declared), Door::Scim).await);
         let first = refusals[0].clone().unwrap_err();
         assert_eq!(first.status, 401);
         for refusal in refusals {
@@ -99,7 +99,7 @@ async fn whoever_tries_keys_waits() {
         let mut last = 0;
         for number in 0..301 {
             let key = Sensitive::new(format!("key {number}"));
-            let refused = recipient_of(&house.p, &Credential::ApiKey(&key)).await;
+            let refused = recipient_of(&house.p, &Credential::Bearer(&key)).await;
             last = refused.unwrap_err().status;
         }
         assert_eq!(last, 429);
