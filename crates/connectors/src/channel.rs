@@ -47,12 +47,26 @@ pub struct Notification {
     pub business: String,
     /// Identifiers by which this recipient knows the subject, and no others.
     pub identifiers: Vec<(IdentifierKind, Sensitive<String>)>,
+    /// What it got of the subject: names, and no values.
+    pub received: Vec<ReceivedData>,
     /// By when.
     pub due: Option<jiff::civil::Date>,
     /// When the privacy request came in.
     pub submitted_at: jiff::Timestamp,
     /// Where the recipient's answer goes: the page without account (e-mail) or the callback URL.
     pub answer_url: Sensitive<String>,
+}
+
+/// Something that a recipient got, by its name. An attribute stands in the ledger of disclosures; where only a data category is named, the
+/// data map says that the recipient gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedData {
+    /// Key of the attribute, if the ledger names one.
+    pub attribute: Option<String>,
+    /// Key of the data category, e.g. `user.contact.email`, if it is known.
+    pub category: Option<String>,
+    /// In words.
+    pub title: String,
 }
 
 /// What came of telling or asking.

@@ -523,11 +523,25 @@ impl<'a> Letter<'a> {
             self.submitted_on()
         );
         let first = format!("The request came in on {}.", self.submitted_on());
-        vec![
-            request,
-            if self.reminder { again } else { first },
-            "You know the person by:".to_owned(),
-        ]
+        let when = if self.reminder { again } else { first };
+        let mut paragraphs = vec![request, when];
+        paragraphs.extend(self.received());
+        paragraphs.push("You know the person by:".to_owned());
+        paragraphs
+    }
+
+    /// What the recipient got, so that it knows what to look for.
+    fn received(&self) -> Vec<String> {
+        let titles = |is_recorded: bool| {
+            let named = self.notification.received.iter();
+            let named = named.filter(|one| one.attribute.is_some() == is_recorded);
+            let titles: Vec<_> = named.map(|one| one_line(&one.title)).collect();
+            (!titles.is_empty()).then(|| titles.join(", "))
+        };
+        let recorded = titles(true).map(|titles| format!("By our records you received: {titles}."));
+        let usual =
+            titles(false).map(|titles| format!("What we give you may also have held: {titles}."));
+        recorded.into_iter().chain(usual).collect()
     }
 
     fn after(&self) -> String {

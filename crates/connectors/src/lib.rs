@@ -21,7 +21,8 @@ pub mod webhook;
 
 pub use bookmark::{Bookmark, Course};
 pub use channel::{
-    Channel, ChannelError, Channels, Delivery, Notification, ReceivedAnswer, VerifiedAnswer,
+    Channel, ChannelError, Channels, Delivery, Notification, ReceivedAnswer, ReceivedData,
+    VerifiedAnswer,
 };
 pub use connector::{
     Connector, ConnectorError, DescribedCollection, DescribedField, DescribedReference,

@@ -355,6 +355,11 @@ fn message(notification: &Notification, now: jiff::Timestamp, reminder: bool) ->
         .iter()
         .map(|(kind, value)| json!({ "kind": kind, "value": value.expose() }))
         .collect();
+    let received: Vec<Value> = notification
+        .received
+        .iter()
+        .map(|one| json!({ "attribute": one.attribute, "category": one.category, "title": one.title }))
+        .collect();
     let (kind, action) = match notification.action {
         OutreachAction::Delete => ("privacy_request.delete", "delete"),
         OutreachAction::OptOut => ("privacy_request.opt_out_sale_share", "opt_out_sale_share"),
@@ -369,6 +374,7 @@ fn message(notification: &Notification, now: jiff::Timestamp, reminder: bool) ->
             "law": notification.law,
             "action": action,
             "identifiers": identifiers,
+            "received": received,
             "submitted_at": notification.submitted_at.to_string(),
             "respond_by": notification.due.map(|due| due.to_string()),
             "answer_url": notification.answer_url.expose(),

@@ -612,6 +612,8 @@ async fn a_privacy_desk_reads_what_to_do_for_whom_by_when_and_where_to_answer() 
         text.contains("email: Mia@Bakery.example")
             && text.contains("customer number: C-77<b>")
             && text.contains(&format!("\n{CALLBACK}\n"))
+            && text.contains("By our records you received: E-mail <b> address.")
+            && text.contains("What we give you may also have held: Name.")
     );
     assert!(
         html.contains("<strong>C-77&lt;b&gt;</strong>")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connectors::{ChannelError, Notification, ReceivedAnswer};
+use connectors::{ChannelError, Notification, ReceivedAnswer, ReceivedData};
 use domain::data_map::IdentifierKind;
 use domain::id::{OutreachId, RequestId};
 use domain::outreach::OutreachAction;
@@ -39,6 +39,18 @@ pub fn notification(action: OutreachAction) -> Notification {
                 IdentifierKind("customer_number".to_owned()),
                 Sensitive::new("C-77<b>".to_owned()),
             ),
+        ],
+        received: vec![
+            ReceivedData {
+                attribute: Some("email".to_owned()),
+                category: Some("user.contact.email".to_owned()),
+                title: "E-mail <b>\naddress".to_owned(),
+            },
+            ReceivedData {
+                attribute: None,
+                category: Some("user.name".to_owned()),
+                title: "Name".to_owned(),
+            },
         ],
         due: Some("2026-12-05".parse().unwrap()),
         submitted_at: "2026-11-20T09:00:00Z".parse().unwrap(),

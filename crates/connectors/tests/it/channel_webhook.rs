@@ -204,6 +204,10 @@ async fn a_recipient_is_told_what_to_do_for_whom_and_by_when() {
             "law": "ccpa",
             "action": "delete",
             "identifiers": [{"kind": "email", "value": "Mia@Bakery.example"}, {"kind": "customer_number", "value": "C-77<b>"}],
+            "received": [
+                {"attribute": "email", "category": "user.contact.email", "title": "E-mail <b>\naddress"},
+                {"attribute": null, "category": "user.name", "title": "Name"}
+            ],
             "submitted_at": "2026-11-20T09:00:00Z",
             "respond_by": "2026-12-05",
             "answer_url": CALLBACK,

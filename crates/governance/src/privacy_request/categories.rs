@@ -206,7 +206,7 @@ fn disclosed(p: &Privity, recipient: &Recipient, found: &BTreeMap<String, u64>) 
     }
 }
 
-fn title(p: &Privity, category: &str) -> String {
+pub(super) fn title(p: &Privity, category: &str) -> String {
     p.law()
         .category(category)
         .map_or_else(|| category.to_owned(), |known| known.title.clone())

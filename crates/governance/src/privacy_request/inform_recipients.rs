@@ -2,11 +2,14 @@
 //!
 //! Law: Cal. Civ. Code 1798.105(c)(1), (3); 11 CCR 7022(b)-(c), 7026(f), 7052.
 
-use connectors::{ChannelError, Delivery, Notification};
+use std::collections::BTreeSet;
+
+use connectors::{ChannelError, Delivery, Notification, ReceivedData};
 use domain::audit::{Action, Actor, NewRecord, commit};
 use domain::disclosure::{DisclosureRecipient, Purpose};
 use domain::id::OutreachId;
-use domain::outreach::{Answer, Outreach};
+use domain::outreach::{Answer, Outreach, OutreachAction};
+use domain::plan::{DisclosedTo, Plan};
 use domain::recipient::{ChannelKind, Recipient, VerificationLevel};
 use domain::sensitive::Sensitive;
 use domain::task::{Task, TaskKind};
@@ -162,10 +165,54 @@ pub(super) async fn notification(
         law: request.law.clone(),
         business: p.settings().business.name.clone(),
         identifiers,
+        received: received(
+            p,
+            work.stored.plan.as_ref(),
+            &told.recipient,
+            outreach.action,
+        ),
         due: told.outreach.due,
         submitted_at: request.received_at,
         answer_url: answer_url(p, outreach),
     })
+}
+
+/// What a recipient got of her by the ledger, and besides what the data map says that it gets. An opt-out is about what was sold or shared.
+fn received(
+    p: &Privity,
+    plan: Option<&Plan>,
+    recipient: &Recipient,
+    action: OutreachAction,
+) -> Vec<ReceivedData> {
+    let concerned = |one: &&DisclosedTo| {
+        one.recipient == recipient.key
+            && (action == OutreachAction::Delete || one.sold || one.shared)
+    };
+    let disclosed = plan.into_iter().flat_map(|plan| &plan.disclosed);
+    let keys = disclosed.filter(concerned).flat_map(|one| &one.attributes);
+    let keys: BTreeSet<_> = keys.collect();
+    let mut received: Vec<_> = keys.into_iter().map(|key| attribute(p, key)).collect();
+    let known: BTreeSet<_> = received
+        .iter()
+        .filter_map(|one| one.category.clone())
+        .collect();
+    let others = recipient.categories.iter();
+    let others = others.filter(|category| !known.contains(*category));
+    received.extend(others.map(|category| ReceivedData {
+        attribute: None,
+        category: Some(category.clone()),
+        title: super::categories::title(p, category),
+    }));
+    received
+}
+
+fn attribute(p: &Privity, key: &str) -> ReceivedData {
+    let rule = p.schema().and_then(|schema| schema.attribute_of(key));
+    ReceivedData {
+        attribute: Some(key.to_owned()),
+        category: rule.map(|rule| rule.category.clone()),
+        title: rule.map_or_else(|| key.to_owned(), |rule| rule.title.clone()),
+    }
 }
 
 /// What each channel puts into its message, by the fields of law/messages.yaml. OpenDSR names the regulation and the day of receipt,

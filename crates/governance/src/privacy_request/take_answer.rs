@@ -395,6 +395,7 @@ async fn probe_after_answer(
         law: stored.request.law.clone(),
         business: p.settings().business.name.clone(),
         identifiers,
+        received: Vec::new(), // A probe asks whether anything is left, whatever it was.
         due: outreach.due,
         submitted_at: stored.request.received_at,
         answer_url: answer_url(p, &outreach.outreach),
