@@ -110,6 +110,8 @@ async function asOperator(page, links, look, check) {
     await look("console note");
   }
   await findConsents(page, links, look, check);
+  await lookAtPolicies(page, links, look, check);
+  await lookAtDisclosures(page, links, look, check);
   await holdAndLift(page, links, look, check);
   await page.goto(links["Console"]);
   await page.click("text=/Sign out/");
@@ -125,6 +127,42 @@ async function findConsents(page, links, look, check) {
   check("what is sought for stands in no address", page.url().includes("nobody") ? [page.url()] : []);
   check("of whoever never chose it is said what holds for everybody", (await page.textContent("main")).includes("Nothing was chosen") ? [] : ["it is not"]);
   await look("console consents");
+}
+
+/** An operator sees which policies decide, who gets what, and asks why, by keyboard where a mouse is not needed. */
+async function lookAtPolicies(page, links, look, check) {
+  await page.goto(`${links["Console"]}/policies`);
+  check("a version of the policies decides", (await page.textContent("main")).includes("Version 1 decides") ? [] : ["none does"]);
+  await look("console policies");
+  await page.click("text=Who gets what");
+  await look("console who gets what");
+  await page.click("text=Somebody of whom this is known");
+  await page.click("text=Show for these facts");
+  const cell = page.locator("table.matrix summary").first();
+  await cell.evaluate((summary) => { for (let at = summary.closest("details").parentElement; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true; });
+  await cell.focus();
+  await page.keyboard.press("Enter");
+  check("a cell tells its policy by keyboard", (await cell.evaluate((summary) => summary.parentElement.open)) ? [] : ["it stays shut"]);
+  await look("console who gets what for facts");
+  await page.locator("table.matrix a", { hasText: "Why" }).first().click();
+  check("a cell leads to its reasons", (await page.textContent("main")).includes("She is told:") ? [] : ["it does not"]);
+  await look("console why");
+  await page.goto(`${links["Console"]}/policies/versions/1`);
+  await look("console version of policies");
+}
+
+/** An operator looks who got what. */
+async function lookAtDisclosures(page, links, look, check) {
+  await page.goto(`${links["Console"]}/disclosures`);
+  await page.selectOption("#kind", "email");
+  await page.fill("#value", "nobody-at-all@example.com");
+  await page.click("main button[type=submit]");
+  check("of nobody it is said that nobody is known", (await page.locator("#value-error").count()) === 1 ? [] : ["nothing is said"]);
+  await look("console disclosures");
+  await page.goto(`${links["Console"]}/disclosures/recipients`);
+  await look("console recipients");
+  await page.goto(`${links["Console"]}/disclosures/minimisation`);
+  await look("console minimisation");
 }
 
 /** An operator places a legal hold, forgetting something at first, sees it on the privacy request that it concerns, and lifts it. */

@@ -39,8 +39,11 @@ const CONSENT: [(&str, &str); 2] = [
     ("notices.yaml", include_str!("../consent/notices.yaml")),
 ];
 
-/// Its policies.
-const POLICIES: [(&str, &str); 1] = [("company.cedar", include_str!("../policies/company.cedar"))];
+/// Its policies, and the cases that they have to come out as.
+const POLICIES: [(&str, &str); 2] = [
+    ("company.cedar", include_str!("../policies/company.cedar")),
+    ("tests.yaml", include_str!("../policies/tests.yaml")),
+];
 
 /// The routes of the gateway before its shop's API.
 const ROUTES: &str = include_str!("../routes/shop.yaml");

@@ -3,6 +3,7 @@
 //! Nobody else asks `enforcement::decide` (deny.toml and the types say so). Issue by issue more doors lead here; each hands
 //! in a query and gets a recorded permit or a denial. Recipients come in by [`disclose`].
 
+mod by_recipient;
 mod caller;
 mod credential;
 mod evaluation;
@@ -26,6 +27,7 @@ use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
 
+pub use by_recipient::{RecipientUse, by_recipient};
 pub use caller::{Caller, Door, SubjectAsked, TokenClient};
 pub use credential::{
     Credential, CredentialTerms, KnownCredential, KnownRecipient, add_certificate, add_key,

@@ -1,5 +1,7 @@
 //! Operators and their way in: a key of 256 random bits, shown once, kept as a hash; a session in the browser for a day.
 
+use std::collections::BTreeMap;
+
 use domain::audit::{Action, Actor, NewRecord};
 use domain::id::OperatorId;
 use domain::rng::{new_id, new_token};
@@ -112,6 +114,16 @@ async fn refuse<T>(p: &Privity) -> Result<T, Problem> {
             "this key opens nothing here; ask whoever runs Privity to add you with `privity operator add`",
         )
     })
+}
+
+/// Names of all operators, those who may no longer sign in too.
+///
+/// # Errors
+/// Our database doesn't answer.
+pub async fn names(p: &Privity) -> Result<BTreeMap<OperatorId, String>, Problem> {
+    let all = p.read("list operators", |tx| Ok(storage::operator::list(tx)?));
+    let named = all.await?.into_iter();
+    Ok(named.map(|one| (one.id, one.name)).collect())
 }
 
 /// The operator whose key this is.

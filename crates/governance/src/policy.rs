@@ -3,6 +3,7 @@
 //! Packs of laws and the business's own files are compiled at the start; without policies every recipient is denied.
 //! Decisions: docs/decisions/012-policies-are-compiled.md, 014-facts-are-kept-with-the-profile.md.
 
+mod board;
 mod explain;
 mod facts;
 mod ground;
@@ -26,7 +27,9 @@ pub use load::PolicyFilesError;
 pub(crate) use load::check_settings;
 
 pub use ::policy::{PackProof, Proof, ProofError};
-pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, Who};
+pub(crate) use board::reasons_for_subject;
+pub use board::{Cases, DecidedCell, DecidedLine, DecidedMatrix, Deciding};
+pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, PolicyShown, Said, Who};
 pub(crate) use ground::take_ground;
 pub use impact::{CellChange, Heads, Impact, compare};
 pub(crate) use lifecycle::begin;

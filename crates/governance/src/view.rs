@@ -15,6 +15,8 @@ use serde::Serialize;
 use storage::attachment::AttachmentId;
 use storage::legal_hold::LegalHoldId;
 
+use crate::privacy_request::categories::Recorded;
+
 /// One line of the Console's list.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedRequest {
@@ -258,6 +260,8 @@ pub struct Tracker {
     pub systems: Vec<SystemLine>,
     /// Each recipient.
     pub recipients: Vec<OutreachLine>,
+    /// To whom data of hers went by the ledger of disclosures; empty until she has shown who she is.
+    pub received: Vec<Recorded>,
     /// What stays and why.
     pub kept: Vec<KeptLine>,
     /// Why it was denied or only partly fulfilled.

@@ -75,7 +75,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// Every built-in template by name.
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 30] = [
     ("parts.html", include_str!("../templates/parts.html")),
     ("base.html", include_str!("../templates/base.html")),
     ("home.html", include_str!("../templates/home.html")),
@@ -132,6 +132,42 @@ const TEMPLATES: [(&str, &str); 21] = [
     (
         "console_request.html",
         include_str!("../templates/console_request.html"),
+    ),
+    (
+        "console_policy_parts.html",
+        include_str!("../templates/console_policy_parts.html"),
+    ),
+    (
+        "console_policies.html",
+        include_str!("../templates/console_policies.html"),
+    ),
+    (
+        "console_policy_version.html",
+        include_str!("../templates/console_policy_version.html"),
+    ),
+    (
+        "console_policy_matrix.html",
+        include_str!("../templates/console_policy_matrix.html"),
+    ),
+    (
+        "console_policy_explain.html",
+        include_str!("../templates/console_policy_explain.html"),
+    ),
+    (
+        "console_disclosure_parts.html",
+        include_str!("../templates/console_disclosure_parts.html"),
+    ),
+    (
+        "console_disclosures.html",
+        include_str!("../templates/console_disclosures.html"),
+    ),
+    (
+        "console_recipients.html",
+        include_str!("../templates/console_recipients.html"),
+    ),
+    (
+        "console_minimisation.html",
+        include_str!("../templates/console_minimisation.html"),
     ),
 ];
 

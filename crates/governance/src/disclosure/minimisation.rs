@@ -51,11 +51,7 @@ pub struct AsksForMore {
 /// There are no profiles here, or our database doesn't answer.
 pub async fn minimise(p: &Privity, days: u32) -> Result<Minimisation, Problem> {
     let schema = p.needed_schema()?;
-    let back = SignedDuration::from_hours(24 * i64::from(days.saturating_sub(1)));
-    let since = p
-        .now()
-        .saturating_sub(back)
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+    let (since, first) = days_back(p, days);
     let read = p.read("read what was asked", move |tx| {
         Ok(storage::ledger::asked_since(tx, since)?)
     });
@@ -70,7 +66,7 @@ pub async fn minimise(p: &Privity, days: u32) -> Result<Minimisation, Problem> {
         keys.cloned().collect()
     };
     Ok(Minimisation {
-        since: since.to_zoned(jiff::tz::TimeZone::UTC).date(),
+        since: first,
         never_asked: keys(&|key| !all.contains(key)),
         never_given: keys(&|key| all.contains(key) && !given.contains(key)),
         asks_for_more: asks_for_more(&asked),
@@ -88,6 +84,14 @@ pub async fn minimise(p: &Privity, days: u32) -> Result<Minimisation, Problem> {
             .cloned()
             .collect(),
     })
+}
+
+/// A moment so many days back, today among them, and its day by UTC.
+pub(super) fn days_back(p: &Privity, days: u32) -> (Timestamp, jiff::civil::Date) {
+    let back = SignedDuration::from_hours(24 * i64::from(days.saturating_sub(1)));
+    let since = p.now().saturating_sub(back);
+    let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
+    (since, since.to_zoned(jiff::tz::TimeZone::UTC).date())
 }
 
 fn gave_something(asked: &Asked) -> bool {

@@ -224,7 +224,7 @@ impl Privity {
         })
     }
 
-    async fn known_of(
+    pub(super) async fn known_of(
         &self,
         id: SubjectId,
         in_force: &super::InForce,

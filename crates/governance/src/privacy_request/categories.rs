@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::figures::rows_by_category;
 use super::package::escape;
 use crate::Privity;
+use crate::policy::reasons_for_subject;
 
 /// The answer in categories.
 #[derive(Clone, Debug, Serialize)]
@@ -55,6 +56,9 @@ pub struct Recorded {
     pub sold: bool,
     /// Whether it was shared for advertising.
     pub shared: bool,
+    /// Why it may have it, as the policies in force say it to her.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 /// One category of data.
@@ -142,7 +146,7 @@ pub fn categories(p: &Privity, plan: &Plan) -> Categories {
     }
 }
 
-fn recorded(p: &Privity, disclosed: &DisclosedTo) -> Recorded {
+pub(crate) fn recorded(p: &Privity, disclosed: &DisclosedTo) -> Recorded {
     let recipient = p.map().recipients.get(&disclosed.recipient);
     let purpose = p.purposes().get(&disclosed.purpose);
     let named = |key: &String| {
@@ -162,6 +166,12 @@ fn recorded(p: &Privity, disclosed: &DisclosedTo) -> Recorded {
         times: disclosed.times,
         sold: disclosed.sold,
         shared: disclosed.shared,
+        reasons: reasons_for_subject(
+            p,
+            &disclosed.recipient,
+            &disclosed.purpose,
+            &disclosed.attributes,
+        ),
     }
 }
 
@@ -268,10 +278,15 @@ fn went_out(html: &mut String, recorded: &[Recorded]) {
             (false, true) => "; shared for advertising",
             (false, false) => "",
         };
+        let reasons: String = one
+            .reasons
+            .iter()
+            .map(|reason| format!(". {}", escape(reason)))
+            .collect();
         let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
         let _ = write!(
             html,
-            "<dl><dt>{}</dt><dd>{}: {} ({} times, {} to {}{sale})</dd></dl>",
+            "<dl><dt>{}</dt><dd>{}: {} ({} times, {} to {}{sale}){reasons}</dd></dl>",
             escape(&one.recipient),
             escape(&one.purpose),
             escape(&one.attributes.join(", ")),

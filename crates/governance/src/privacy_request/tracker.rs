@@ -15,6 +15,8 @@ use storage::outreach::StoredOutreach;
 use storage::privacy_request::StoredPrivacyRequest;
 use storage::verification::Verification;
 
+use crate::consent::choices::may_choose;
+use crate::privacy_request::categories::{Recorded, recorded};
 use crate::privacy_request::confirm::{self, Confirmation};
 use crate::privacy_request::{close, plan, verify};
 use crate::view::{
@@ -67,10 +69,22 @@ pub async fn view(p: &Privity, tracker: &Sensitive<String>) -> Result<Tracker, P
         stages: stages(&seen),
         systems: systems(p, &seen),
         recipients: recipients(p, &seen),
+        received: received(p, &seen),
         kept: kept(p, &seen),
         reasons: reasons(p, &seen.stored),
         package: package(p, &seen.stored),
     })
+}
+
+/// To whom data of hers went by the ledger, once she has shown who she is: whoever only typed an address learns nothing about it.
+fn received(p: &Privity, seen: &Seen) -> Vec<Recorded> {
+    let request = &seen.stored.request;
+    if !may_choose(request.kind, request.state) {
+        return Vec::new();
+    }
+    let plan = seen.stored.plan.iter();
+    let disclosed = plan.flat_map(|plan| &plan.disclosed);
+    disclosed.map(|one| recorded(p, one)).collect()
 }
 
 /// The subject takes it back, as long as nothing has been touched.

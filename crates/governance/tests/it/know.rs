@@ -63,8 +63,12 @@ async fn ask_since(
 
 /// Every file of the package, one after the other.
 async fn package(house: &House, received: &Received) -> String {
+    package_of(&house.p, received).await
+}
+
+pub(crate) async fn package_of(p: &governance::Privity, received: &Received) -> String {
     let mut bytes = Vec::new();
-    let package = access::fetch(&house.p, &received.tracker).await.unwrap();
+    let package = access::fetch(p, &received.tracker).await.unwrap();
     let mut file = package.file;
     file.read_to_end(&mut bytes).await.unwrap();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();

@@ -1,8 +1,10 @@
 //! The Console: sign in with a key, see what is due first, and open any number into the privacy requests behind it.
 
 mod consent;
+mod disclosure;
 mod hold;
 mod identity;
+mod policy;
 mod request;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use domain::sensitive::Sensitive;
 use governance::privacy_request::console::{self, Filter};
 use governance::view::{ListedRequest, Overview, SignedIn};
 use governance::{Privity, Problem, operator};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{FormError, Frame, for_form, see, words};
@@ -26,6 +29,7 @@ use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::secret::{self, SESSION};
 use crate::{App, Shared};
+use consent::Titles;
 
 /// Privacy requests on one page of the list.
 const PAGE: usize = 50;
@@ -39,9 +43,17 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/sign-out", post(sign_out))
         .route("/console/requests", get(list))
         .merge(consent::routes())
+        .merge(disclosure::routes())
         .merge(hold::routes())
         .merge(identity::routes())
+        .merge(policy::routes())
         .merge(request::routes())
+}
+
+/// Where the business is at home: days and hours of its own pages are read there.
+fn zone(privity: &Privity) -> TimeZone {
+    let law = privity.law().law(&privity.settings().business.default_law);
+    law.map_or(TimeZone::UTC, |law| law.time_zone().clone())
 }
 
 /// The operator whose session came with the request; without one she is sent to sign in.
@@ -523,7 +535,9 @@ pub(super) mod samples {
         hold::sample(is_empty)
     }
 
+    pub(crate) use super::disclosure::samples as disclosure;
     pub(crate) use super::identity::samples as identity;
+    pub(crate) use super::policy::samples as policy;
 
     pub(crate) fn request(reveal: bool) -> impl Serialize {
         request::sample(reveal)

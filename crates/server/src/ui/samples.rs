@@ -16,6 +16,7 @@ use domain::plan::{Kept, Plan, PlannedCollection};
 use domain::privacy_request::{Clock, IntakeChannel, RequestKind, RequestState, Waiting};
 use domain::recipient::{ChannelKind, RecipientRole, VerificationLevel};
 use domain::task::{TaskKind, TaskState};
+use governance::privacy_request::categories::Recorded;
 use governance::view::*;
 use jiff::Timestamp;
 use jiff::civil::date;
@@ -189,6 +190,7 @@ fn tracker(kind: RequestKind, state: RequestState) -> Tracker {
         stages: Vec::new(),
         systems: Vec::new(),
         recipients: Vec::new(),
+        received: Vec::new(),
         kept: Vec::new(),
         reasons: Vec::new(),
         package: None,
@@ -266,6 +268,21 @@ fn under_way() -> Tracker {
     }
 }
 
+fn recorded(recipient: &str, purpose: &str, times: u64, sold: bool) -> Recorded {
+    let reason = "So that your parcel finds you.".to_owned();
+    Recorded {
+        recipient: recipient.to_owned(),
+        purpose: purpose.to_owned(),
+        attributes: vec!["E-mail".to_owned(), "First name".to_owned()],
+        first_at: at("2025-05-02T20:00:00Z"),
+        last_at: at("2026-11-20T20:00:00Z"),
+        times,
+        sold,
+        shared: sold,
+        reasons: if sold { Vec::new() } else { vec![reason] },
+    }
+}
+
 fn opted_out() -> Tracker {
     Tracker {
         stages: stages(&[
@@ -295,6 +312,10 @@ fn copy_ready() -> Tracker {
             ("closed", "done"),
         ]),
         systems: vec![system("Online shop", 48, 0, 0, "found")],
+        received: vec![
+            recorded("Crumb Insights", "Sale to brokers", 1, true),
+            recorded("Parcel Post House <b>\" OR 1=1", "Your orders", 41, false),
+        ],
         package: Some(PackageLine {
             size_bytes: 183_200,
             expires_at: at("2026-12-05T20:00:00Z"),
@@ -789,6 +810,118 @@ fn all() -> Vec<(&'static str, String)> {
                 "console_subject.html",
                 &console,
                 value(console::samples::identity::history()),
+            ),
+        ),
+        (
+            "console_policies",
+            text(
+                "console_policies.html",
+                &console,
+                value(console::samples::policy::policies(false)),
+            ),
+        ),
+        (
+            "console_policies_none",
+            text(
+                "console_policies.html",
+                &console,
+                value(console::samples::policy::policies(true)),
+            ),
+        ),
+        (
+            "console_policy_version",
+            text(
+                "console_policy_version.html",
+                &console,
+                value(console::samples::policy::version(false)),
+            ),
+        ),
+        (
+            "console_policy_version_active",
+            text(
+                "console_policy_version.html",
+                &console,
+                value(console::samples::policy::version(true)),
+            ),
+        ),
+        (
+            "console_policy_matrix",
+            text(
+                "console_policy_matrix.html",
+                &console,
+                value(console::samples::policy::matrix(false)),
+            ),
+        ),
+        (
+            "console_policy_matrix_anybody",
+            text(
+                "console_policy_matrix.html",
+                &console,
+                value(console::samples::policy::matrix(true)),
+            ),
+        ),
+        (
+            "console_policy_explain",
+            text(
+                "console_policy_explain.html",
+                &console,
+                value(console::samples::policy::explain(true)),
+            ),
+        ),
+        (
+            "console_policy_explain_error",
+            text(
+                "console_policy_explain.html",
+                &console,
+                value(console::samples::policy::explain(false)),
+            ),
+        ),
+        (
+            "console_disclosures",
+            text(
+                "console_disclosures.html",
+                &console,
+                value(console::samples::disclosure::disclosures(true)),
+            ),
+        ),
+        (
+            "console_disclosures_error",
+            text(
+                "console_disclosures.html",
+                &console,
+                value(console::samples::disclosure::disclosures(false)),
+            ),
+        ),
+        (
+            "console_recipients",
+            text(
+                "console_recipients.html",
+                &console,
+                value(console::samples::disclosure::recipients(false)),
+            ),
+        ),
+        (
+            "console_recipients_empty",
+            text(
+                "console_recipients.html",
+                &console,
+                value(console::samples::disclosure::recipients(true)),
+            ),
+        ),
+        (
+            "console_minimisation",
+            text(
+                "console_minimisation.html",
+                &console,
+                value(console::samples::disclosure::minimisation(false)),
+            ),
+        ),
+        (
+            "console_minimisation_clean",
+            text(
+                "console_minimisation.html",
+                &console,
+                value(console::samples::disclosure::minimisation(true)),
             ),
         ),
         (

@@ -11,6 +11,7 @@ use domain::outreach::Answer;
 use domain::privacy_request::{Clock, RequestKind, RequestState, Waiting};
 use domain::sensitive::Sensitive;
 use governance::consent::choices::may_choose;
+use governance::privacy_request::categories::Recorded;
 use governance::privacy_request::{access, tracker, verify};
 use governance::view::{
     KeptLine, OutreachLine, PackageLine, Stage, SystemLine, Tracker, VerificationLine,
@@ -49,6 +50,7 @@ pub(super) struct TrackerPage {
     since: Option<String>,
     systems: Vec<SystemWords>,
     recipients: Vec<RecipientWords>,
+    received: Vec<ReceivedWords>,
     regulator: Option<Regulator>,
     can_withdraw: bool,
     /// The address of the page where she chooses, once she has shown who she is.
@@ -122,6 +124,18 @@ struct RecipientWords {
     proof: String,
     meter: Vec<bool>,
     got: String,
+}
+
+/// What one recipient got of her for one purpose.
+#[derive(Serialize)]
+struct ReceivedWords {
+    title: String,
+    tag: &'static str,
+    tone: &'static str,
+    purpose: String,
+    what: String,
+    when: String,
+    reasons: Vec<String>,
 }
 
 /// Where one complains, from law/regulators.yaml.
@@ -366,11 +380,42 @@ impl TrackerPage {
                 .iter()
                 .map(|line| RecipientWords::of(look, line))
                 .collect(),
+            received: view
+                .received
+                .iter()
+                .map(|line| ReceivedWords::of(look, line))
+                .collect(),
             regulator: look.regulator.clone(),
             choices: may_choose(view.kind, view.state).then(|| format!("{path}/choices")),
             path,
             can_withdraw: matches!(view.state, RequestState::Received | RequestState::Verified),
             refresh_seconds: (!view.state.is_closed()).then_some(REFRESH),
+        }
+    }
+}
+
+impl ReceivedWords {
+    fn of(look: &Look<'_>, line: &Recorded) -> Self {
+        let (tag, tone) = match (line.sold, line.shared) {
+            (true, true) => ("sold and shared for advertising", "warn"),
+            (true, false) => ("sold", "warn"),
+            (false, true) => ("shared for advertising", "warn"),
+            (false, false) => ("not sold", ""),
+        };
+        let day = |at: Timestamp| words::day(at.to_zoned(look.zone.clone()).date());
+        let (first, last) = (day(line.first_at), day(line.last_at));
+        Self {
+            title: line.recipient.clone(),
+            tag,
+            tone,
+            purpose: line.purpose.clone(),
+            what: line.attributes.join(", "),
+            when: match (line.times, first == last) {
+                (1, _) => format!("On {first}."),
+                (times, true) => format!("{times} times, on {first}."),
+                (times, false) => format!("{times} times, from {first} to {last}."),
+            },
+            reasons: line.reasons.clone(),
         }
     }
 }

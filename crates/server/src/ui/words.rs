@@ -4,9 +4,11 @@
 
 use domain::consent::{Act, GuardianProof};
 use domain::outreach::{Answer, OutreachAction};
+use domain::policy::{AgeBand, Fact};
 use domain::privacy_request::{IntakeChannel, RequestKind, RequestState, Waiting};
 use domain::recipient::{ChannelKind, RecipientRole, VerificationLevel};
 use domain::task::{TaskKind, TaskState};
+use governance::policy::Kind;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -54,6 +56,43 @@ pub(crate) const fn waiting(waiting: Option<Waiting>) -> &'static str {
         Some(Waiting::ManualWork) => "work by hand",
         Some(Waiting::Recipients) => "recipients’ answers",
         Some(Waiting::Operator) => "an operator: a task is stuck",
+    }
+}
+
+/// A fact that policies ask for, as a sentence about the subject.
+pub(crate) const fn fact(fact: Fact) -> &'static str {
+    match fact {
+        Fact::ChoiceAllows => "Her choice, or her silence where that is enough, allows the purpose",
+        Fact::Consented => "She consented to the purpose",
+        Fact::OptedOut => "She opted out of the purpose, refused, withdrew or objects",
+        Fact::OptedOutOfSale => "She opted out of all sale and sharing",
+        Fact::OptedOutOfTargetedAdvertising => "She opted out of targeted advertising",
+        Fact::Signal => "Her browser’s opt-out signal counts",
+        Fact::Limited => "She limited the use of sensitive data",
+        Fact::OnLegalHold => "A legal hold keeps her data",
+        Fact::Restricted => "Her data may only be stored for now",
+    }
+}
+
+/// How old a subject is, as far as laws divide it.
+pub(crate) const fn age_band(band: AgeBand) -> &'static str {
+    match band {
+        AgeBand::Unknown => "Nobody knows",
+        AgeBand::Under13 => "Under 13",
+        AgeBand::From13To15 => "13 to 15",
+        AgeBand::From16To17 => "16 or 17",
+        AgeBand::Adult => "18 or older",
+    }
+}
+
+/// Which way a decision went.
+pub(crate) const fn decided(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Allowed => "allowed",
+        Kind::Forbidden => "forbidden",
+        Kind::Unmet => "condition not met",
+        Kind::NoPolicy => "no policy",
+        Kind::Unusable => "not known well enough",
     }
 }
 

@@ -17,6 +17,7 @@ mod gateway;
 mod identity;
 mod know;
 mod office;
+mod policies_page;
 mod proven;
 mod recipient;
 mod recipient_token;

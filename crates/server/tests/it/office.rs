@@ -28,6 +28,7 @@ pub(crate) struct Answer {
     pub(crate) cookie: String,
     pub(crate) headers: axum::http::HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Repeatable random bytes.
@@ -119,6 +120,11 @@ impl Office {
         self.router = server::router_with(self.privity.clone(), &options).unwrap();
     }
 
+    /// The folder of its files, with `privity.yaml` in it.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Every byte of its files.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.folder.path()).unwrap();
@@ -140,13 +146,15 @@ impl Office {
                 .unwrap_or_default()
         };
         let (location, cookie) = (header("location"), header("set-cookie"));
-        let text = String::from_utf8_lossy(&to_bytes(body, 64 << 20).await.unwrap()).into_owned();
+        let bytes = to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             status: parts.status,
             location,
             cookie,
             headers: parts.headers,
             text,
+            bytes,
         }
     }
 

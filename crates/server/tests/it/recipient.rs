@@ -57,7 +57,7 @@ permit (principal == Recipient::"mill", action == Action::"catalogue", resource 
 permit (principal == Recipient::"mill", action == Action::"catalogue", resource == Attribute::"email");
 "#;
 
-async fn office() -> (Office, SubjectId, Sensitive<String>) {
+pub(crate) async fn office() -> (Office, SubjectId, Sensitive<String>) {
     let files = [
         ("profile.yaml", SCHEMA),
         ("consent/purposes.yaml", PURPOSES),
@@ -93,7 +93,7 @@ async fn post(office: &Office, key: &Sensitive<String>, path: &str, body: &Value
         .await
 }
 
-async fn get(office: &Office, key: &str, path: &str) -> Answer {
+pub(crate) async fn get(office: &Office, key: &str, path: &str) -> Answer {
     let request = Request::get(path).header("Authorization", format!("Bearer {key}"));
     office.send(request.body(Body::empty()).unwrap()).await
 }
@@ -225,7 +225,7 @@ async fn authzen_finds_attributes_recipients_and_purposes_and_never_people() {
     assert!(address.as_str().unwrap().ends_with("/access/v1/evaluation"));
 }
 
-async fn log_size(office: &Office) -> i64 {
+pub(crate) async fn log_size(office: &Office) -> i64 {
     let database = office.privity.database();
     let counted = database.read("count records", |tx| {
         let row = tx.query_one("-- count\nSELECT COUNT(*) AS records FROM audit_entry", &[])?;

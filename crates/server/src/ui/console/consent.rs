@@ -233,17 +233,16 @@ fn party(text: &str) -> Result<Party, Problem> {
 async fn look(privity: &Privity, party: &Party, operator: &Operator) -> Result<Found, Problem> {
     let by = Actor::Operator(operator.0.id);
     let (standings, history) = privity.look_at_consents(party, by).await?;
-    let law = privity.law().law(&privity.settings().business.default_law);
-    let zone = law.map_or(TimeZone::UTC, |law| law.time_zone().clone());
+    let zone = super::zone(privity);
     let titles = Titles(privity);
     Ok(Found::of(&titles, &zone, party, &standings, &history))
 }
 
-/// Names of purposes and recipients, in the business's language.
-struct Titles<'p>(&'p Privity);
+/// Names of purposes, recipients and attributes, in the business's language.
+pub(super) struct Titles<'p>(pub(super) &'p Privity);
 
 impl Titles<'_> {
-    fn purpose(&self, key: &domain::purpose_of_use::PurposeKey) -> String {
+    pub(super) fn purpose(&self, key: &domain::purpose_of_use::PurposeKey) -> String {
         let language = &self.0.settings().business.language;
         let known = self.0.purposes().get(key);
         known.map_or_else(
@@ -252,9 +251,15 @@ impl Titles<'_> {
         )
     }
 
-    fn recipient(&self, key: &domain::data_map::RecipientKey) -> String {
+    pub(super) fn recipient(&self, key: &domain::data_map::RecipientKey) -> String {
         let known = self.0.map().recipients.get(key);
         known.map_or_else(|| key.to_string(), |recipient| recipient.title.clone())
+    }
+
+    pub(super) fn attribute(&self, key: &str) -> String {
+        let schema = self.0.schema();
+        let known = schema.and_then(|schema| schema.attribute_of(key));
+        known.map_or_else(|| key.to_owned(), |rule| rule.title.clone())
     }
 }
 

@@ -196,11 +196,8 @@ async fn load(privity: &Privity, typed: Typed) -> Result<HoldsPage, Failure> {
     let collections = collections
         .into_iter()
         .map(|(key, title)| (system(&key), key, title));
-    let law = &privity.settings().business.default_law;
-    let law = privity.law().law(law);
-    let zone = law.map_or(TimeZone::UTC, |law| law.time_zone().clone());
     Ok(HoldsPage::of(
-        &zone,
+        &super::zone(privity),
         &lines,
         collections.collect(),
         reasons,
