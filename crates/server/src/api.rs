@@ -108,6 +108,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(recipient_profile::show))
         .routes(routes!(recipient_profile::find))
         .routes(routes!(recipient_profile::batch))
+        .routes(routes!(ledger::export))
         .routes(routes!(ledger::of_subject))
         .routes(routes!(ledger::minimise))
         .routes(routes!(overview::show))

@@ -9,6 +9,7 @@ pub mod config;
 mod failure;
 mod fields;
 mod flood;
+mod ledger_file;
 mod memory;
 mod secret;
 mod signal;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use governance::Problem;
 use governance::disclosure::{self, LedgerLine};
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::operator::Operator;
 use crate::Shared;
 use crate::failure::{Failure, ProblemBody};
+use crate::ledger_file::{LedgerFile, LedgerFormat};
 
 /// Who has what of a subject.
 #[derive(Serialize, ToSchema)]
@@ -72,6 +77,45 @@ impl From<LedgerLine> for DisclosureLine {
 pub(super) struct Days {
     /// Days, today among them; 90 if left out.
     days: Option<u32>,
+}
+
+/// How the export is written.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Export {
+    /// `jsonl`, one JSON object a line, or `parquet`; JSON Lines if left out.
+    format: Option<String>,
+}
+
+/// Take the whole ledger away, as JSON Lines or Parquet: a line for each subject, recipient, purpose and set of attributes. Ids, keys, names
+/// and counts, no value. An answer that breaks off is not whole.
+#[utoipa::path(
+    get, path = "/api/v1/disclosures", tag = "disclosures", security(("operator_key" = [])),
+    params(Export),
+    responses(
+        (status = 200, description = "The lines, each as in `GET /api/v1/profiles/{id}/disclosures`.", content((String = "application/x-ndjson"), (String = "application/vnd.apache.parquet"))),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn export(
+    State(app): Shared,
+    _: Operator,
+    Query(asked): Query<Export>,
+) -> Result<Response, Failure> {
+    let format = asked.format.as_deref().unwrap_or("jsonl");
+    let format = LedgerFormat::parse(format)
+        .ok_or_else(|| Problem::invalid("format", "choose `jsonl` or `parquet`"))?;
+    let mut file = LedgerFile::begin(app.privity.clone(), format)?;
+    // The first piece before the answer begins, so that what is wrong from the start is a problem and not a broken file.
+    let first = file.next().await?;
+    let rest = futures_util::stream::try_unfold(file, async |mut file| {
+        let piece = file.next().await?;
+        Ok::<_, Problem>(piece.map(|piece| (piece, file)))
+    });
+    let first = futures_util::stream::iter(first.map(Ok));
+    let body = Body::from_stream(first.chain(rest));
+    Ok(([(CONTENT_TYPE, format.media_type())], body).into_response())
 }
 
 /// Show who has what of a subject, by the id of any of her records; also of one who was forgotten, as long as it may have to be proven.

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use governance::disclosure::{LedgerLine, Minimisation, minimise, next_lines, of_subject};
+use governance::disclosure::{LedgerLine, Minimisation, minimise, of_subject};
 
 use super::watch::Watch;
 use super::{open, show};
+use crate::ledger_file::{LedgerFile, LedgerFormat};
 
 /// Ask the ledger of disclosures.
 #[derive(Subcommand)]
@@ -22,11 +23,14 @@ pub(super) enum LedgerCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write the whole ledger as JSON Lines: ids, keys, names and counts, no value.
+    /// Write the whole ledger into a file: ids, keys, names and counts, no value.
     Export {
         /// The file; it must not be there yet.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", visible_alias = "to")]
         out: PathBuf,
+        /// JSON Lines, or Parquet for analytics.
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: LedgerFormat,
     },
     /// Say which attributes nobody asks for, who asks for more than they get, and which purposes are not used.
     Minimise {
@@ -52,9 +56,9 @@ impl LedgerCommand {
                     print(&lines)?;
                 }
             }
-            Self::Export { out } => {
+            Self::Export { out, format } => {
                 let privity = open(config, &Watch::new(false)).await?;
-                let count = export(&privity, &out).await?;
+                let count = export(privity, &out, format).await?;
                 show::aside(&format!("Wrote {count} lines to {}.", out.display()));
             }
             Self::Minimise { days, json } => {
@@ -98,7 +102,11 @@ fn print(lines: &[LedgerLine]) -> anyhow::Result<()> {
     )
 }
 
-async fn export(privity: &governance::Privity, out: &Path) -> anyhow::Result<u64> {
+async fn export(
+    privity: governance::Privity,
+    out: &Path,
+    format: LedgerFormat,
+) -> anyhow::Result<u64> {
     let file = std::fs::File::create_new(out).with_context(|| {
         format!(
             "`{}` can't be made; choose a file that is not there yet",
@@ -106,17 +114,12 @@ async fn export(privity: &governance::Privity, out: &Path) -> anyhow::Result<u64
         )
     })?;
     let mut file = std::io::BufWriter::new(file);
-    let (mut count, mut after) = (0, None);
-    while let Some((lines, last)) = next_lines(privity, after.as_ref()).await? {
-        for line in &lines {
-            serde_json::to_writer(&mut file, line).context("cannot write the file")?;
-            file.write_all(b"\n").context("cannot write the file")?;
-        }
-        count += lines.len() as u64;
-        after = Some(last);
+    let mut ledger = LedgerFile::begin(privity, format)?;
+    while let Some(piece) = ledger.next().await? {
+        file.write_all(&piece).context("cannot write the file")?;
     }
     file.flush().context("cannot write the file")?;
-    Ok(count)
+    Ok(ledger.lines())
 }
 
 fn in_words(found: &Minimisation) -> String {

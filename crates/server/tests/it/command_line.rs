@@ -1,0 +1,139 @@
+//! `privity recipient key` and `privity ledger` as somebody types them, over the folder of an office.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::recipient::{get, office};
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_privity"))
+        .arg("--config")
+        .arg(folder.join("privity.yaml"))
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipients_key_is_made_shown_once_used_listed_and_revoked() {
+    let (office, id, _) = office().await;
+    let folder = office.folder();
+    let add = [
+        "recipient",
+        "key",
+        "add",
+        "mill",
+        "--purpose",
+        "catalogue",
+        "--json",
+    ];
+    let added = json(folder, &add);
+    let (crd, key) = (
+        added["id"].as_str().unwrap().to_owned(),
+        added["key"].as_str().unwrap().to_owned(),
+    );
+    let path = format!("/recipient/v1/profiles/{id}?attributes=first_name");
+    assert!(get(&office, &key, &path).await.text.contains("Maya"));
+
+    let listed = run(folder, &["recipient", "key", "list"]);
+    assert!(
+        said(&listed).contains(&crd) && !said(&listed).contains(&key),
+        "{}",
+        said(&listed)
+    );
+    let listed = json(folder, &["recipient", "key", "list", "--json"]);
+    let listed = listed.as_array().unwrap().iter();
+    let purposes: Vec<_> = listed
+        .filter(|one| one["id"] == crd.as_str())
+        .map(|one| one["purposes"].to_string())
+        .collect();
+    assert_eq!(purposes, ["[\"catalogue\"]"]);
+
+    let revoked = run(folder, &["recipient", "key", "revoke", &crd]);
+    assert!(revoked.status.success(), "{}", said(&revoked));
+    assert_eq!(get(&office, &key, &path).await.status, 401);
+    for (arguments, words) in [
+        (
+            &["recipient", "key", "revoke", crd.as_str()][..],
+            "credential that still holds",
+        ),
+        (
+            &["recipient", "key", "revoke", "maya"],
+            "privity recipient key list",
+        ),
+        (
+            &["recipient", "key", "add", "nobody"],
+            "the data map has no recipient `nobody`",
+        ),
+        (
+            &["recipient", "key", "add", "mill", "--purpose", "odd"],
+            "nobody declared a purpose `odd`",
+        ),
+        (
+            &["recipient", "key", "add", "mill", "--certificate", "ab"],
+            "64 hexadecimal digits",
+        ),
+    ] {
+        let refused = run(folder, arguments);
+        assert!(!refused.status.success(), "{arguments:?}");
+        assert!(
+            said(&refused).contains(words),
+            "{words}: {}",
+            said(&refused)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_is_shown_exported_and_looked_through() {
+    let (office, id, key) = office().await;
+    let folder = office.folder();
+    #[expect(clippy::disallowed_methods, reason = "a test calls with it")]
+    let key = key.expose().clone();
+    let path =
+        format!("/recipient/v1/profiles/{id}?purpose=catalogue&attributes=first_name,last_name");
+    assert_eq!(get(&office, &key, &path).await.status, 200);
+
+    let shown = said(&run(folder, &["ledger", "show", &id.to_string()]));
+    assert!(
+        shown.contains("mill") && shown.contains("keep: first_name"),
+        "{shown}"
+    );
+    let shown = json(folder, &["ledger", "show", &id.to_string(), "--json"]);
+    assert_eq!(shown[0]["times"], 1);
+
+    for (format, file) in [("jsonl", "ledger.jsonl"), ("parquet", "ledger.parquet")] {
+        let export = ["ledger", "export", "--format", format, "--to", file];
+        let done = run(folder, &export);
+        assert!(said(&done).contains("Wrote 1 lines"), "{}", said(&done));
+        let again = run(folder, &export);
+        assert!(!again.status.success() && said(&again).contains("not there yet"));
+    }
+    let line: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("ledger.jsonl")).unwrap()).unwrap();
+    assert_eq!(line, shown[0]);
+    let parquet = std::fs::read(folder.join("ledger.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+
+    let report = said(&run(folder, &["ledger", "minimise", "--days", "3650"]));
+    assert!(
+        report.contains("mill asked 1 times for catalogue and never got: last_name"),
+        "{report}"
+    );
+    let nobody = run(folder, &["ledger", "show", "maya"]);
+    assert!(!nobody.status.success() && said(&nobody).contains("no id of a subject"));
+}
