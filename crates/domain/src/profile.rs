@@ -8,6 +8,7 @@ mod check;
 mod file;
 mod from_source;
 mod key;
+mod manner;
 mod overlap;
 mod schema;
 mod survivorship;
@@ -21,6 +22,7 @@ pub use file::{
 };
 pub use from_source::{Every, SyncText, loosely, moment_of, text_of};
 pub use key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
+pub use manner::{Manner, coarser, masked};
 pub use overlap::{Overlap, seconds};
 pub use schema::{
     AttributeRetention, AttributeRule, IdentifierUse, LivesIn, PossibleMatchRule, Preference,

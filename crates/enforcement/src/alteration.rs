@@ -7,11 +7,9 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::data_map::{RecipientKey, ValueKind};
-use domain::disclosure::is_within;
+use domain::data_map::RecipientKey;
 use domain::id::SubjectId;
-use domain::identity::IdentifierRule;
-use domain::profile::{AttributeNumber, AttributeRule, Schema};
+use domain::profile::{AttributeNumber, AttributeRule, Manner, Schema, coarser, masked};
 use domain::sensitive::Sensitive;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -63,8 +61,8 @@ impl Alter for Alteration {
             return None;
         }
         match change {
-            Change::Mask => mask(rule, text),
-            Change::Generalise => self.generalise(rule, text),
+            Change::Mask => self.shown(masked(rule)?, text),
+            Change::Generalise => self.shown(coarser(&self.schema, rule)?, text),
             Change::Token => self.token(subject, rule, text),
         }
         .map(Sensitive::new)
@@ -92,21 +90,17 @@ impl Alteration {
         Some(format!("tok_{}", URL_SAFE_NO_PAD.encode(half)))
     }
 
-    fn generalise(&self, rule: &AttributeRule, text: &str) -> Option<String> {
-        let birth_date = self.schema.birth_date();
-        if birth_date.is_some_and(|birth_date| birth_date.number == rule.number) {
-            return self.age_band(text);
-        }
-        if is_within(&rule.category, "user.contact.address.postal_code") {
-            return first_three(text);
-        }
-        if is_within(&rule.category, "user.contact.address") {
-            return city(rule, text);
-        }
-        match rule.kind {
-            ValueKind::Date | ValueKind::Timestamp => year(text),
-            ValueKind::Integer | ValueKind::Decimal => step(text),
-            _ => None,
+    fn shown(&self, manner: Manner, text: &str) -> Option<String> {
+        match manner {
+            Manner::Email => masked_email(text),
+            Manner::LastDigits => last_digits(text),
+            Manner::FirstLetter => first_letter(text),
+            Manner::PostalPrefix => first_three(text),
+            Manner::CityOfText => city_of_text(text),
+            Manner::CityOfDocument => city_of_document(text),
+            Manner::Year => year(text),
+            Manner::Step => step(text),
+            Manner::AgeBand => self.age_band(text),
         }
     }
 
@@ -122,27 +116,6 @@ impl Alteration {
             20..90 => Some(format!("{}-{}", years / 10 * 10, years / 10 * 10 + 9)),
             90.. => Some("90+".to_owned()),
         }
-    }
-}
-
-fn mask(rule: &AttributeRule, text: &str) -> Option<String> {
-    let identifier = rule.identifier.as_ref().map(|one| one.rule);
-    let is = |above: &str| is_within(&rule.category, above);
-    if identifier == Some(IdentifierRule::Email) || is("user.contact.email") {
-        return masked_email(text);
-    }
-    let is_number = identifier == Some(IdentifierRule::Phone)
-        || is("user.contact.phone_number")
-        || is("user.contact.fax_number")
-        || is("user.financial")
-        || is("user.payment")
-        || matches!(rule.kind, ValueKind::Integer);
-    if is_number {
-        return last_digits(text);
-    }
-    match rule.kind {
-        ValueKind::Text => first_letter(text),
-        _ => None,
     }
 }
 
@@ -184,18 +157,15 @@ fn first_three(text: &str) -> Option<String> {
     (!rest.is_empty()).then(|| format!("{}**", first.iter().collect::<String>()))
 }
 
-/// Of a document its city. Of a text the last part without a number, where there are three parts or more: with fewer nobody knows whether
-/// it names the street.
-fn city(rule: &AttributeRule, text: &str) -> Option<String> {
-    if rule.category == "user.contact.address.city" {
-        return None;
-    }
-    if rule.kind == ValueKind::Json {
-        let address: serde_json::Value = serde_json::from_str(text).ok()?;
-        let names = ["city", "locality", "town"].into_iter();
-        let mut found = names.filter_map(|name| address.get(name)?.as_str());
-        return found.next().map(str::to_owned);
-    }
+fn city_of_document(text: &str) -> Option<String> {
+    let address: serde_json::Value = serde_json::from_str(text).ok()?;
+    let names = ["city", "locality", "town"].into_iter();
+    let mut found = names.filter_map(|name| address.get(name)?.as_str());
+    found.next().map(str::to_owned)
+}
+
+/// The last part without a number, where there are three parts or more: with fewer nobody knows whether it names the street.
+fn city_of_text(text: &str) -> Option<String> {
     let parts: Vec<_> = text.split([',', '\n']).map(str::trim).collect();
     let beyond_street = parts.get(1..).filter(|rest| rest.len() >= 2)?;
     let has_digit = |part: &str| part.chars().any(|one| one.is_numeric());
