@@ -280,6 +280,7 @@ const COLUMNS: &[OwnColumn] = &[
     plain("subject_facts", "packed", "What policies may ask of her: choices as bits, jurisdiction, age band, signals, holds", PROFILE),
     plain("subject_facts", "version", "Number of changes", PROFILE),
     personal("subject_facts", "changes_at", "When this changes by itself: a consent ends, or a child's birthday comes", PROFILE),
+    plain("subject_facts", "saved_at", "When this was last worked out", PROFILE),
     plain("facts_count", "vector", "Hash of what is known of some subjects", DATABASE),
     plain("facts_count", "packed", "What is known of them: see subject_facts", DATABASE),
     plain("facts_count", "subjects", "Of how many subjects exactly that is known", DATABASE),

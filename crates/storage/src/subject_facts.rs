@@ -116,17 +116,39 @@ pub fn outdate_all(tx: &mut Tx) -> Result<(), Error> {
     tx.execute(missing, &[]).map(drop)
 }
 
-/// Saves what was worked out of rows that are held.
-pub fn save(tx: &mut Tx, facts: &BTreeMap<SubjectId, StoredFacts>) -> Result<(), Error> {
+/// Who may have other facts since a moment: whose were saved then or later, and who was forgotten.
+pub fn changed_since(tx: &mut Tx, since: Timestamp) -> Result<BTreeSet<SubjectId>, Error> {
+    let saved = "-- find saved subject_facts
+        SELECT subject_id AS id FROM subject_facts WHERE saved_at IS NOT NULL AND saved_at >= ?1";
+    let forgotten = "-- find forgotten subjects
+        SELECT id, canonical FROM subject WHERE erased_at IS NOT NULL AND erased_at >= ?1";
+    let mut changed = BTreeSet::new();
+    for row in tx.query(saved, &[since.into()])? {
+        changed.insert(row.id("id")?);
+    }
+    for row in tx.query(forgotten, &[since.into()])? {
+        changed.insert(row.id("id")?);
+        changed.extend(row.opt_id("canonical")?);
+    }
+    Ok(changed)
+}
+
+/// Saves what was worked out at a moment, of rows that are held.
+pub fn save(
+    tx: &mut Tx,
+    facts: &BTreeMap<SubjectId, StoredFacts>,
+    at: Timestamp,
+) -> Result<(), Error> {
     let sql = "-- save subject_facts
-        UPDATE subject_facts SET packed = column2, version = column3, changes_at = column4
-        FROM (VALUES (?1 /* BYTEA */, ?2 /* BYTEA */, ?3 /* BIGINT */, ?4 /* BIGINT */)) AS given WHERE subject_id = column1";
+        UPDATE subject_facts SET packed = column2, version = column3, changes_at = column4, saved_at = column5
+        FROM (VALUES (?1 /* BYTEA */, ?2 /* BYTEA */, ?3 /* BIGINT */, ?4 /* BIGINT */, ?5 /* BIGINT */)) AS given WHERE subject_id = column1";
     let values = |(id, facts): (&SubjectId, &StoredFacts)| {
         vec![
             Value::id(*id),
             facts.packed.clone().map_or(Value::Null, Value::Bytes),
             facts.version.into(),
             facts.changes_at.into(),
+            at.into(),
         ]
     };
     tx.execute_many(sql, &facts.iter().map(values).collect::<Vec<_>>())

@@ -385,7 +385,7 @@ fn refresh(p: &Privity, tx: &mut Tx, in_force: &InForce, now: Timestamp) -> Resu
             },
         );
     }
-    subject_facts::save(tx, &save)?;
+    subject_facts::save(tx, &save, now)?;
     subject_facts::count(tx, &counts)?;
     Ok(save.len() as u64)
 }

@@ -63,6 +63,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 11,
         sql: include_str!("../../migrations/011-disclosures.sql"),
     },
+    Migration {
+        version: 12,
+        sql: include_str!("../../migrations/012-views.sql"),
+    },
 ];
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
