@@ -67,6 +67,11 @@ pub trait Connector: Send + Sync {
     /// Reads again what the steps should have erased and names what remains and no reason keeps.
     async fn confirm_absent(&self, steps: &[EraseStep]) -> Result<Vec<Remaining>, ConnectorError>;
 
+    /// The connector itself where the system is a PostgreSQL database, which can hold views for recipients.
+    fn postgres(&self) -> Option<&crate::postgres::PostgresConnector> {
+        None
+    }
+
     /// Whether the system can be reached with these credentials, in words for `doctor`.
     async fn check(&self) -> Result<String, ConnectorError>;
 }

@@ -5,6 +5,7 @@ mod connection;
 mod describe;
 mod failure;
 mod live;
+pub mod views;
 
 pub(crate) use connection::unescape;
 
@@ -130,11 +131,13 @@ impl PostgresConnector {
         error: &tokio_postgres::Error,
     ) -> ConnectorError {
         // The live schema may have changed under us; it is read anew next time.
-        self.live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.forget_tables();
         failure::of_statement(&self.system, doing, collection, error)
+    }
+
+    fn forget_tables(&self) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.clear();
     }
 
     async fn tables(&self, connection: &Object, places: Places) -> Result<Tables, ConnectorError> {
@@ -424,6 +427,10 @@ impl Connector for PostgresConnector {
             }
         }
         Ok(remainder.finish())
+    }
+
+    fn postgres(&self) -> Option<&PostgresConnector> {
+        Some(self)
     }
 
     async fn check(&self) -> Result<String, ConnectorError> {

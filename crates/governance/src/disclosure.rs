@@ -45,6 +45,7 @@ pub(crate) use ledger::disclosed_to;
 pub(crate) use shown::Shown;
 pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
+pub(crate) use recipient::Foreseeing;
 pub use recipient::{MOST_SUBJECTS, disclose};
 
 use crate::{Privity, Problem};

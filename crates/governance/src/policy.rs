@@ -12,6 +12,7 @@ mod lifecycle;
 mod load;
 mod shadow;
 mod trial;
+mod views;
 mod working;
 
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ pub use lifecycle::{ChangedPolicy, Difference, Published, Version, keep_current}
 pub(crate) use shadow::Watched;
 pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use trial::{Checked, MatrixLine, TestFile, Tested, check_files, run_tests};
+pub(crate) use views::keep_views;
+pub use views::{FilledViews, apply_views, check_views, fill_views, views_text};
 
 use crate::{Privity, Problem};
 

@@ -1,6 +1,6 @@
 //! What a business sets: its name, its addresses, its rules. Read from privity.yaml and the environment by the server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use domain::consent::GuardianProof;
@@ -67,6 +67,9 @@ pub struct Settings {
     /// The reverse proxy before the business's own APIs; without it there is none.
     #[serde(default)]
     pub gateway: Option<GatewaySettings>,
+    /// Source systems in PostgreSQL in which recipients read through views that follow the policies.
+    #[serde(default)]
+    pub views: Vec<ViewSettings>,
     /// What needs no operator's approval.
     #[serde(default)]
     pub approval: Approval,
@@ -151,6 +154,20 @@ pub struct GatewaySettings {
     /// takes that header away from everybody else; recipients are not known by certificates when left out.
     #[serde(default)]
     pub certificate_header: Option<String>,
+}
+
+/// Views in one source system.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewSettings {
+    /// Key of the system in the data map.
+    pub system: String,
+    /// After so many seconds without a word from Privity the views show nothing.
+    #[serde(default = "default_stale_after_seconds")]
+    pub stale_after_seconds: u32,
+    /// Roles of the database that are there already, by recipient; for every other recipient a role `privity_…` is made.
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
 }
 
 /// Which privacy requests go on without an operator once they are verified.
@@ -257,6 +274,11 @@ impl Default for Limits {
             body_bytes: 65_536,
         }
     }
+}
+
+/// Long enough for a new version of this program to start in.
+const fn default_stale_after_seconds() -> u32 {
+    60
 }
 
 fn default_base_url() -> String {

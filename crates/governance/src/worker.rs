@@ -73,6 +73,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let mut cleared = Timestamp::MIN;
     let (mut looked, mut following) = (Timestamp::MIN, None);
     let current = tokio::spawn(crate::policy::keep_current(p.clone(), shutdown.clone()));
+    let views = tokio::spawn(crate::policy::keep_views(p.clone(), shutdown.clone()));
     while !*shutdown.borrow() {
         if let Err(problem) = p.hold_keys().await {
             tracing::warn!(cause = %problem, "which keys are in use here could not be said");
@@ -114,6 +115,7 @@ pub async fn run(p: &Privity, mut shutdown: watch::Receiver<bool>) {
         drop(following.await);
     }
     drop(current.await);
+    drop(views.await);
     release(p, &worker).await;
     p.let_go_of_keys().await;
 }

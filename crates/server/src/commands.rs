@@ -13,6 +13,7 @@ pub mod law;
 mod ledger;
 mod operator;
 mod policy;
+mod policy_views;
 mod profile;
 mod profile_sync;
 mod recipient;

@@ -194,6 +194,29 @@ impl Table {
         permitted
     }
 
+    /// The attributes of which a cell's permits let out anything to anybody, and those of which its rules may let out a piece or something coarser.
+    /// Conditions are not looked at: nothing outside of these ever happens, and something inside may never.
+    pub fn reach(&self, cell: Cell) -> (AttributeSet, AttributeSet) {
+        let group = self.group(cell);
+        let (mut any, mut in_part) = (AttributeSet::EMPTY, AttributeSet::EMPTY);
+        let whole = Release::Keep.levels_within() & !Release::Token.levels_within();
+        let parts = (Release::Mask.levels_within() | Release::Generalise.levels_within())
+            & !Release::Null.levels_within();
+        let keep = whole & !parts;
+        for (at, rule) in self.rules_in(group.forbids.start..group.permits.end) {
+            let left = if at >= group.permits.start {
+                put_words(&mut any, self.words_of(at));
+                rule.levels
+            } else {
+                !rule.levels
+            };
+            if left & keep == 0 && left & parts != 0 {
+                put_words(&mut in_part, self.words_of(at));
+            }
+        }
+        (any, in_part)
+    }
+
     /// The bits of facts that a cell's rules look at. Inputs that differ in no other are one to it.
     pub fn looks_at(&self, cell: Cell) -> (Vec<Fact>, bool, bool) {
         let group = self.group(cell);
@@ -378,6 +401,12 @@ impl Table {
         } else {
             Some(Condition::Jurisdiction { one_of })
         }
+    }
+}
+
+fn put_words(to: &mut AttributeSet, words: &[u64]) {
+    for (to, word) in to.0.iter_mut().zip(words) {
+        *to |= word;
     }
 }
 

@@ -13,7 +13,7 @@ use domain::disclosure::RecipientQuery;
 use domain::id::SubjectId;
 use domain::identity::IdentifierTag;
 use domain::policy::{SubjectFacts, Table};
-use domain::profile::{AttributeKey, Schema};
+use domain::profile::{AttributeKey, AttributeNumber, Schema};
 use domain::purpose_of_use::PurposeKey;
 use domain::recipient::RecipientRole;
 use domain::rng::new_id;
@@ -83,6 +83,45 @@ pub(super) async fn effects_for(
         .collect())
 }
 
+/// What a caller would get of whoever has some facts: decided like everything else, of nobody, and nothing opens. For whoever copies decisions
+/// and has to know which of them let more through than before: those are asked for by [`disclose`].
+pub(crate) struct Foreseeing(Asking);
+
+impl Foreseeing {
+    /// For one caller, by the policies in force now.
+    ///
+    /// # Errors
+    /// There are no profiles.
+    pub(crate) fn new(
+        p: &Privity,
+        caller: &Caller,
+        attributes: &[AttributeKey],
+    ) -> Result<Self, Problem> {
+        Ok(Self(Asking::new(p, caller, attributes)?))
+    }
+
+    /// What becomes of the attributes, by number; those that are withheld are left out.
+    pub(crate) fn effects(
+        &self,
+        p: &Privity,
+        facts: &SubjectFacts,
+    ) -> BTreeMap<AttributeNumber, Effect> {
+        let nobody: SubjectId = new_id(p.rng(), p.now());
+        let decided = self
+            .0
+            .decide_about(p, Some(nobody), [nobody].into(), facts.clone());
+        let Ok(permit) = decided else {
+            return BTreeMap::new();
+        };
+        let rules = self.0.attributes.iter();
+        let rules = rules.filter_map(|key| self.0.schema.attribute_of(key.as_ref()));
+        let effects = rules.map(|rule| (rule.number, permit.effect_on(rule.number)));
+        effects
+            .filter(|(_, effect)| *effect != Effect::Drop)
+            .collect()
+    }
+}
+
 /// What is the same for every subject of a call.
 struct Asking {
     caller: Caller,
@@ -118,45 +157,55 @@ impl Asking {
         in_force.map_or_else(|| p.parts.deciding.no_policies(), |one| &one.table)
     }
 
+    fn decide(&self, p: &Privity, found: Found) -> Decided {
+        let (members, facts) = match (&found.held, found.facts) {
+            (Some(held), Some(facts)) => (records_of(held), facts),
+            _ => (
+                BTreeSet::new(),
+                SubjectFacts::unknown(self.table(p).layout(), 0),
+            ),
+        };
+        if let Some(in_force) = &self.in_force {
+            in_force.watch(&Watched {
+                recipient: &self.caller.recipient,
+                purpose: &self.purpose,
+                attributes: &self.attributes,
+                facts: &facts,
+                on: p.now(),
+                is_known: !members.is_empty(),
+            });
+        }
+        let canonical = found.held.as_ref().map(|held| held.canonical);
+        Decided {
+            decision: self.decide_about(p, canonical.or(found.asked), members, facts),
+            held: found.held,
+        }
+    }
+
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place for recipients: whatever the decision is, it is recorded before it is handed on"
+        clippy::result_large_err,
+        reason = "the one place for recipients: whatever the decision is, it is recorded before it is handed on; a denial is as frequent as a permit"
     )]
-    fn decide(&self, p: &Privity, found: Found) -> Decided {
-        let table = self.table(p);
-        let (members, subject) = match (&found.held, found.facts) {
-            (Some(held), Some(facts)) => (records_of(held), facts),
-            _ => (BTreeSet::new(), SubjectFacts::unknown(table.layout(), 0)),
-        };
+    fn decide_about(
+        &self,
+        p: &Privity,
+        subject: Option<SubjectId>,
+        members: BTreeSet<SubjectId>,
+        facts: SubjectFacts,
+    ) -> Result<Permit, Denial> {
         let query = RecipientQuery {
             id: new_id(p.rng(), p.now()),
-            subject: found
-                .held
-                .as_ref()
-                .map(|held| held.canonical)
-                .or(found.asked),
+            subject,
             recipient: self.caller.recipient.clone(),
             role: self.role,
             purpose: self.purpose.clone(),
             attributes: Arc::clone(&self.attributes),
         };
         let deciding = &p.parts.deciding;
-        if let Some(in_force) = &self.in_force {
-            in_force.watch(&Watched {
-                recipient: &self.caller.recipient,
-                purpose: &self.purpose,
-                attributes: &self.attributes,
-                facts: &subject,
-                on: p.now(),
-                is_known: !members.is_empty(),
-            });
-        }
-        let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, subject, p.now());
-        let decision = decide_recipient(&query, &facts, table, deciding.recipient_judgements());
-        Decided {
-            decision,
-            held: found.held,
-        }
+        let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, facts, p.now());
+        let judgements = deciding.recipient_judgements();
+        decide_recipient(&query, &facts, self.table(p), judgements)
     }
 
     /// Records all decisions, enters them in the ledger, and hands on what they grant.

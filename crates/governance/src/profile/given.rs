@@ -4,7 +4,7 @@ use domain::data_map::IdentifierKind;
 use domain::identity::{IdentifierTag, InvalidIdentifier, normalise};
 use domain::profile::{
     AttributeKey, AttributeNumber, AttributeRule, AttributeValue, Confidence, InvalidValue, Schema,
-    Source, SourceNumber, canonical_value,
+    Source, SourceNumber, canonical_value, loosely,
 };
 use domain::sensitive::Sensitive;
 use enforcement::vault::IndexKeys;
@@ -179,6 +179,22 @@ impl<'a> Checker<'a> {
         } else {
             Err(Refusal::OtherSource(rule.key.clone()))
         }
+    }
+
+    /// The tags of a record of which nothing but its key in the source is told; none where that is no key.
+    pub(super) fn tags_of_key(&self, text: &Sensitive<String>) -> Vec<IdentifierTag> {
+        let value = GivenValue {
+            value: Some(loosely(self.record.kind, text)),
+            verified: None,
+            confidence: Confidence::FULL,
+        };
+        let given = GivenRecord {
+            values: vec![(self.record.number, value)],
+            observed_at: None,
+        };
+        let checked = self.check(0, given);
+        let tags = checked.map(|record| record.key_tags).unwrap_or_default();
+        tags.into_iter().map(|(_, tag)| tag).collect()
     }
 
     fn key_tags(

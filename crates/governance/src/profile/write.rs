@@ -11,7 +11,9 @@ use domain::audit::{Actor, NewRecord};
 use domain::consent::Party;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
+use domain::identity::IdentifierTag;
 use domain::profile::{Schema, SourceNumber};
+use domain::sensitive::Sensitive;
 use enforcement::vault::IndexKeys;
 use storage::profile_segment::StoredSegment;
 use storage::{Tx, profile_segment, source_record, subject};
@@ -398,6 +400,18 @@ impl Round {
             written.unchanged += say(*subject, places);
         }
     }
+}
+
+/// The tags by which the records with these keys are found in a source; none for what is no key there.
+pub(crate) fn key_tags(
+    p: &Privity,
+    source: SourceNumber,
+    keys: &[Sensitive<String>],
+) -> Result<Vec<Vec<IdentifierTag>>, Problem> {
+    let schema = p.needed_schema()?;
+    let index = p.keys().index_keys(&schema);
+    let checker = Checker::new(&schema, &index, source, p.now())?;
+    Ok(keys.iter().map(|key| checker.tags_of_key(key)).collect())
 }
 
 fn check(

@@ -15,6 +15,7 @@ use governance::policy::{
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::policy_views::{CompileCommand, PostgresCommand};
 use super::watch::Watch;
 use super::{open, show};
 use crate::config as settings;
@@ -88,6 +89,12 @@ pub(super) enum PolicyCommand {
     },
     /// Say why a decision is as it is, about a subject or about somebody of whom only facts are given.
     Explain(Box<Explain>),
+    /// Print what the active policies are elsewhere.
+    #[command(subcommand)]
+    Compile(CompileCommand),
+    /// Write, fill and check views for recipients in a PostgreSQL database of your own.
+    #[command(subcommand)]
+    Postgres(PostgresCommand),
 }
 
 /// Arguments of `privity policy publish`.
@@ -192,6 +199,8 @@ impl PolicyCommand {
             Self::Impact { version, json } => impact(config, version, json).await?,
             Self::Matrix { json } => matrix(config, json).await?,
             Self::Explain(explain) => explain.run(config).await?,
+            Self::Compile(compile) => return compile.run(config).await,
+            Self::Postgres(postgres) => return postgres.run(config).await,
         }
         Ok(ExitCode::SUCCESS)
     }

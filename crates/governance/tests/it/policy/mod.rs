@@ -12,6 +12,7 @@ mod explain;
 mod facts;
 mod kept;
 mod lifecycle;
+mod views;
 
 use domain::id::SubjectId;
 use domain::policy::{AttributeSet, Fact, Question, Release, Seen, SubjectFacts};

@@ -1,0 +1,201 @@
+//! The SQL of the views: pure, in a stable order. What a view shows of a row follows from `privity.released` alone; no policy is evaluated here.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::alter::{altered, text};
+use super::{GENERALISE, KEEP, MASK, ViewCell, Viewed, ViewedColumn, Views};
+use crate::ConnectorError;
+use crate::sql::Dialect;
+use crate::sql::table::{Column, Table};
+
+/// What is there once, whoever the recipients are.
+const TABLES: &str = "CREATE SCHEMA IF NOT EXISTS privity;
+REVOKE ALL ON SCHEMA privity FROM PUBLIC;
+CREATE TABLE IF NOT EXISTS privity.state (one boolean PRIMARY KEY CHECK (one), mapping text NOT NULL, policies text NOT NULL DEFAULT '', read_to bigint, seen_at timestamptz);
+CREATE TABLE IF NOT EXISTS privity.written (schema_name text PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS privity.vector (id integer PRIMARY KEY, facts bytea NOT NULL, policies text NOT NULL, UNIQUE (facts, policies));
+CREATE TABLE IF NOT EXISTS privity.released (cell text NOT NULL, vector integer NOT NULL, forms smallint[] NOT NULL, PRIMARY KEY (cell, vector));
+";
+
+/// Tables of ours that a database has besides those of subjects.
+pub(super) const OURS: [&str; 4] = ["state", "written", "vector", "released"];
+
+pub(super) fn quote(name: &str) -> String {
+    Dialect::Postgres.quote(name)
+}
+
+pub(super) fn constant(text: &str) -> String {
+    Dialect::Postgres.constant(text)
+}
+
+/// The bare name of the table that says which subject a row is about.
+pub(super) fn subject_table(viewed: &Viewed) -> String {
+    let name = format!("subject_{}", viewed.name);
+    if name.len() > LONGEST {
+        index_name(&name, "of")
+    } else {
+        name
+    }
+}
+
+pub(super) fn subjects(viewed: &Viewed) -> String {
+    format!("privity.{}", quote(&subject_table(viewed)))
+}
+
+/// The column by which rows are of somebody.
+pub(super) fn key<'t>(viewed: &Viewed, table: &'t Table) -> Result<&'t Column, ConnectorError> {
+    let column = table.column(&viewed.record)?;
+    if column.folds {
+        return Err(ConnectorError::Drift {
+            collection: viewed.collection.key.clone(),
+            reason: format!(
+                "`{}` has the type `{}`, which takes different texts for equal, so that its rows can't be told apart in a view",
+                viewed.record, column.declared
+            ),
+        });
+    }
+    Ok(column)
+}
+
+/// Everything, as it is applied.
+pub(super) fn whole(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> {
+    let mut sql = ours(views, tables)?;
+    for cell in &views.cells {
+        sql.push('\n');
+        sql.push_str(&schema(cell));
+        for (viewed, table) in views.collections.iter().zip(tables) {
+            let name = format!("{}.{}", quote(&cell.schema), quote(&viewed.name));
+            let role = quote(&cell.role);
+            let select = select(views, cell, viewed, table)?;
+            let _ = write!(
+                sql,
+                "DROP VIEW IF EXISTS {name};\nCREATE VIEW {name} WITH (security_barrier) AS\n{select};\nREVOKE ALL ON {name} FROM PUBLIC;\nGRANT SELECT ON {name} TO {role};\n"
+            );
+        }
+    }
+    Ok(sql)
+}
+
+/// The tables that the views read. Only their owner reaches them: nobody else was granted anything, and row security without a policy shows nothing to
+/// whoever is granted something by mistake.
+fn ours(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> {
+    let mut sql = TABLES.to_owned();
+    for (viewed, table) in views.collections.iter().zip(tables) {
+        let (name, key) = (subjects(viewed), key(viewed, table)?);
+        let bare = subject_table(viewed);
+        let _ = write!(
+            sql,
+            "CREATE TABLE IF NOT EXISTS {name} (key {} PRIMARY KEY, subject uuid NOT NULL, vector integer NOT NULL, until timestamptz);\n\
+             CREATE INDEX IF NOT EXISTS {} ON {name} (subject);\n\
+             CREATE INDEX IF NOT EXISTS {} ON {name} (vector);\n",
+            key.declared,
+            quote(&index_name(&bare, "of")),
+            quote(&index_name(&bare, "by")),
+        );
+    }
+    let subjects = views.collections.iter().map(subject_table);
+    for table in OURS.map(str::to_owned).into_iter().chain(subjects) {
+        let name = quote(&table);
+        let _ = writeln!(
+            sql,
+            "ALTER TABLE privity.{name} ENABLE ROW LEVEL SECURITY;\nREVOKE ALL ON privity.{name} FROM PUBLIC;"
+        );
+    }
+    let _ = writeln!(
+        sql,
+        "INSERT INTO privity.state (one, mapping) VALUES (true, {0}) ON CONFLICT (one) DO UPDATE SET mapping = {0};",
+        constant(&views.mapping)
+    );
+    Ok(sql)
+}
+
+/// The longest name of PostgreSQL, in bytes. It cuts longer ones, and then two may be one.
+const LONGEST: usize = 63;
+
+/// A short name instead of a long one.
+fn index_name(table: &str, end: &str) -> String {
+    let start: String = table.chars().take(14).collect();
+    let hash = domain::audit::Hash::of(table.as_bytes()).to_string();
+    let hash: String = hash
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
+    format!("{start}_{hash}_{end}")
+}
+
+fn schema(cell: &ViewCell) -> String {
+    let (schema, role) = (quote(&cell.schema), quote(&cell.role));
+    let one_line = |text: &str| text.replace(char::is_control, " ");
+    let (recipient, purpose) = (
+        one_line(cell.recipient.as_ref()),
+        one_line(cell.purpose.as_ref()),
+    );
+    let mut sql = format!("-- {recipient} for {purpose}\n");
+    if cell.is_our_role {
+        let _ = writeln!(
+            sql,
+            "DO $privity$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN CREATE ROLE {role} NOLOGIN; END IF; END $privity$;",
+            constant(&cell.role)
+        );
+    }
+    let _ = write!(
+        sql,
+        "CREATE SCHEMA IF NOT EXISTS {schema};\nREVOKE ALL ON SCHEMA {schema} FROM PUBLIC;\nGRANT USAGE ON SCHEMA {schema} TO {role};\nINSERT INTO privity.written VALUES ({}) ON CONFLICT DO NOTHING;\n",
+        constant(&cell.schema)
+    );
+    sql
+}
+
+/// What a view is. `security_barrier` keeps a recipient's own functions from values that the view hides; that every condition of the recipient is over
+/// the columns of the view keeps it from values that the view alters.
+pub(super) fn select(
+    views: &Views,
+    cell: &ViewCell,
+    viewed: &Viewed,
+    table: &Table,
+) -> Result<String, ConnectorError> {
+    let columns = viewed.columns.iter().map(|column| {
+        let shown = shown(cell, column, table.column(&column.field)?);
+        Ok(format!("{shown} AS {}", quote(&column.name)))
+    });
+    let columns: Vec<String> = columns.collect::<Result<_, ConnectorError>>()?;
+    let any = viewed
+        .columns
+        .iter()
+        .map(|column| format!("f.forms[{}] > 0", place(column)));
+    let mut any: Vec<String> = any.collect();
+    any.dedup();
+    let (subjects, key) = (subjects(viewed), key(viewed, table)?);
+    Ok(format!(
+        "SELECT {}\nFROM {} AS t\nJOIN {subjects} AS s ON s.key = t.{}\nJOIN privity.released AS f ON f.cell = {} AND f.vector = s.vector\n\
+         WHERE ({})\n  AND (s.until IS NULL OR s.until > statement_timestamp())\n  \
+         AND (SELECT c.seen_at FROM privity.state AS c) > statement_timestamp() - interval '{} seconds'",
+        columns.join(",\n  "),
+        table.name,
+        key.name,
+        constant(&cell.schema),
+        any.join(" OR "),
+        views.stale_after_seconds,
+    ))
+}
+
+/// Where an attribute's form stands in `released.forms`; arrays begin with 1, and so do numbers of attributes, but that is not said of them.
+fn place(column: &ViewedColumn) -> usize {
+    usize::from(column.attribute.0) + 1
+}
+
+fn shown(cell: &ViewCell, column: &ViewedColumn, live: &Column) -> String {
+    let form = format!("f.forms[{}]", place(column));
+    if !cell.in_part.contains(&column.attribute) {
+        return format!("CASE WHEN {form} = {KEEP} THEN t.{} END", live.name);
+    }
+    let mut arms = format!("WHEN {KEEP} THEN {}", text(live));
+    for (is, manner) in [(MASK, column.masked), (GENERALISE, column.coarser)] {
+        if let Some(altered) = manner.and_then(|manner| altered(manner, live)) {
+            let _ = write!(arms, " WHEN {is} THEN {altered}");
+        }
+    }
+    format!("CASE {form} {arms} END")
+}
