@@ -42,11 +42,11 @@ pub(crate) use identity_provider::{
     look as look_at_identity_providers, providers as identity_providers,
 };
 pub(crate) use ledger::disclosed_to;
-pub(crate) use shown::Shown;
 pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub(crate) use recipient::Foreseeing;
 pub use recipient::{MOST_SUBJECTS, disclose};
+pub(crate) use shown::Shown;
 
 use crate::{Privity, Problem};
 

@@ -37,10 +37,12 @@ impl Shown {
         let held = self.lock();
         let found = held.found.get(&tag);
         let fresh = found.filter(|(since, _)| since.elapsed() < MOMENT);
-        fresh.map(|(_, found)| found.clone()).ok_or_else(|| Looking {
-            since: Instant::now(),
-            forgotten: held.forgotten,
-        })
+        fresh
+            .map(|(_, found)| found.clone())
+            .ok_or_else(|| Looking {
+                since: Instant::now(),
+                forgotten: held.forgotten,
+            })
     }
 
     pub(super) fn put(&self, tag: Tag, looking: &Looking, found: &StoredCredential) {

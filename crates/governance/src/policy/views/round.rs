@@ -212,6 +212,7 @@ impl Filling {
                 recipient: cell.recipient.clone(),
                 purpose: cell.purpose.clone(),
                 door: Door::Postgres,
+                client: None,
             };
             Ok(Foreseen {
                 schema: cell.schema.clone(),

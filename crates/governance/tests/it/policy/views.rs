@@ -352,6 +352,7 @@ fn caller(recipient: &str, purpose: &str) -> Caller {
         recipient: recipient.into(),
         purpose: purpose.into(),
         door: Door::ProfileApi,
+        client: None,
     }
 }
 
