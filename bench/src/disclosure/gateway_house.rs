@@ -9,6 +9,7 @@ use domain::sensitive::Sensitive;
 use gateway::Gateway;
 use governance::Privity;
 use governance::disclosure::{CredentialTerms, add_key};
+use governance::policy::refresh_facts;
 use governance::profile::{GivenRecord, GivenValue, write};
 use governance::settings::Settings;
 use tokio::net::TcpListener;
@@ -58,6 +59,8 @@ impl House {
             observed_at: None,
         });
         write(&privity, source, records.collect(), Actor::CommandLine).await?;
+        // As the worker of a house that runs does it.
+        refresh_facts(&privity).await?;
         let key = key(&privity).await?;
         let gateway = Arc::new(Gateway::open(privity, rng)?);
         let (stop, _) = watch::channel(false);
