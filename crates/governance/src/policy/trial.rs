@@ -248,7 +248,7 @@ impl Privity {
         let wanted = table.layout().attributes();
         let line = |cell| {
             let mut fullest: BTreeMap<String, Release> = BTreeMap::new();
-            for seen in table.witnesses(cell) {
+            for seen in table.inputs(table, cell) {
                 let decision = table.decide_seen(cell, seen, &wanted);
                 for slot in decision.released().iter() {
                     let name = super::impact::attribute_name(table, slot);

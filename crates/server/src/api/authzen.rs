@@ -26,6 +26,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::sensitive::Sensitive;
 use governance::Problem;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::policy_point::PolicyPoint;
@@ -120,7 +121,7 @@ fn begin(
     Ok((asked, PolicyPoint::of(&app.privity, recipient.0)))
 }
 
-fn answer(headers: &HeaderMap, body: &Value) -> Result<Response, Failure> {
+fn answer(headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Failure> {
     let body = serde_json::to_vec(body).map_err(|_| crate::failure::unexpected())?;
     let fixed = [
         (CONTENT_TYPE, "application/json"),

@@ -180,3 +180,25 @@ async fn what_there_is_not_can_not_be_explained() {
     })
     .await;
 }
+
+/// A permit that holds in one place, under a forbid that holds unless two other things are so: none of the inputs that try one condition at a
+/// time lets anything out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_matrix_names_what_goes_out_only_when_several_things_come_together() {
+    let said = "@citation(\"c\") @title(\"t\") @reason_subject(\"s\") @reason_operator(\"o\")";
+    let policies = format!(
+        "@id(\"in-the-union\") {said} permit (principal == Recipient::\"mill\", action, resource) when {{ context.jurisdiction == \"EU\" }};\n@id(\"only-with-consent\") {said} forbid (principal, action, resource) unless {{ context.consented && context.limited }};"
+    );
+    let files = [
+        ("profile.yaml", super::SCHEMA),
+        ("consent/purposes.yaml", super::PURPOSES),
+        ("consent/notices.yaml", crate::consent::NOTICES),
+        ("policies/company.cedar", policies.as_str()),
+    ];
+    let house = ProfileHouse::with_files(None, &files).await;
+    let matrix = house.p.policy_matrix().unwrap();
+    let recipients: std::collections::BTreeSet<_> =
+        matrix.iter().map(|line| line.recipient.as_str()).collect();
+    assert_eq!(recipients, ["mill"].into());
+    assert!(matrix.iter().any(|line| line.attributes.contains_key("email")));
+}

@@ -4,25 +4,25 @@ use domain::sensitive::Sensitive;
 use governance::Problem;
 use serde_json::{Map, Value};
 
-/// One question.
-pub(super) struct Evaluation {
-    pub(super) subject: Entity,
-    pub(super) action: Action,
-    pub(super) resource: Entity,
-    pub(super) context: Map<String, Value>,
+/// One question, as it stands in the body.
+pub(super) struct Evaluation<'b> {
+    pub(super) subject: Entity<'b>,
+    pub(super) action: Action<'b>,
+    pub(super) resource: Entity<'b>,
+    pub(super) context: Members<'b>,
 }
 
 /// A subject or a resource.
-pub(super) struct Entity {
-    pub(super) kind: String,
+pub(super) struct Entity<'b> {
+    pub(super) kind: &'b str,
     /// Empty in a search for it.
-    pub(super) id: String,
-    pub(super) properties: Map<String, Value>,
+    pub(super) id: &'b str,
+    pub(super) properties: Members<'b>,
 }
 
 /// What is to be done.
-pub(super) struct Action {
-    pub(super) name: String,
+pub(super) struct Action<'b> {
+    pub(super) name: &'b str,
     #[cfg_attr(
         not(test),
         expect(
@@ -30,7 +30,17 @@ pub(super) struct Action {
             reason = "no purpose has properties; the standard's own scenario does"
         )
     )]
-    pub(super) properties: Map<String, Value>,
+    pub(super) properties: Members<'b>,
+}
+
+/// An object that may be left out.
+#[derive(Clone, Copy)]
+pub(super) struct Members<'b>(Option<&'b Map<String, Value>>);
+
+impl<'b> Members<'b> {
+    pub(super) fn get(self, name: &str) -> Option<&'b Value> {
+        self.0?.get(name)
+    }
 }
 
 /// A body as it came.
@@ -51,66 +61,54 @@ pub(super) fn read(kind: &str, body: &Sensitive<Vec<u8>>) -> Result<Map<String, 
     }
 }
 
-impl Evaluation {
-    pub(super) fn of(asked: &Map<String, Value>) -> Result<Self, Problem> {
+impl<'b> Evaluation<'b> {
+    /// By the value of each member, wherever it is found.
+    pub(super) fn of(member: impl Fn(&str) -> Option<&'b Value>) -> Result<Self, Problem> {
         Ok(Self {
-            subject: Entity::of(asked, "subject", true)?,
-            action: Action::of(asked)?,
-            resource: Entity::of(asked, "resource", true)?,
-            context: object(asked, "context")?,
+            subject: Entity::of(member("subject"), true)?,
+            action: Action::of(member("action"))?,
+            resource: Entity::of(member("resource"), true)?,
+            context: object(member("context"))?,
         })
     }
 }
 
-impl Entity {
+impl<'b> Entity<'b> {
     /// In a search for it, it may lack its id, and one that is there says nothing.
-    pub(super) fn of(
-        asked: &Map<String, Value>,
-        name: &str,
-        has_id: bool,
-    ) -> Result<Self, Problem> {
-        let members = asked.get(name).and_then(Value::as_object);
+    pub(super) fn of(given: Option<&'b Value>, has_id: bool) -> Result<Self, Problem> {
+        let members = given.and_then(Value::as_object);
         let members = members
             .ok_or_else(|| malformed("`subject` and `resource` are objects with a `type`"))?;
-        let id = if has_id {
-            text(members, "id")?
-        } else {
-            String::new()
-        };
         Ok(Self {
             kind: text(members, "type")?,
-            id,
-            properties: object(members, "properties")?,
+            id: if has_id { text(members, "id")? } else { "" },
+            properties: object(members.get("properties"))?,
         })
     }
 }
 
-impl Action {
-    pub(super) fn of(asked: &Map<String, Value>) -> Result<Self, Problem> {
-        let members = asked.get("action").and_then(Value::as_object);
+impl<'b> Action<'b> {
+    pub(super) fn of(given: Option<&'b Value>) -> Result<Self, Problem> {
+        let members = given.and_then(Value::as_object);
         let members = members.ok_or_else(|| malformed("`action` is an object with a `name`"))?;
         Ok(Self {
             name: text(members, "name")?,
-            properties: object(members, "properties")?,
+            properties: object(members.get("properties"))?,
         })
     }
 }
 
-fn text(members: &Map<String, Value>, name: &str) -> Result<String, Problem> {
+fn text<'b>(members: &'b Map<String, Value>, name: &str) -> Result<&'b str, Problem> {
     let found = members.get(name).and_then(Value::as_str);
-    found.map(str::to_owned).ok_or_else(|| {
+    found.ok_or_else(|| {
         malformed("`type`, `id` and `name` are texts, and none of them may be left out")
     })
 }
 
-/// An object that may be left out.
-pub(super) fn object(
-    members: &Map<String, Value>,
-    name: &str,
-) -> Result<Map<String, Value>, Problem> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(found)) => Ok(found.clone()),
+pub(super) fn object(given: Option<&Value>) -> Result<Members<'_>, Problem> {
+    match given {
+        None | Some(Value::Null) => Ok(Members(None)),
+        Some(Value::Object(found)) => Ok(Members(Some(found))),
         Some(_) => Err(malformed(
             "`properties`, `context`, `options` and `page` are objects",
         )),

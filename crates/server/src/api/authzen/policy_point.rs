@@ -11,9 +11,9 @@ use governance::disclosure::{
     Caller, Door, Effect, Granted, KnownRecipient, SubjectAsked, disclose, evaluate,
 };
 use governance::{Privity, Problem};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::message::{Action, Entity, Evaluation};
+use super::message::{Action, Entity, Evaluation, Members};
 use super::protocol::{Answer, Decides};
 
 /// What a caller that understands it says in `context.obligations`.
@@ -25,12 +25,27 @@ pub(super) struct PolicyPoint {
     known: KnownRecipient,
 }
 
+/// Who asks what for about whom: questions that have all of this in common are decided in one go. Borrowed from the body, and never shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Common<'b> {
+    kind: &'b str,
+    recipient: &'b str,
+    purpose: &'b str,
+    about: About<'b>,
+}
+
+/// Whose attribute it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum About<'b> {
+    /// `"subject": "sub_…"`
+    Id(&'b str),
+    /// `"by"` and `"value"`
+    Identifier(&'b str, &'b str),
+}
+
 /// One question as we know it.
 struct Asked {
-    caller: Caller,
-    subject: SubjectAsked,
-    /// Tells the same subject again.
-    name: Sensitive<String>,
+    place: usize,
     attributes: Vec<AttributeKey>,
     is_profile: bool,
     understands: bool,
@@ -49,11 +64,11 @@ impl PolicyPoint {
         own.is_some_and(|own| own.role == RecipientRole::Internal)
     }
 
-    fn caller(&self, subject: &Entity, action: &Action) -> Option<Caller> {
-        if subject.kind != "recipient" {
+    fn caller(&self, kind: &str, recipient: &str, purpose: &str) -> Option<Caller> {
+        if kind != "recipient" {
             return None;
         }
-        self.caller_for(&subject.id.as_str().into(), &action.name.as_str().into())
+        self.caller_for(&recipient.into(), &purpose.into())
     }
 
     fn caller_for(&self, recipient: &RecipientKey, purpose: &PurposeKey) -> Option<Caller> {
@@ -68,17 +83,13 @@ impl PolicyPoint {
         })
     }
 
-    fn asked(&self, one: &Evaluation) -> Option<Asked> {
-        let (subject, name, attributes) = match one.resource.kind.as_str() {
-            "attribute" => {
-                let (subject, name) = about(&one.resource.properties)?;
-                (subject, name, vec![one.resource.id.as_str().into()])
-            }
+    fn asked<'b>(&self, place: usize, one: &Evaluation<'b>) -> Option<(Common<'b>, Asked)> {
+        let resource = &one.resource;
+        let (about, attributes) = match resource.kind {
+            "attribute" => (About::of(resource.properties)?, vec![resource.id.into()]),
             "profile" => {
-                let id = one.resource.id.parse().ok()?;
-                let named = one.resource.properties.get("attributes");
-                let named = named.and_then(Value::as_array);
-                let attributes = match named {
+                let named = resource.properties.get("attributes");
+                let attributes = match named.and_then(Value::as_array) {
                     Some(named) => named
                         .iter()
                         .filter_map(Value::as_str)
@@ -86,22 +97,23 @@ impl PolicyPoint {
                         .collect(),
                     None => self.privity.schema()?.keys().to_vec(),
                 };
-                (
-                    SubjectAsked::Id(id),
-                    Sensitive::new(one.resource.id.clone()),
-                    attributes,
-                )
+                (About::Id(resource.id), attributes)
             }
             _ => return None,
         };
-        Some(Asked {
-            caller: self.caller(&one.subject, &one.action)?,
-            subject,
-            name,
+        let common = Common {
+            kind: one.subject.kind,
+            recipient: one.subject.id,
+            purpose: one.action.name,
+            about,
+        };
+        let asked = Asked {
+            place,
             attributes,
-            is_profile: one.resource.kind == "profile",
-            understands: understands(&one.context),
-        })
+            is_profile: resource.kind == "profile",
+            understands: understands(one.context),
+        };
+        Some((common, asked))
     }
 
     /// What each of several callers would get, by attribute.
@@ -110,7 +122,7 @@ impl PolicyPoint {
         callers: &[Caller],
         subject: &SubjectAsked,
         attributes: &[AttributeKey],
-        context: &Map<String, Value>,
+        context: Members<'_>,
     ) -> Result<Vec<Vec<AttributeKey>>, Problem> {
         let asker = &self.known.recipient;
         let effects = evaluate(&self.privity, asker, callers, subject, attributes).await?;
@@ -123,7 +135,7 @@ impl PolicyPoint {
         Ok(effects.into_iter().map(given).collect())
     }
 
-    fn attributes_of(&self, resource: &Entity) -> Vec<AttributeKey> {
+    fn attributes_of(&self, resource: &Entity<'_>) -> Vec<AttributeKey> {
         let keys = self.privity.schema().map(|schema| schema.keys().to_vec());
         let all = keys.unwrap_or_default();
         if resource.id.is_empty() {
@@ -135,67 +147,58 @@ impl PolicyPoint {
     }
 }
 
-/// Whose attribute it is: `"subject": "sub_…"`, or `"by"` and `"value"`.
-fn about(properties: &Map<String, Value>) -> Option<(SubjectAsked, Sensitive<String>)> {
-    let text = |name: &str| properties.get(name).and_then(Value::as_str);
-    if let Some(id) = text("subject") {
-        let name = Sensitive::new(id.to_owned());
-        return Some((SubjectAsked::Id(id.parse().ok()?), name));
+impl<'b> About<'b> {
+    fn of(properties: Members<'b>) -> Option<Self> {
+        let text = |name: &str| properties.get(name).and_then(Value::as_str);
+        match text("subject") {
+            Some(id) => Some(Self::Id(id)),
+            None => Some(Self::Identifier(text("by")?, text("value")?)),
+        }
     }
-    let (by, value) = (text("by")?, text("value")?);
-    let name = Sensitive::new(format!("{by} {value}"));
-    let value = Sensitive::new(value.to_owned());
-    Some((
-        SubjectAsked::Identifier(IdentifierKind(by.to_owned()), value),
-        name,
-    ))
+
+    fn subject(self) -> Option<SubjectAsked> {
+        Some(match self {
+            Self::Id(id) => SubjectAsked::Id(id.parse().ok()?),
+            Self::Identifier(by, value) => SubjectAsked::Identifier(
+                IdentifierKind(by.to_owned()),
+                Sensitive::new(value.to_owned()),
+            ),
+        })
+    }
 }
 
-fn understands(context: &Map<String, Value>) -> bool {
+/// Whom a search is about.
+fn about(resource: &Entity<'_>) -> Option<SubjectAsked> {
+    About::of(resource.properties)?.subject()
+}
+
+fn understands(context: Members<'_>) -> bool {
     let named = context.get("obligations").and_then(Value::as_array);
     named.is_some_and(|named| named.iter().any(|one| one == REDACT))
 }
 
-/// Questions about one subject, by one caller: decided in one go.
-#[derive(Default)]
-struct Group {
-    places: Vec<usize>,
-    asked: Vec<Asked>,
-}
-
 impl Decides for PolicyPoint {
-    async fn decide(&self, asked: &[Evaluation]) -> Result<Vec<Answer>, Problem> {
-        let mut groups: BTreeMap<(RecipientKey, PurposeKey, Sensitive<String>), Group> =
-            BTreeMap::new();
+    async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem> {
+        let mut groups: BTreeMap<Common<'_>, Vec<Asked>> = BTreeMap::new();
         for (place, one) in asked.iter().enumerate() {
-            let Some(one) = self.asked(one) else { continue };
-            let caller = &one.caller;
-            let key = (
-                caller.recipient.clone(),
-                caller.purpose.clone(),
-                one.name.clone(),
-            );
-            let group = groups.entry(key).or_default();
-            group.places.push(place);
-            group.asked.push(one);
+            if let Some((common, one)) = self.asked(place, one) {
+                groups.entry(common).or_default().push(one);
+            }
         }
         let mut answers = vec![Answer::default(); asked.len()];
-        for group in groups.into_values() {
-            let Some(first) = group.asked.first() else {
+        for (common, group) in groups {
+            let caller = self.caller(common.kind, common.recipient, common.purpose);
+            let (Some(caller), Some(subject)) = (caller, common.about.subject()) else {
                 continue;
             };
-            let attributes: Vec<_> = group
-                .asked
-                .iter()
-                .flat_map(|one| one.attributes.clone())
-                .collect();
-            let subject = std::slice::from_ref(&first.subject);
-            let granted = disclose(&self.privity, &first.caller, subject, &attributes).await?;
+            let attributes = group.iter().flat_map(|one| one.attributes.iter().cloned());
+            let attributes: Vec<_> = attributes.collect();
+            let granted = disclose(&self.privity, &caller, &[subject], &attributes).await?;
             let Some(granted) = granted.first() else {
                 continue;
             };
-            for (place, one) in group.places.iter().zip(&group.asked) {
-                if let Some(slot) = answers.get_mut(*place) {
+            for one in &group {
+                if let Some(slot) = answers.get_mut(one.place) {
                     *slot = one.answer(granted);
                 }
             }
@@ -206,14 +209,14 @@ impl Decides for PolicyPoint {
     async fn subjects(
         &self,
         kind: &str,
-        action: &Action,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        action: &Action<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem> {
-        let (Some((subject, _)), "recipient") = (about(&resource.properties), kind) else {
+        let (Some(subject), "recipient") = (about(resource), kind) else {
             return Ok(Vec::new());
         };
-        let purpose = action.name.as_str().into();
+        let purpose = action.name.into();
         let known = self.privity.map().recipients.keys();
         let callers: Vec<_> = known
             .filter_map(|key| self.caller_for(key, &purpose))
@@ -229,14 +232,13 @@ impl Decides for PolicyPoint {
 
     async fn resources(
         &self,
-        subject: &Entity,
-        action: &Action,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        subject: &Entity<'_>,
+        action: &Action<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem> {
-        let caller = self.caller(subject, action);
-        let (Some(caller), Some((about, _)), "attribute") =
-            (caller, about(&resource.properties), resource.kind.as_str())
+        let caller = self.caller(subject.kind, subject.id, action.name);
+        let (Some(caller), Some(about), "attribute") = (caller, about(resource), resource.kind)
         else {
             return Ok(Vec::new());
         };
@@ -251,15 +253,14 @@ impl Decides for PolicyPoint {
 
     async fn actions(
         &self,
-        subject: &Entity,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        subject: &Entity<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem> {
-        let (Some((about, _)), "recipient") = (about(&resource.properties), subject.kind.as_str())
-        else {
+        let (Some(about), "recipient") = (about(resource), subject.kind) else {
             return Ok(Vec::new());
         };
-        let recipient = subject.id.as_str().into();
+        let recipient = subject.id.into();
         let purposes = self.privity.purposes().iter();
         let callers: Vec<_> = purposes
             .filter_map(|one| self.caller_for(&recipient, &one.key))

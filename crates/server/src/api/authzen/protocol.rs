@@ -1,9 +1,10 @@
 //! The protocol, whoever decides: defaults of a batch, its semantics, searches by page.
 
 use governance::Problem;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::message::{Action, Entity, Evaluation, malformed, object};
+use super::message::{Action, Entity, Evaluation, Members, malformed, object};
 
 /// Questions in one call, at most.
 const MOST: usize = 256;
@@ -11,106 +12,106 @@ const MOST: usize = 256;
 /// Who decides.
 pub(super) trait Decides {
     /// One answer for each question, in order.
-    async fn decide(&self, asked: &[Evaluation]) -> Result<Vec<Answer>, Problem>;
+    async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem>;
     /// Subjects of a type that may.
     async fn subjects(
         &self,
         kind: &str,
-        action: &Action,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        action: &Action<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem>;
     /// Resources of a type.
     async fn resources(
         &self,
-        subject: &Entity,
-        action: &Action,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        subject: &Entity<'_>,
+        action: &Action<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem>;
     /// Actions.
     async fn actions(
         &self,
-        subject: &Entity,
-        resource: &Entity,
-        context: &Map<String, Value>,
+        subject: &Entity<'_>,
+        resource: &Entity<'_>,
+        context: Members<'_>,
     ) -> Result<Vec<Value>, Problem>;
 }
 
 /// An answer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Answer {
     pub(super) decision: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<Value>,
 }
 
-impl Answer {
-    fn json(&self) -> Value {
-        match &self.context {
-            None => json!({"decision": self.decision}),
-            Some(context) => json!({"decision": self.decision, "context": context}),
-        }
-    }
+/// What is answered to a call with one question or with several.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Answers {
+    One(Answer),
+    Several { evaluations: Vec<Answer> },
 }
 
 pub(super) async fn evaluation(
     point: &impl Decides,
     asked: &Map<String, Value>,
-) -> Result<Value, Problem> {
-    let answers = point.decide(&[Evaluation::of(asked)?]).await?;
-    Ok(answers.first().cloned().unwrap_or_default().json())
+) -> Result<Answers, Problem> {
+    let question = Evaluation::of(|name| asked.get(name))?;
+    let answers = point.decide(&[question]).await?;
+    Ok(Answers::One(answers.into_iter().next().unwrap_or_default()))
 }
 
 pub(super) async fn evaluations(
     point: &impl Decides,
     asked: &Map<String, Value>,
-) -> Result<Value, Problem> {
+) -> Result<Answers, Problem> {
     let items = match asked.get("evaluations") {
         None => return evaluation(point, asked).await,
         Some(Value::Array(items)) if items.is_empty() => return evaluation(point, asked).await,
         Some(Value::Array(items)) if items.len() <= MOST => items,
         Some(_) => return Err(malformed("`evaluations` is a list of at most 256 objects")),
     };
-    let until = Until::of(&object(asked, "options")?)?;
+    let until = Until::of(object(asked.get("options"))?)?;
     // All are decided in one go, however many are answered.
-    let (mut places, mut known) = (Vec::new(), Vec::new());
-    for (place, item) in items.iter().enumerate() {
-        if let Ok(question) = question(asked, item) {
-            places.push(place);
-            known.push(question);
-        }
+    let mut known = Vec::with_capacity(items.len());
+    let mut is_known = Vec::with_capacity(items.len());
+    for item in items {
+        let question = question(asked, item);
+        is_known.push(question.is_ok());
+        known.extend(question);
     }
-    let incomplete = Answer {
+    let mut decided = point.decide(&known).await?.into_iter();
+    let answers = is_known.into_iter().map(|is_known| {
+        let answer = if is_known { decided.next() } else { None };
+        answer.unwrap_or_else(incomplete)
+    });
+    let mut evaluations: Vec<_> = answers.collect();
+    if let Some(last) = evaluations.iter().position(|answer| until.ends_at(answer)) {
+        evaluations.truncate(last + 1);
+    }
+    Ok(Answers::Several { evaluations })
+}
+
+fn incomplete() -> Answer {
+    Answer {
         decision: false,
         context: Some(
             json!({"error": {"status": 400, "message": "a subject, an action or a resource is missing"}}),
         ),
-    };
-    let mut answers = vec![incomplete; items.len()];
-    for (place, answer) in places.into_iter().zip(point.decide(&known).await?) {
-        if let Some(slot) = answers.get_mut(place) {
-            *slot = answer;
-        }
     }
-    if let Some(last) = answers.iter().position(|answer| until.ends_at(answer)) {
-        answers.truncate(last + 1);
-    }
-    let answers: Vec<_> = answers.iter().map(Answer::json).collect();
-    Ok(json!({"evaluations": answers}))
 }
 
 /// What an item doesn't say, the whole call says for all.
-fn question(defaults: &Map<String, Value>, item: &Value) -> Result<Evaluation, Problem> {
+fn question<'b>(
+    defaults: &'b Map<String, Value>,
+    item: &'b Value,
+) -> Result<Evaluation<'b>, Problem> {
     let own = item
         .as_object()
         .ok_or_else(|| malformed("an evaluation is an object"))?;
-    let mut whole = Map::new();
-    for name in ["subject", "action", "resource", "context"] {
-        if let Some(value) = own.get(name).or_else(|| defaults.get(name)) {
-            whole.insert(name.to_owned(), value.clone());
-        }
-    }
-    Evaluation::of(&whole)
+    Evaluation::of(|name| own.get(name).or_else(|| defaults.get(name)))
 }
 
 /// After which answer no more are given.
@@ -122,7 +123,7 @@ enum Until {
 }
 
 impl Until {
-    fn of(options: &Map<String, Value>) -> Result<Self, Problem> {
+    fn of(options: Members<'_>) -> Result<Self, Problem> {
         match options.get("evaluations_semantic").map(Value::as_str) {
             None | Some(Some("execute_all")) => Ok(Self::End),
             Some(Some("deny_on_first_deny")) => Ok(Self::FirstNo),
@@ -147,12 +148,15 @@ pub(super) async fn search_subject(
     asked: &Map<String, Value>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
-    let (subject, action) = (Entity::of(asked, "subject", false)?, Action::of(asked)?);
-    let resource = Entity::of(asked, "resource", true)?;
-    let context = object(asked, "context")?;
+    let (subject, action) = (
+        Entity::of(asked.get("subject"), false)?,
+        Action::of(asked.get("action"))?,
+    );
+    let resource = Entity::of(asked.get("resource"), true)?;
+    let context = object(asked.get("context"))?;
     Ok(page.answer(
         point
-            .subjects(&subject.kind, &action, &resource, &context)
+            .subjects(subject.kind, &action, &resource, context)
             .await?,
     ))
 }
@@ -162,12 +166,15 @@ pub(super) async fn search_resource(
     asked: &Map<String, Value>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
-    let (subject, action) = (Entity::of(asked, "subject", true)?, Action::of(asked)?);
-    let resource = Entity::of(asked, "resource", false)?;
-    let context = object(asked, "context")?;
+    let (subject, action) = (
+        Entity::of(asked.get("subject"), true)?,
+        Action::of(asked.get("action"))?,
+    );
+    let resource = Entity::of(asked.get("resource"), false)?;
+    let context = object(asked.get("context"))?;
     Ok(page.answer(
         point
-            .resources(&subject, &action, &resource, &context)
+            .resources(&subject, &action, &resource, context)
             .await?,
     ))
 }
@@ -177,10 +184,10 @@ pub(super) async fn search_action(
     asked: &Map<String, Value>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
-    let subject = Entity::of(asked, "subject", true)?;
-    let resource = Entity::of(asked, "resource", true)?;
-    let context = object(asked, "context")?;
-    Ok(page.answer(point.actions(&subject, &resource, &context).await?))
+    let subject = Entity::of(asked.get("subject"), true)?;
+    let resource = Entity::of(asked.get("resource"), true)?;
+    let context = object(asked.get("context"))?;
+    Ok(page.answer(point.actions(&subject, &resource, context).await?))
 }
 
 /// Which of the results are wanted. The token is the place to go on at.
@@ -192,7 +199,7 @@ struct Page {
 
 impl Page {
     fn of(asked: &Map<String, Value>) -> Result<Self, Problem> {
-        let page = object(asked, "page")?;
+        let page = object(asked.get("page"))?;
         let first = match page.get("token").map(Value::as_str) {
             None | Some(Some("")) => Some(0),
             Some(token) => token.and_then(|token| token.parse().ok()),
@@ -266,13 +273,13 @@ mod tests {
     const RESOURCES: [(&str, &str); 2] = [("record-1", "active"), ("record-2", "archived")];
 
     impl Decides for Fixture {
-        async fn decide(&self, asked: &[Evaluation]) -> Result<Vec<Answer>, Problem> {
+        async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem> {
             let answers = asked.iter().map(|one| Answer {
                 decision: allows(
-                    &one.subject.id,
+                    one.subject.id,
                     one.subject.properties.get("role"),
-                    (&one.action.name, one.action.properties.get("soft")),
-                    &one.resource.id,
+                    (one.action.name, one.action.properties.get("soft")),
+                    one.resource.id,
                     one.resource.properties.get("status"),
                 ),
                 context: None,
@@ -283,21 +290,15 @@ mod tests {
         async fn subjects(
             &self,
             kind: &str,
-            action: &Action,
-            resource: &Entity,
-            _: &Map<String, Value>,
+            action: &Action<'_>,
+            resource: &Entity<'_>,
+            _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
             let status = resource.properties.get("status");
             let found = SUBJECTS.iter().filter(|(id, role)| {
                 let role = role.map(Value::from);
                 kind == "user"
-                    && allows(
-                        id,
-                        role.as_ref(),
-                        (&action.name, None),
-                        &resource.id,
-                        status,
-                    )
+                    && allows(id, role.as_ref(), (action.name, None), resource.id, status)
             });
             Ok(found
                 .map(|(id, _)| json!({"type": "user", "id": id}))
@@ -306,18 +307,18 @@ mod tests {
 
         async fn resources(
             &self,
-            subject: &Entity,
-            action: &Action,
-            resource: &Entity,
-            _: &Map<String, Value>,
+            subject: &Entity<'_>,
+            action: &Action<'_>,
+            resource: &Entity<'_>,
+            _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
             let role = subject.properties.get("role");
             let found = RESOURCES.iter().filter(|(id, status)| {
                 resource.kind == "record"
                     && allows(
-                        &subject.id,
+                        subject.id,
                         role,
-                        (&action.name, None),
+                        (action.name, None),
                         id,
                         Some(&json!(status)),
                     )
@@ -329,9 +330,9 @@ mod tests {
 
         async fn actions(
             &self,
-            subject: &Entity,
-            resource: &Entity,
-            _: &Map<String, Value>,
+            subject: &Entity<'_>,
+            resource: &Entity<'_>,
+            _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
             let (role, status) = (
                 subject.properties.get("role"),
@@ -339,16 +340,20 @@ mod tests {
             );
             let found = ["read", "write", "delete"].into_iter();
             let found =
-                found.filter(|name| allows(&subject.id, role, (name, None), &resource.id, status));
+                found.filter(|name| allows(subject.id, role, (name, None), resource.id, status));
             Ok(found.map(|name| json!({"name": name})).collect())
         }
+    }
+
+    fn written(answers: Answers) -> Value {
+        serde_json::to_value(answers).unwrap()
     }
 
     async fn call(path: &str, kind: &str, body: &str) -> Result<Value, Problem> {
         let asked = read(kind, &Sensitive::new(body.as_bytes().to_vec()))?;
         match path {
-            "/access/v1/evaluation" => evaluation(&Fixture, &asked).await,
-            "/access/v1/evaluations" => evaluations(&Fixture, &asked).await,
+            "/access/v1/evaluation" => evaluation(&Fixture, &asked).await.map(written),
+            "/access/v1/evaluations" => evaluations(&Fixture, &asked).await.map(written),
             "/access/v1/search/subject" => search_subject(&Fixture, &asked).await,
             "/access/v1/search/resource" => search_resource(&Fixture, &asked).await,
             "/access/v1/search/action" => search_action(&Fixture, &asked).await,
@@ -445,6 +450,7 @@ mod tests {
         ] {
             let answer = evaluations(&Fixture, asked(semantic).as_object().unwrap())
                 .await
+                .map(written)
                 .unwrap();
             assert_eq!(answer["evaluations"].as_array().unwrap().len(), count);
         }
