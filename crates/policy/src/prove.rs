@@ -168,8 +168,11 @@ impl Prover {
         environment: &RequestEnv,
     ) -> Result<bool, ProofError> {
         let said = |error: cedar_policy_symcc::err::Error| ProofError::Solver(error.to_string());
-        let compiled = |set| CompiledPolicySet::compile(set, environment, &self.schema);
-        let (one, other) = (compiled(one).map_err(said)?, compiled(other).map_err(said)?);
+        let compiled = |set| {
+            let compiled = CompiledPolicySet::compile(set, environment, &self.schema);
+            compiled.map_err(said)
+        };
+        let (one, other) = (compiled(one)?, compiled(other)?);
         let implies = compiler.check_implies_opt(&one, &other).await;
         implies.map_err(said)
     }

@@ -200,5 +200,9 @@ async fn the_matrix_names_what_goes_out_only_when_several_things_come_together()
     let recipients: std::collections::BTreeSet<_> =
         matrix.iter().map(|line| line.recipient.as_str()).collect();
     assert_eq!(recipients, ["mill"].into());
-    assert!(matrix.iter().any(|line| line.attributes.contains_key("email")));
+    assert!(
+        matrix
+            .iter()
+            .any(|line| line.attributes.contains_key("email"))
+    );
 }

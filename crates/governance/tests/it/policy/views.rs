@@ -956,7 +956,7 @@ async fn each_change_by_another_hand_is_found() {
             "row security",
         ),
         (
-            format!("CREATE POLICY p ON privity.released USING (true)"),
+            "CREATE POLICY p ON privity.released USING (true)".to_owned(),
             "row security",
         ),
         (
