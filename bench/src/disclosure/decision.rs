@@ -206,7 +206,7 @@ const fn choice(subject: usize, purpose: usize) -> ChoiceFacts {
     let allows = !(subject + purpose).is_multiple_of(3);
     ChoiceFacts {
         allows,
-        consented: allows && subject.is_multiple_of(2),
+        consented: allows && (subject / 5).is_multiple_of(2),
         opted_out: !allows,
     }
 }
