@@ -219,15 +219,36 @@ impl Table {
 
     /// The bits of facts that a cell's rules look at. Inputs that differ in no other are one to it.
     pub fn looks_at(&self, cell: Cell) -> (Vec<Fact>, bool, bool) {
-        let group = self.group(cell);
-        let ranges = [group.forbids.clone(), group.permits.clone()];
-        let rules = ranges.into_iter().flat_map(|range| self.rules_in(range));
-        let all = rules.flat_map(|(_, rule)| self.conjunctions_of(rule));
-        let bits = all.fold(0, |bits, one| bits | one.bits());
+        let bits = self.bits_looked_at(cell);
         let facts = Fact::ALL.into_iter().filter(|fact| bits & fact.bit() != 0);
         let at_age = bits & AgeBand::MASK != 0;
         let at_place = bits & self.layout.jurisdiction_bits() != 0;
         (facts.collect(), at_age, at_place)
+    }
+
+    fn bits_looked_at(&self, cell: Cell) -> u128 {
+        let group = self.group(cell);
+        let ranges = [group.forbids.clone(), group.permits.clone()];
+        let rules = ranges.into_iter().flat_map(|range| self.rules_in(range));
+        let all = rules.flat_map(|(_, rule)| self.conjunctions_of(rule));
+        all.fold(0, |bits, one| bits | one.bits())
+    }
+
+    /// As much of a subject's facts as a cell can tell apart here or there: subjects of whom it is the same are decided alike by both. None where a
+    /// choice of hers is about some attributes alone.
+    pub fn seen_by_both<'t>(
+        &'t self,
+        other: &'t Self,
+        cell: Cell,
+    ) -> impl Fn(&SubjectFacts) -> Option<Seen> + 't {
+        let bits = self.bits_looked_at(cell) | other.bits_looked_at(cell);
+        move |facts| {
+            let Seen { yes, no } = facts.seen_as_one(cell)?;
+            Some(Seen {
+                yes: yes & bits,
+                no: no & bits,
+            })
+        }
     }
 
     /// Whether a cell decides the same here and there whatever is known, because its rules are the same; false says nothing.

@@ -1,9 +1,9 @@
 //! What a version would change before it decides: exactly, over every input that there can be, and for how many subjects.
 //!
-//! Heads are counted over the distinct vectors that are known of subjects, not over subjects, so that ten million of them take no longer
-//! than what is different about them.
+//! Heads are counted over the distinct vectors that are known of subjects, not over subjects, and decided over what a cell can tell apart of those,
+//! so that ten million of them take no longer than what is different about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::policy::{
     AttributeSet, AttributeSlot, Cell, Decision, Fact, Question, Release, Seen, SubjectFacts, Table,
@@ -117,49 +117,70 @@ pub fn compare(before: &Table, after: &Table, counts: &[(Vec<u8>, u64)], now: Ti
     let mut impact = Impact::default();
     let changed = cells.iter().filter_map(|cell| change(before, after, *cell));
     impact.cells = changed.collect();
-    let mut heads: BTreeMap<(Cell, AttributeSlot), [u64; 3]> = BTreeMap::new();
+    let mut known = Vec::with_capacity(counts.len());
     for (packed, subjects) in counts {
-        let Ok(facts) = SubjectFacts::unpack(packed, 0, None) else {
-            impact.unknown += subjects;
-            continue;
-        };
-        if facts.unusable(after.layout(), now).is_some() {
-            impact.unknown += subjects;
-            continue;
-        }
-        impact.vectors += 1;
-        impact.subjects += subjects;
-        for cell in &cells {
-            count(before, after, *cell, &facts, now, *subjects, &mut heads);
+        let facts = SubjectFacts::unpack(packed, 0, None).ok();
+        match facts.filter(|facts| facts.unusable(after.layout(), now).is_none()) {
+            Some(facts) => known.push((facts, *subjects)),
+            None => impact.unknown += subjects,
         }
     }
-    impact.heads = heads
-        .into_iter()
+    impact.vectors = known.len();
+    impact.subjects = known.iter().map(|(_, subjects)| subjects).sum();
+    let each = cells
+        .iter()
+        .flat_map(|cell| heads(before, after, *cell, &known, now));
+    impact.heads = each
         .map(|(place, counts)| named(after, place, counts))
         .collect();
     impact
 }
 
-fn count(
+/// For how many subjects the attributes of one cell would change, in the order of attributes.
+///
+/// Whoever the cell can't tell apart is counted together and decided once: what a subject chose for other purposes is most of what sets vectors apart.
+fn heads(
     before: &Table,
     after: &Table,
     cell: Cell,
-    facts: &SubjectFacts,
+    known: &[(SubjectFacts, u64)],
     now: Timestamp,
+) -> BTreeMap<(Cell, AttributeSlot), [u64; 3]> {
+    let wanted = after.layout().attributes();
+    let seen_by_both = before.seen_by_both(after, cell);
+    let mut alike: HashMap<Seen, u64> = HashMap::new();
+    let mut heads = BTreeMap::new();
+    for (facts, subjects) in known {
+        if let Some(seen) = seen_by_both(facts) {
+            *alike.entry(seen).or_default() += subjects;
+            continue;
+        }
+        let question = Question {
+            cell,
+            facts,
+            on: now,
+            wanted: &wanted,
+        };
+        let (was, is) = (before.decide(&question), after.decide(&question));
+        count(cell, &was, &is, *subjects, &mut heads);
+    }
+    for (seen, subjects) in alike {
+        let was = before.decide_seen(cell, seen, &wanted);
+        let is = after.decide_seen(cell, seen, &wanted);
+        count(cell, &was, &is, subjects, &mut heads);
+    }
+    heads
+}
+
+fn count(
+    cell: Cell,
+    was: &Decision,
+    is: &Decision,
     subjects: u64,
     heads: &mut BTreeMap<(Cell, AttributeSlot), [u64; 3]>,
 ) {
-    let wanted = after.layout().attributes();
-    let question = Question {
-        cell,
-        facts,
-        on: now,
-        wanted: &wanted,
-    };
-    let (was, is) = (before.decide(&question), after.decide(&question));
-    for slot in differing(&was, &is).iter() {
-        let counts = heads.entry((cell, slot)).or_default();
-        let [gained, lost, changed] = counts;
+    for slot in differing(was, is).iter() {
+        let [gained, lost, changed] = heads.entry((cell, slot)).or_default();
         match (was.release(slot), is.release(slot)) {
             (Release::Withhold, _) => *gained += subjects,
             (_, Release::Withhold) => *lost += subjects,

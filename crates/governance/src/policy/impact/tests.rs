@@ -6,7 +6,9 @@
     reason = "tests"
 )]
 use ::policy::{Origin, PolicyFile, compile};
-use domain::policy::{ChoiceFacts, Configuration, PolicyAttribute, PolicyPurpose, PolicyRecipient};
+use domain::policy::{
+    ChoiceFacts, Configuration, Exception, PolicyAttribute, PolicyPurpose, PolicyRecipient,
+};
 use domain::profile::Sensitivity;
 use domain::recipient::RecipientRole;
 
@@ -125,6 +127,74 @@ fn heads_are_those_of_every_subject_asked_one_by_one() {
         "{}",
         cell.attributes[0].example
     );
+}
+
+/// Subjects of all kinds, among them some with a choice about one attribute alone, or for one recipient alone.
+fn anybody(table: &Table, number: u32) -> SubjectFacts {
+    let layout = table.layout();
+    let mixed = number.wrapping_mul(2_654_435_761);
+    let is = |at: u32| mixed >> at & 1 == 1;
+    let choice = |at: u32| ChoiceFacts {
+        allows: is(at),
+        consented: is(at + 1),
+        opted_out: is(at + 2),
+    };
+    let facts = SubjectFacts::unknown(layout, 0)
+        .living_in(layout, ["US-CA", "EU", "elsewhere"][number as usize % 3])
+        .aged(domain::policy::AgeBand::ALL[number as usize % domain::policy::AgeBand::ALL.len()]);
+    let known = Fact::ALL.into_iter().enumerate();
+    let known = known.filter(|(at, _)| !is(31 - *at as u32 % 8));
+    let facts = known.fold(facts, |facts, (at, fact)| facts.with(fact, is(at as u32)));
+    let purposes = layout.purposes().iter().zip(0..);
+    let facts = purposes.fold(facts, |facts, (key, at)| {
+        facts.choosing(layout.purpose(key).unwrap(), choice(at))
+    });
+    if !number.is_multiple_of(4) {
+        return facts;
+    }
+    let slot = layout.attribute("email").unwrap();
+    facts.except(Exception {
+        purpose: layout.purpose(&"purpose_1".into()).unwrap(),
+        recipient: is(9).then(|| layout.recipient(&"app".into()).unwrap()),
+        attributes: [slot].into_iter().collect(),
+        choice: is(10).then(|| choice(11)),
+    })
+}
+
+#[test]
+fn counting_together_those_whom_a_cell_cannot_tell_apart_counts_the_same() {
+    let (before, after) = (
+        table("context.choice_allows && !context.signal"),
+        table("(context.consented || context.jurisdiction == \"EU\") && !context.limited"),
+    );
+    let everybody: Vec<_> = (0..600).map(|number| anybody(&before, number)).collect();
+    let counts: Vec<_> = everybody
+        .iter()
+        .zip(1..)
+        .map(|(one, heads)| (one.pack(), heads))
+        .collect();
+    let impact = compare(&before, &after, &counts, Timestamp::UNIX_EPOCH);
+
+    let wanted = after.layout().attributes();
+    let mut expected: BTreeMap<_, [u64; 3]> = BTreeMap::new();
+    for cell in after.cells() {
+        for (facts, subjects) in everybody.iter().zip(1..) {
+            let question = Question {
+                cell,
+                facts,
+                on: Timestamp::UNIX_EPOCH,
+                wanted: &wanted,
+            };
+            let (was, is) = (before.decide(&question), after.decide(&question));
+            count(cell, &was, &is, subjects, &mut expected);
+        }
+    }
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(place, heads)| named(&after, place, heads))
+        .collect();
+    assert!(expected.iter().any(|one| one.gained > 0 && one.lost > 0));
+    assert_eq!(impact.heads, expected);
 }
 
 #[test]
