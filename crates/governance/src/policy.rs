@@ -23,7 +23,7 @@ use domain::policy::{Configuration, SubjectFacts, Table};
 use storage::Tx;
 
 pub use facts::refresh_facts;
-pub(crate) use facts::{facts_in, outdate, outdate_all};
+pub(crate) use facts::{facts_in, facts_of, outdate, outdate_all};
 pub use load::PolicyFilesError;
 pub(crate) use load::check_settings;
 

@@ -41,12 +41,10 @@ pub fn find(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<Vec<Found>, E
     let found = tx.query_given(sql, &sets(subjects))?;
     let read = |row: &Row| {
         let asked = row.id("id")?;
-        let version: Option<i64> = row.opt_int("version")?;
-        let stored = version.map(|_| facts(row)).transpose()?;
         Ok(Found {
             asked,
             canonical: row.opt_id("canonical")?.unwrap_or(asked),
-            stored,
+            stored: opt_facts(row)?,
         })
     };
     found.iter().map(read).collect()
@@ -217,6 +215,12 @@ pub fn counts(tx: &mut Tx) -> Result<Vec<(Vec<u8>, u64)>, Error> {
     rows.iter()
         .map(|row| Ok((row.bytes("packed")?.to_vec(), row.count("subjects")?)))
         .collect()
+}
+
+/// What is kept, where the row of a join has any.
+pub(crate) fn opt_facts(row: &Row) -> Result<Option<StoredFacts>, Error> {
+    let is_there = row.opt_int("version")?.is_some();
+    is_there.then(|| facts(row)).transpose()
 }
 
 fn facts(row: &Row) -> Result<StoredFacts, Error> {

@@ -69,7 +69,12 @@ impl NewRecord {
     /// The same with one more detail: an id, a name, a count, a reason code or a hash, never a value.
     #[must_use]
     pub fn with(mut self, name: &str, detail: impl Into<Value>) -> Self {
-        Arc::make_mut(&mut self.details).insert(name.to_owned(), detail.into());
+        let details = Arc::make_mut(&mut self.details);
+        if details.is_empty() {
+            // Room for what most records say, at once.
+            *details = Details::with_capacity(12);
+        }
+        details.insert(name.to_owned(), detail.into());
         self
     }
 }

@@ -21,12 +21,13 @@ use enforcement::json_filter::Effect;
 use enforcement::{Denial, NotRecorded, Permit, decide_recipient};
 use jiff::Timestamp;
 use storage::ledger::Noted;
-use storage::{Tx, identifier, profile};
+use storage::profile::{AskedAbout, AskedBy};
+use storage::{Tx, profile, subject_facts};
 
 use super::caller::{Caller, SubjectAsked};
 use super::granted::Granted;
 use super::ledger::sale_of;
-use crate::policy::{InForce, Watched, facts_in};
+use crate::policy::{InForce, Watched, facts_of};
 use crate::profile::read::{Held, held, tags_of};
 use crate::{Privity, Problem};
 
@@ -138,14 +139,16 @@ impl Asking {
         // What nobody declared is not even named in a record: its text could be anything.
         let known = attributes.iter();
         let known = known.filter(|key| schema.attribute_of(key.as_ref()).is_some());
-        let attributes: BTreeSet<_> = known.cloned().collect();
+        let mut attributes: Vec<_> = known.cloned().collect();
+        attributes.sort_unstable();
+        attributes.dedup();
         let recipient = p.map().recipients.get(&caller.recipient);
         let role = recipient.map(domain::recipient::Recipient::effective_role);
         let purpose = p.purposes().get(&caller.purpose);
         Ok(Self {
             role: role.unwrap_or(RecipientRole::ThirdParty),
             purpose: purpose.map_or_else(|| UNKNOWN_PURPOSE.into(), |purpose| purpose.key.clone()),
-            attributes: attributes.into_iter().collect(),
+            attributes: attributes.into(),
             in_force: p.policies().filter(|one| knows(one, caller, role)),
             caller: caller.clone(),
             schema,
@@ -349,6 +352,19 @@ enum Sought {
     Nobody(IdentifierKind),
 }
 
+impl Sought {
+    fn by(&self) -> Vec<AskedBy> {
+        match self {
+            Self::Id(id) => vec![AskedBy::Id(*id)],
+            Self::Tags(kind, tags) => {
+                let tags = tags.iter();
+                tags.map(|tag| AskedBy::Tag(kind.clone(), *tag)).collect()
+            }
+            Self::Nobody(_) => Vec::new(),
+        }
+    }
+}
+
 fn sought(p: &Privity, schema: &Schema, asked: &SubjectAsked) -> Result<Sought, Problem> {
     match asked {
         SubjectAsked::Id(id) => Ok(Sought::Id(*id)),
@@ -387,36 +403,64 @@ fn load_in(
     sought: &[Sought],
     with_profile: bool,
 ) -> Result<Vec<Found>, Problem> {
-    let mut wanted = Vec::with_capacity(sought.len());
-    for one in sought {
-        wanted.push(match one {
-            Sought::Id(id) => [*id].into(),
-            Sought::Tags(kind, tags) => identifier::find(tx, kind, tags)?,
-            Sought::Nobody(_) => BTreeSet::new(),
-        });
-    }
-    let all: BTreeSet<SubjectId> = wanted.iter().flatten().copied().collect();
-    let by_record = holders(tx, &all, with_profile)?;
-    let canonical: BTreeSet<_> = by_record.values().map(|held| held.canonical).collect();
-    // Nobody's facts are looked for as well, so that it takes as long.
-    let missing = all.iter().filter(|id| !by_record.contains_key(*id));
-    let asked_about: BTreeSet<_> = canonical.iter().chain(missing).copied().collect();
+    let asked: BTreeSet<AskedBy> = sought.iter().flat_map(Sought::by).collect();
+    let about = profile::ask_about(tx, &asked, with_profile)?;
+    let records_by = records_by(&about);
+    let known: Vec<_> = about.into_values().flatten().collect();
     let facts = match in_force {
-        Some(in_force) => facts_in(p, tx, in_force, &asked_about)?,
+        Some(in_force) => facts_of(p, tx, in_force, &known_facts(&known))?,
         None => BTreeMap::new(),
     };
-    let found = wanted.iter().zip(sought).map(|(ids, sought)| {
-        let held = only_one(ids.iter().filter_map(|id| by_record.get(id)));
-        Found {
-            asked: match sought {
-                Sought::Id(id) => Some(*id),
-                Sought::Tags(..) | Sought::Nobody(_) => None,
-            },
-            facts: held.and_then(|held| facts.get(&held.canonical).cloned()),
-            held: held.map(Arc::clone),
+    let by_record = holders(tx, known)?;
+    let found: Vec<_> = sought
+        .iter()
+        .map(|sought| {
+            let by = sought.by();
+            let records = by.iter().filter_map(|by| records_by.get(by)).flatten();
+            let held = only_one(records.filter_map(|id| by_record.get(id)));
+            Found {
+                asked: match sought {
+                    Sought::Id(id) => Some(*id),
+                    Sought::Tags(..) | Sought::Nobody(_) => None,
+                },
+                facts: held.and_then(|held| facts.get(&held.canonical).cloned()),
+                held: held.map(Arc::clone),
+            }
+        })
+        .collect();
+    // Whoever was not found is looked for once more, so that it takes about as long.
+    let missing = found.iter().filter(|one| one.held.is_none()).count();
+    if missing > 0 {
+        let nobody = (0..missing).map(|_| new_id(p.rng(), p.now()));
+        subject_facts::find(tx, &nobody.collect())?;
+    }
+    Ok(found)
+}
+
+/// Which records were found by what was asked.
+fn records_by(about: &BTreeMap<AskedBy, Vec<AskedAbout>>) -> BTreeMap<AskedBy, Vec<SubjectId>> {
+    let about = about.iter();
+    about
+        .map(|(by, all)| {
+            let ids = all.iter().map(|one| one.found.subject.id);
+            (by.clone(), ids.collect())
+        })
+        .collect()
+}
+
+/// What is kept of whoever stands for these records; nothing of those erased.
+fn known_facts(known: &[AskedAbout]) -> Vec<subject_facts::Found> {
+    let known = known.iter();
+    let known = known.filter(|one| one.found.subject.erased_at.is_none());
+    let found = known.map(|one| {
+        let canonical = one.found.subject.stands_for();
+        subject_facts::Found {
+            asked: canonical,
+            canonical,
+            stored: one.facts.clone(),
         }
     });
-    Ok(found.collect())
+    found.collect()
 }
 
 /// An identifier that several subjects share finds none of them.
@@ -428,29 +472,22 @@ fn only_one<'h>(mut found: impl Iterator<Item = &'h Arc<Held>>) -> Option<&'h Ar
 }
 
 /// Whose records these are, by record; those erased are left out.
-fn holders(
-    tx: &mut Tx,
-    ids: &BTreeSet<SubjectId>,
-    with_profile: bool,
-) -> Result<BTreeMap<SubjectId, Arc<Held>>, Problem> {
-    let found = if with_profile {
-        profile::get_many(tx, ids)?
-    } else {
-        profile::get_subjects(tx, ids)?
-    };
-    let (merged, alone): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.has_others);
-    let alone = alone.into_iter().filter(|one| one.subject.key.is_some());
+fn holders(tx: &mut Tx, known: Vec<AskedAbout>) -> Result<BTreeMap<SubjectId, Arc<Held>>, Problem> {
     let mut by_record = BTreeMap::new();
-    for one in alone {
-        let id = one.subject.id;
-        let held = Held {
-            canonical: id,
-            records: vec![one.subject],
-            segments: one.segments,
-        };
-        by_record.insert(id, Arc::new(held));
+    let mut merged = BTreeSet::new();
+    for one in known {
+        let record = &one.found.subject;
+        if one.found.has_others {
+            merged.insert(record.id);
+        } else if record.key.is_some() {
+            let held = Held {
+                canonical: record.id,
+                records: vec![one.found.subject],
+                segments: one.found.segments,
+            };
+            by_record.insert(held.canonical, Arc::new(held));
+        }
     }
-    let merged: BTreeSet<_> = merged.iter().map(|one| one.subject.id).collect();
     if !merged.is_empty() {
         for one in held(tx, &merged)? {
             let one = Arc::new(one);

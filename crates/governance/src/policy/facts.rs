@@ -37,11 +37,24 @@ pub(crate) fn facts_in(
     in_force: &InForce,
     subjects: &BTreeSet<SubjectId>,
 ) -> Result<BTreeMap<SubjectId, SubjectFacts>, Problem> {
-    let (layout, now) = (in_force.table.layout(), p.now());
     let found = subject_facts::find(tx, subjects)?;
+    facts_of(p, tx, in_force, &found)
+}
+
+/// The same of what was found already.
+///
+/// # Errors
+/// Our database doesn't answer.
+pub(crate) fn facts_of(
+    p: &Privity,
+    tx: &mut Tx,
+    in_force: &InForce,
+    found: &[Found],
+) -> Result<BTreeMap<SubjectId, SubjectFacts>, Problem> {
+    let (layout, now) = (in_force.table.layout(), p.now());
     let mut facts: BTreeMap<SubjectId, SubjectFacts> = BTreeMap::new();
     let mut outdated = BTreeMap::new();
-    for one in &found {
+    for one in found {
         match usable(one, layout, now) {
             Some(kept) => drop(facts.insert(one.canonical, kept)),
             None => drop(outdated.insert(one.canonical, one.stored.clone())),
