@@ -131,6 +131,15 @@ impl Privity {
         self.parts.rng.as_ref()
     }
 
+    /// A number that ties an answer to the lines of the log about it.
+    pub fn new_trace_id(&self) -> String {
+        let mut bytes = [0; 16];
+        self.rng().fill(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string()
+    }
+
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.parts.mailer
     }

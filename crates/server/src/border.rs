@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use governance::Problem;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
 use tracing::Instrument;
 
 use crate::App;
@@ -40,58 +39,49 @@ const LARGEST_BATCH: usize = 8 << 20;
 #[derive(Clone, Default)]
 pub(crate) struct TraceId(pub(crate) String);
 
-/// Puts all layers around the routes. The last one added is the first that a request meets.
+/// Puts the border around the routes. It is one layer: each costs every call as much as a look at a profile takes in memory.
 pub(crate) fn guard(routes: Router<Arc<App>>, app: &Arc<App>) -> Router<Arc<App>> {
+    let border = middleware::from_fn_with_state(app.clone(), pass);
     routes
         .fallback(async || Failure(Problem::not_found("page")))
         .method_not_allowed_fallback(async || {
             Failure(failure::refused(StatusCode::METHOD_NOT_ALLOWED))
         })
-        .layer(middleware::from_fn_with_state(app.clone(), signal::honour))
-        .layer(middleware::from_fn_with_state(app.clone(), refuse_forged))
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(app.clone(), limit_body))
-        .layer(middleware::from_fn(limit_time))
-        .layer(CatchPanicLayer::custom(|_| {
-            tracing::error!("a page panicked; the line before says where");
-            Failure(failure::unexpected()).into_response()
-        }))
-        .layer(middleware::from_fn_with_state(app.clone(), failure::show))
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            share_with_sites,
-        ))
-        .layer(middleware::from_fn(add_headers))
-        .layer(middleware::from_fn(trace))
+        .layer((border, DefaultBodyLimit::disable()))
 }
 
-/// Logs method, the route's pattern, status and time. The path itself can hold a token and the query a value: neither is logged.
-async fn trace(mut request: Request, next: Next) -> Response {
-    let id = MakeRequestUuid
-        .make_request_id(&request)
-        .and_then(|id| id.header_value().to_str().map(str::to_owned).ok())
-        .unwrap_or_default();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let method = request.method().clone();
-    request.extensions_mut().insert(TraceId(id.clone()));
-    let span =
-        tracing::info_span!("request", trace.id = %id, http.method = %method, http.route = %route);
+/// The whole way of a request: it gets a number, is answered in time or refused, a failure gets its form, the answer its headers, the log a line.
+///
+/// The line has method, the route's pattern, status and time. The path itself can hold a token and the query a value: neither is logged.
+async fn pass(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let trace = TraceId(app.privity.new_trace_id());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let span = tracing::info_span!("request", trace.id = %trace.0, http.method = %request.method(), http.route = %route);
+    request.extensions_mut().insert(trace.clone());
+    let uri = request.uri().clone();
     async move {
-        let mut response = next.run(request).await;
+        let path = uri.path();
+        let sharing = (path == SHARED).then(|| Sharing::of(&app, &request));
+        let response = match &sharing {
+            Some(sharing) if sharing.is_preflight() => StatusCode::NO_CONTENT.into_response(),
+            _ => answer(&app, request, next).await,
+        };
+        let mut response = failure::show(&app, path, &trace, response);
+        if let Some(sharing) = sharing {
+            sharing.add_headers(&mut response);
+        }
+        add_headers(path, response.headers_mut());
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             http.status = response.status().as_u16(),
             duration_ms,
             "answered"
         );
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static("x-trace-id"), value);
+        if let Ok(value) = HeaderValue::from_str(&trace.0) {
+            let name = HeaderName::from_static("x-trace-id");
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -99,13 +89,46 @@ async fn trace(mut request: Request, next: Next) -> Response {
     .await
 }
 
+/// Answers in time, whatever happens inside.
+async fn answer(app: &App, request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(admit(app, request, next)).catch_unwind();
+    match tokio::time::timeout(LONGEST, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("a page panicked; the line before says where");
+            Failure(failure::unexpected()).into_response()
+        }
+        Err(_) => Failure(Problem::new(
+            "took_too_long",
+            503,
+            "this took too long; nothing was lost, please try again in a minute",
+        ))
+        .into_response(),
+    }
+}
+
+/// Lets in what is not too large and was not forged, and honours the signal that came with it.
+async fn admit(app: &App, request: Request, next: Next) -> Response {
+    let mut request = match limit_body(app, request).await {
+        Ok(request) => request,
+        Err(failure) => return failure.into_response(),
+    };
+    if is_forged(app, &request) {
+        return Failure(Problem::new(
+            "cross_site",
+            403,
+            "this was sent from another site; open our page and send it from there",
+        ))
+        .into_response();
+    }
+    signal::honour(app, &mut request).await;
+    next.run(request).await
+}
+
 /// Headers that keep scripts, frames, caches and referrers away from personal pages.
-async fn add_headers(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
+fn add_headers(path: &str, headers: &mut HeaderMap) {
     let is_asset = path.starts_with("/static/");
     let is_console = path.starts_with("/console");
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -134,25 +157,12 @@ async fn add_headers(request: Request, next: Next) -> Response {
         } else {
             "no-store"
         }));
-    response
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LONGEST, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Failure(Problem::new(
-            "took_too_long",
-            503,
-            "this took too long; nothing was lost, please try again in a minute",
-        ))
-        .into_response(),
-    }
-}
-
 /// Refuses bodies over the limit, by what the header says and by what really comes.
-async fn limit_body(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn limit_body(app: &App, request: Request) -> Result<Request, Failure> {
     let limit = if takes_file(&request) {
         upload::LARGEST_BODY
     } else if takes_profiles(&request) {
@@ -176,13 +186,16 @@ async fn limit_body(State(app): State<Arc<App>>, request: Request, next: Next) -
     });
     if expected.is_some_and(|size| size > limit) {
         drain(request.into_body()).await;
-        return Failure(failure::too_large()).into_response();
+        return Err(Failure(failure::too_large()));
     }
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body, limit).await else {
-        return Failure(failure::too_large()).into_response();
-    };
-    next.run(Request::from_parts(parts, Body::from(body))).await
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, body));
+    }
+    match read(body, limit).await {
+        Some(body) => Ok(Request::from_parts(parts, Body::from(body))),
+        None => Err(Failure(failure::too_large())),
+    }
 }
 
 fn takes_file(request: &Request) -> bool {
@@ -235,25 +248,16 @@ async fn drain_stream(mut chunks: axum::body::BodyDataStream) {
     }
 }
 
-/// Refuses forms that another site makes a browser send. Routes for machines carry no cookie, so there is nothing to forge.
-async fn refuse_forged(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Whether another site made a browser send this form. Routes for machines carry no cookie, so there is nothing to forge.
+fn is_forged(app: &App, request: &Request) -> bool {
     let path = request.uri().path();
     let is_for_machines = ["/api/", "/callbacks/", "/scim/", "/recipient/", "/access/"]
         .iter()
         .any(|start| path.starts_with(start));
-    if request.method() != Method::POST
-        || is_for_machines
-        || (path == SHARED && site(&app, request.headers()).is_some())
-        || is_own(request.headers(), path.starts_with("/console"))
-    {
-        return next.run(request).await;
-    }
-    Failure(Problem::new(
-        "cross_site",
-        403,
-        "this was sent from another site; open our page and send it from there",
-    ))
-    .into_response()
+    let is_form = request.method() == Method::POST && !is_for_machines;
+    is_form
+        && (path != SHARED || site(app, request.headers()).is_none())
+        && !is_own(request.headers(), path.starts_with("/console"))
 }
 
 /// Browsers say where a form comes from (`Sec-Fetch-Site`; on plain HTTP only `Origin`). The Console, which has a cookie, demands one of the two.
@@ -272,36 +276,45 @@ fn is_own(headers: &HeaderMap, is_console: bool) -> bool {
 const SHARED: &str = "/choices.json";
 
 /// Lets the pages of the business's own sites read what [`SHARED`] answers (CORS), and those of no other site.
-async fn share_with_sites(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if request.uri().path() != SHARED {
-        return next.run(request).await;
+struct Sharing {
+    site: Option<HeaderValue>,
+    is_asking: bool,
+}
+
+impl Sharing {
+    fn of(app: &App, request: &Request) -> Self {
+        Self {
+            site: site(app, request.headers()),
+            is_asking: request.method() == Method::OPTIONS,
+        }
     }
-    let site = site(&app, request.headers());
-    let is_preflight = request.method() == Method::OPTIONS && site.is_some();
-    let mut response = if is_preflight {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        next.run(request).await
-    };
-    let is_flood = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    let headers = response.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("origin"));
-    if is_flood {
-        headers.insert(RETRY_AFTER, HeaderValue::from(flood::SECONDS));
+
+    /// Whether a browser asks first what it may ask.
+    const fn is_preflight(&self) -> bool {
+        self.is_asking && self.site.is_some()
     }
-    let Some(site) = site else {
-        return response;
-    };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, site);
-    let fixed = [
-        (ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
-        (ACCESS_CONTROL_MAX_AGE, "86400"),
-    ];
-    let fixed = fixed.into_iter().take(if is_preflight { 4 } else { 1 });
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    response
+
+    fn add_headers(self, response: &mut Response) {
+        let count = if self.is_preflight() { 4 } else { 1 };
+        let is_flood = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let headers = response.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if is_flood {
+            headers.insert(RETRY_AFTER, HeaderValue::from(flood::SECONDS));
+        }
+        let Some(site) = self.site else {
+            return;
+        };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, site);
+        let fixed = [
+            (ACCESS_CONTROL_EXPOSE_HEADERS, "retry-after"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+            (ACCESS_CONTROL_MAX_AGE, "86400"),
+        ];
+        let fixed = fixed.into_iter().take(count);
+        headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    }
 }
 
 /// The site of the business that a page's request says it comes from.

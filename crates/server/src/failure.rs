@@ -1,13 +1,9 @@
 //! What went wrong, as a page or as RFC 9457 problem+json: a stable code, what to do, a trace id; never a value, never a chain of causes.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governance::Problem;
 use serde::Serialize;
@@ -73,24 +69,17 @@ struct Back {
     words: &'static str,
 }
 
-/// Gives every failed answer its form: SCIM's own under `/scim`, JSON under `/api` and `/callbacks`, a page elsewhere.
-pub(crate) async fn show(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let trace = request
-        .extensions()
-        .get::<TraceId>()
-        .cloned()
-        .unwrap_or_default();
-    let response = next.run(request).await;
+/// Gives a failed answer its form: SCIM's own under `/scim`, JSON under `/api` and `/callbacks`, a page elsewhere.
+pub(crate) fn show(app: &App, path: &str, trace: &TraceId, response: Response) -> Response {
     let Some(problem) = problem_of(&response) else {
         return response;
     };
     let mut response = if path.starts_with("/scim/") {
         crate::api::scim_error(status_of(&problem), &problem.title)
-    } else if is_for_machines(&path) {
-        as_json(&app, &problem, &trace)
+    } else if is_for_machines(path) {
+        as_json(app, &problem, trace)
     } else {
-        as_page(&app, &path, &problem, &trace)
+        as_page(app, path, &problem, trace)
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response

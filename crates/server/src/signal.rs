@@ -4,12 +4,9 @@
 //! Without a number there is nobody to keep a choice for: the signal then holds for what this one answer does, and nothing is kept.
 //! Law: 11 CCR 7025(b)-(c). Global Privacy Control, W3C editor's draft of 3 April 2026.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::consent::Tag;
 use domain::sensitive::Sensitive;
@@ -33,11 +30,7 @@ pub(crate) struct SignalSeen {
 }
 
 /// Honours the signal of a request on its way in.
-pub(crate) async fn honour(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn honour(app: &App, request: &mut Request) {
     let headers = request.headers();
     let lines = headers.get_all(GPC_HEADER).iter();
     // What belongs to a page comes with it, and says nothing that the page didn't say.
@@ -45,14 +38,13 @@ pub(crate) async fn honour(
     if is_page && is_gpc_on(lines.map(HeaderValue::as_bytes)) {
         let device = number(headers).map(|number| app.privity.device_tag(&number));
         let stands = match device {
-            Some(device) => stands(&app, device).await,
+            Some(device) => stands(app, device).await,
             None => false,
         };
         request
             .extensions_mut()
             .insert(SignalSeen { device, stands });
     }
-    next.run(request).await
 }
 
 async fn stands(app: &App, device: Tag) -> bool {
