@@ -83,10 +83,15 @@ impl Granted {
 
     /// What becomes of an attribute.
     pub fn effect(&self, attribute: &AttributeKey) -> Effect {
+        self.effect_on(attribute.as_ref())
+    }
+
+    /// The same of one that somebody names.
+    pub fn effect_on(&self, attribute: &str) -> Effect {
         let Some(given) = &self.0 else {
             return Effect::Drop;
         };
-        let rule = given.schema.attribute_of(attribute.as_ref());
+        let rule = given.schema.attribute_of(attribute);
         rule.map_or(Effect::Drop, |rule| given.permit.effect_on(rule.number))
     }
 

@@ -24,10 +24,8 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use domain::sensitive::Sensitive;
-use governance::Problem;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::policy_point::PolicyPoint;
 use super::recipient::Recipient;
@@ -65,7 +63,8 @@ async fn evaluation(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (asked, point) = begin(&app, recipient, &headers, &body)?;
+    let asked = message::read(kind(&headers), &body)?;
+    let point = PolicyPoint::of(&app.privity, recipient.0);
     answer(&headers, &protocol::evaluation(&point, &asked).await?)
 }
 
@@ -75,7 +74,8 @@ async fn evaluations(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (asked, point) = begin(&app, recipient, &headers, &body)?;
+    let asked = message::read(kind(&headers), &body)?;
+    let point = PolicyPoint::of(&app.privity, recipient.0);
     answer(&headers, &protocol::evaluations(&point, &asked).await?)
 }
 
@@ -85,7 +85,8 @@ async fn search_subject(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (asked, point) = begin(&app, recipient, &headers, &body)?;
+    let asked = message::read(kind(&headers), &body)?;
+    let point = PolicyPoint::of(&app.privity, recipient.0);
     answer(&headers, &protocol::search_subject(&point, &asked).await?)
 }
 
@@ -95,7 +96,8 @@ async fn search_resource(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (asked, point) = begin(&app, recipient, &headers, &body)?;
+    let asked = message::read(kind(&headers), &body)?;
+    let point = PolicyPoint::of(&app.privity, recipient.0);
     answer(&headers, &protocol::search_resource(&point, &asked).await?)
 }
 
@@ -105,20 +107,15 @@ async fn search_action(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (asked, point) = begin(&app, recipient, &headers, &body)?;
+    let asked = message::read(kind(&headers), &body)?;
+    let point = PolicyPoint::of(&app.privity, recipient.0);
     answer(&headers, &protocol::search_action(&point, &asked).await?)
 }
 
-fn begin(
-    app: &App,
-    recipient: Recipient,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(Map<String, Value>, PolicyPoint), Problem> {
+fn kind(headers: &HeaderMap) -> &str {
     let kind = headers.get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok());
-    let asked = message::read(kind.unwrap_or_default(), &Sensitive::new(body.to_vec()))?;
-    Ok((asked, PolicyPoint::of(&app.privity, recipient.0)))
+    kind.unwrap_or_default()
 }
 
 fn answer(headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Failure> {

@@ -13,7 +13,7 @@ use governance::disclosure::{
 use governance::{Privity, Problem};
 use serde_json::{Value, json};
 
-use super::message::{Action, Entity, Evaluation, Members};
+use super::message::{Action, Entity, Evaluation, Json, Members};
 use super::protocol::{Answer, Decides};
 
 /// What a caller that understands it says in `context.obligations`.
@@ -44,11 +44,16 @@ enum About<'b> {
 }
 
 /// One question as we know it.
-struct Asked {
+struct Asked<'b> {
     place: usize,
-    attributes: Vec<AttributeKey>,
-    is_profile: bool,
+    wanted: Wanted<'b>,
     understands: bool,
+}
+
+/// What it is about.
+enum Wanted<'b> {
+    Attribute(&'b str),
+    Profile(Vec<AttributeKey>),
 }
 
 impl PolicyPoint {
@@ -83,21 +88,23 @@ impl PolicyPoint {
         })
     }
 
-    fn asked<'b>(&self, place: usize, one: &Evaluation<'b>) -> Option<(Common<'b>, Asked)> {
+    fn asked<'b>(&self, place: usize, one: &Evaluation<'b>) -> Option<(Common<'b>, Asked<'b>)> {
         let resource = &one.resource;
-        let (about, attributes) = match resource.kind {
-            "attribute" => (About::of(resource.properties)?, vec![resource.id.into()]),
+        let (about, wanted) = match resource.kind {
+            "attribute" => (
+                About::of(resource.properties)?,
+                Wanted::Attribute(resource.id),
+            ),
             "profile" => {
                 let named = resource.properties.get("attributes");
-                let attributes = match named.and_then(Value::as_array) {
-                    Some(named) => named
-                        .iter()
-                        .filter_map(Value::as_str)
-                        .map(AttributeKey::from)
-                        .collect(),
+                let attributes = match named.and_then(Json::list) {
+                    Some(named) => {
+                        let named = named.iter().filter_map(Json::text);
+                        named.map(AttributeKey::from).collect()
+                    }
                     None => self.privity.schema()?.keys().to_vec(),
                 };
-                (About::Id(resource.id), attributes)
+                (About::Id(resource.id), Wanted::Profile(attributes))
             }
             _ => return None,
         };
@@ -109,11 +116,16 @@ impl PolicyPoint {
         };
         let asked = Asked {
             place,
-            attributes,
-            is_profile: resource.kind == "profile",
+            wanted,
             understands: understands(one.context),
         };
         Some((common, asked))
+    }
+
+    /// The key of an attribute that is declared; nothing is said of any other.
+    fn declared(&self, key: &str) -> Option<AttributeKey> {
+        let rule = self.privity.schema()?.attribute_of(key);
+        rule.map(|rule| rule.key.clone())
     }
 
     /// What each of several callers would get, by attribute.
@@ -149,7 +161,7 @@ impl PolicyPoint {
 
 impl<'b> About<'b> {
     fn of(properties: Members<'b>) -> Option<Self> {
-        let text = |name: &str| properties.get(name).and_then(Value::as_str);
+        let text = |name: &str| properties.get(name).and_then(Json::text);
         match text("subject") {
             Some(id) => Some(Self::Id(id)),
             None => Some(Self::Identifier(text("by")?, text("value")?)),
@@ -173,16 +185,22 @@ fn about(resource: &Entity<'_>) -> Option<SubjectAsked> {
 }
 
 fn understands(context: Members<'_>) -> bool {
-    let named = context.get("obligations").and_then(Value::as_array);
-    named.is_some_and(|named| named.iter().any(|one| one == REDACT))
+    let named = context.get("obligations").and_then(Json::list);
+    named.is_some_and(|named| named.iter().any(|one| one.text() == Some(REDACT)))
 }
 
 impl Decides for PolicyPoint {
     async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem> {
-        let mut groups: BTreeMap<Common<'_>, Vec<Asked>> = BTreeMap::new();
+        let mut groups: Vec<(Common<'_>, Vec<Asked<'_>>)> = Vec::new();
         for (place, one) in asked.iter().enumerate() {
-            if let Some((common, one)) = self.asked(place, one) {
-                groups.entry(common).or_default().push(one);
+            let Some((common, one)) = self.asked(place, one) else {
+                continue;
+            };
+            // Nearly always the group of the question before.
+            let mut known = groups.iter_mut().rev();
+            match known.find(|(other, _)| *other == common) {
+                Some((_, group)) => group.push(one),
+                None => groups.push((common, vec![one])),
             }
         }
         let mut answers = vec![Answer::default(); asked.len()];
@@ -191,8 +209,13 @@ impl Decides for PolicyPoint {
             let (Some(caller), Some(subject)) = (caller, common.about.subject()) else {
                 continue;
             };
-            let attributes = group.iter().flat_map(|one| one.attributes.iter().cloned());
-            let attributes: Vec<_> = attributes.collect();
+            let mut attributes = Vec::with_capacity(group.len());
+            for one in &group {
+                match &one.wanted {
+                    Wanted::Attribute(key) => attributes.extend(self.declared(key)),
+                    Wanted::Profile(keys) => attributes.extend_from_slice(keys),
+                }
+            }
             let granted = disclose(&self.privity, &caller, &[subject], &attributes).await?;
             let Some(granted) = granted.first() else {
                 continue;
@@ -275,40 +298,55 @@ impl Decides for PolicyPoint {
     }
 }
 
-impl Asked {
+impl Asked<'_> {
     fn answer(&self, granted: &Granted) -> Answer {
-        let effects = self.attributes.iter().map(|key| (key, granted.effect(key)));
-        let effects: Vec<_> = effects.collect();
-        let obligations: Vec<_> = effects
-            .iter()
-            .filter_map(|(key, effect)| self.obligation(key, *effect))
-            .collect();
-        let goes_out = |effect: &Effect| {
-            *effect == Effect::Keep || (self.understands && *effect != Effect::Drop)
-        };
-        let decision = effects.iter().any(|(_, effect)| goes_out(effect));
-        // Of a profile whoever can't redact may pass on nothing unless all of it goes out as it is.
-        let decision = decision
-            && (self.understands || effects.iter().all(|(_, effect)| *effect == Effect::Keep));
-        let has_obligations = decision && !obligations.is_empty();
-        Answer {
-            decision,
-            context: has_obligations.then(|| json!({"obligations": obligations})),
+        match &self.wanted {
+            Wanted::Attribute(key) => self.of_attribute(key, granted.effect_on(key)),
+            Wanted::Profile(keys) => self.of_profile(keys, granted),
         }
     }
 
-    /// What has to become of an attribute that doesn't go out as it is.
-    fn obligation(&self, key: &AttributeKey, effect: Effect) -> Option<Value> {
-        use governance::disclosure::Change;
-        let form = match effect {
-            Effect::Keep => return None,
-            Effect::Drop if !self.is_profile => return None,
-            Effect::Drop => "withhold",
-            Effect::Null => "null",
-            Effect::Change(Change::Mask) => "mask",
-            Effect::Change(Change::Generalise) => "generalise",
-            Effect::Change(Change::Token) => "token",
-        };
-        Some(json!({"id": REDACT, "attribute": key.to_string(), "form": form}))
+    fn of_attribute(&self, key: &str, effect: Effect) -> Answer {
+        let is_altered = !matches!(effect, Effect::Keep | Effect::Drop);
+        let obligation = (is_altered && self.understands).then(|| obligation(key, effect));
+        Answer {
+            decision: effect == Effect::Keep || obligation.is_some(),
+            context: obligation.map(|one| json!({"obligations": [one]})),
+        }
     }
+
+    /// Whoever can't redact may pass on nothing unless all of it goes out as it is.
+    fn of_profile(&self, keys: &[AttributeKey], granted: &Granted) -> Answer {
+        let effects = keys.iter().map(|key| (key, granted.effect(key)));
+        let (kept, others): (Vec<_>, Vec<_>) =
+            effects.partition(|(_, effect)| *effect == Effect::Keep);
+        let goes_out = others.iter().any(|(_, effect)| *effect != Effect::Drop);
+        let decision = if self.understands {
+            goes_out || !kept.is_empty()
+        } else {
+            others.is_empty() && !kept.is_empty()
+        };
+        let obligations = others.iter();
+        let obligations = obligations.map(|(key, effect)| obligation(key.as_ref(), *effect));
+        let has_obligations = decision && !others.is_empty();
+        Answer {
+            decision,
+            context: has_obligations
+                .then(|| json!({"obligations": obligations.collect::<Vec<_>>()})),
+        }
+    }
+}
+
+/// What has to become of an attribute that doesn't go out as it is.
+fn obligation(key: &str, effect: Effect) -> Value {
+    use governance::disclosure::Change;
+    let form = match effect {
+        Effect::Keep => "keep",
+        Effect::Drop => "withhold",
+        Effect::Null => "null",
+        Effect::Change(Change::Mask) => "mask",
+        Effect::Change(Change::Generalise) => "generalise",
+        Effect::Change(Change::Token) => "token",
+    };
+    json!({"id": REDACT, "attribute": key, "form": form})
 }

@@ -2,9 +2,9 @@
 
 use governance::Problem;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::message::{Action, Entity, Evaluation, Members, malformed, object};
+use super::message::{Action, Entity, Evaluation, Json, Members, Object, malformed, object};
 
 /// Questions in one call, at most.
 const MOST: usize = 256;
@@ -56,7 +56,7 @@ pub(super) enum Answers {
 
 pub(super) async fn evaluation(
     point: &impl Decides,
-    asked: &Map<String, Value>,
+    asked: &Object<'_>,
 ) -> Result<Answers, Problem> {
     let question = Evaluation::of(|name| asked.get(name))?;
     let answers = point.decide(&[question]).await?;
@@ -65,12 +65,12 @@ pub(super) async fn evaluation(
 
 pub(super) async fn evaluations(
     point: &impl Decides,
-    asked: &Map<String, Value>,
+    asked: &Object<'_>,
 ) -> Result<Answers, Problem> {
     let items = match asked.get("evaluations") {
         None => return evaluation(point, asked).await,
-        Some(Value::Array(items)) if items.is_empty() => return evaluation(point, asked).await,
-        Some(Value::Array(items)) if items.len() <= MOST => items,
+        Some(Json::List(items)) if items.is_empty() => return evaluation(point, asked).await,
+        Some(Json::List(items)) if items.len() <= MOST => items,
         Some(_) => return Err(malformed("`evaluations` is a list of at most 256 objects")),
     };
     let until = Until::of(object(asked.get("options"))?)?;
@@ -104,12 +104,9 @@ fn incomplete() -> Answer {
 }
 
 /// What an item doesn't say, the whole call says for all.
-fn question<'b>(
-    defaults: &'b Map<String, Value>,
-    item: &'b Value,
-) -> Result<Evaluation<'b>, Problem> {
+fn question<'b>(defaults: &'b Object<'b>, item: &'b Json<'b>) -> Result<Evaluation<'b>, Problem> {
     let own = item
-        .as_object()
+        .object()
         .ok_or_else(|| malformed("an evaluation is an object"))?;
     Evaluation::of(|name| own.get(name).or_else(|| defaults.get(name)))
 }
@@ -124,7 +121,7 @@ enum Until {
 
 impl Until {
     fn of(options: Members<'_>) -> Result<Self, Problem> {
-        match options.get("evaluations_semantic").map(Value::as_str) {
+        match options.get("evaluations_semantic").map(Json::text) {
             None | Some(Some("execute_all")) => Ok(Self::End),
             Some(Some("deny_on_first_deny")) => Ok(Self::FirstNo),
             Some(Some("permit_on_first_permit")) => Ok(Self::FirstYes),
@@ -145,7 +142,7 @@ impl Until {
 
 pub(super) async fn search_subject(
     point: &impl Decides,
-    asked: &Map<String, Value>,
+    asked: &Object<'_>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
     let (subject, action) = (
@@ -163,7 +160,7 @@ pub(super) async fn search_subject(
 
 pub(super) async fn search_resource(
     point: &impl Decides,
-    asked: &Map<String, Value>,
+    asked: &Object<'_>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
     let (subject, action) = (
@@ -181,7 +178,7 @@ pub(super) async fn search_resource(
 
 pub(super) async fn search_action(
     point: &impl Decides,
-    asked: &Map<String, Value>,
+    asked: &Object<'_>,
 ) -> Result<Value, Problem> {
     let page = Page::of(asked)?;
     let subject = Entity::of(asked.get("subject"), true)?;
@@ -198,19 +195,19 @@ struct Page {
 }
 
 impl Page {
-    fn of(asked: &Map<String, Value>) -> Result<Self, Problem> {
+    fn of(asked: &Object<'_>) -> Result<Self, Problem> {
         let page = object(asked.get("page"))?;
-        let first = match page.get("token").map(Value::as_str) {
+        let first = match page.get("token").map(Json::text) {
             None | Some(Some("")) => Some(0),
             Some(token) => token.and_then(|token| token.parse().ok()),
         };
-        let most = match page.get("limit").map(Value::as_u64) {
+        let most = match page.get("limit").map(Json::count) {
             None => Some(usize::MAX),
             Some(limit) => limit.and_then(|limit| usize::try_from(limit).ok()),
         };
         let wrong = || malformed("`page` has a `limit` above 0 and the `token` of the page before");
         Ok(Self {
-            is_asked: asked.contains_key("page"),
+            is_asked: asked.get("page").is_some(),
             first: first.ok_or_else(wrong)?,
             most: most.filter(|most| *most > 0).ok_or_else(wrong)?,
         })
@@ -242,29 +239,55 @@ mod tests {
         clippy::indexing_slicing,
         reason = "tests"
     )]
-    use domain::sensitive::Sensitive;
-
     use super::super::message::read;
     use super::*;
+
+    const JSON: &str = "application/json";
+
+    #[test]
+    fn texts_with_escapes_and_members_that_come_twice_are_read_as_json_says() {
+        let body = br#"{"a": "x\u0041", "b": [1, -1, 1.5, null, true, {"a": {}}], "a": "later"}"#;
+        let read = read(JSON, body).unwrap();
+        assert_eq!(read.get("a").unwrap().text(), Some("later"));
+        let items = read.get("b").unwrap().list().unwrap();
+        assert_eq!(
+            items[..5],
+            [
+                Json::Count(1),
+                Json::Number,
+                Json::Number,
+                Json::Null,
+                Json::Flag(true)
+            ]
+        );
+        assert_eq!(
+            items[5].object().unwrap().get("a").unwrap().object(),
+            Some(&Object::default())
+        );
+        for wrong in ["[]", "{", "{\"a\": 1} x", "\"text\"", ""] {
+            assert!(
+                super::super::message::read(JSON, wrong.as_bytes()).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 
     /// The certification scenario's own rules.
     struct Fixture;
 
     fn allows(
         subject: &str,
-        role: Option<&Value>,
-        action: (&str, Option<&Value>),
+        role: Option<&str>,
+        action: (&str, bool),
         resource: &str,
-        status: Option<&Value>,
+        status: Option<&str>,
     ) -> bool {
-        let is_admin = role == Some(&json!("admin"));
+        let is_admin = role == Some("admin");
         match action.0 {
-            "write" if status == Some(&json!("archived")) => is_admin,
+            "write" if status == Some("archived") => is_admin,
             "read" => resource == "record-1" && ["alice", "bob"].contains(&subject),
             "write" => resource == "record-1" && subject == "alice",
-            "delete" => {
-                subject == "alice" && resource == "record-1" && action.1 == Some(&json!(true))
-            }
+            "delete" => subject == "alice" && resource == "record-1" && action.1,
             _ => false,
         }
     }
@@ -272,15 +295,22 @@ mod tests {
     const SUBJECTS: [(&str, Option<&str>); 2] = [("alice", None), ("bob", Some("admin"))];
     const RESOURCES: [(&str, &str); 2] = [("record-1", "active"), ("record-2", "archived")];
 
+    fn said<'b>(members: Members<'b>, name: &str) -> Option<&'b str> {
+        members.get(name).and_then(Json::text)
+    }
+
     impl Decides for Fixture {
         async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem> {
             let answers = asked.iter().map(|one| Answer {
                 decision: allows(
                     one.subject.id,
-                    one.subject.properties.get("role"),
-                    (one.action.name, one.action.properties.get("soft")),
+                    said(one.subject.properties, "role"),
+                    (
+                        one.action.name,
+                        one.action.properties.get("soft") == Some(&Json::Flag(true)),
+                    ),
                     one.resource.id,
-                    one.resource.properties.get("status"),
+                    said(one.resource.properties, "status"),
                 ),
                 context: None,
             });
@@ -294,11 +324,9 @@ mod tests {
             resource: &Entity<'_>,
             _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
-            let status = resource.properties.get("status");
+            let status = said(resource.properties, "status");
             let found = SUBJECTS.iter().filter(|(id, role)| {
-                let role = role.map(Value::from);
-                kind == "user"
-                    && allows(id, role.as_ref(), (action.name, None), resource.id, status)
+                kind == "user" && allows(id, *role, (action.name, false), resource.id, status)
             });
             Ok(found
                 .map(|(id, _)| json!({"type": "user", "id": id}))
@@ -312,16 +340,10 @@ mod tests {
             resource: &Entity<'_>,
             _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
-            let role = subject.properties.get("role");
+            let role = said(subject.properties, "role");
             let found = RESOURCES.iter().filter(|(id, status)| {
                 resource.kind == "record"
-                    && allows(
-                        subject.id,
-                        role,
-                        (action.name, None),
-                        id,
-                        Some(&json!(status)),
-                    )
+                    && allows(subject.id, role, (action.name, false), id, Some(status))
             });
             Ok(found
                 .map(|(id, _)| json!({"type": "record", "id": id}))
@@ -335,12 +357,12 @@ mod tests {
             _: Members<'_>,
         ) -> Result<Vec<Value>, Problem> {
             let (role, status) = (
-                subject.properties.get("role"),
-                resource.properties.get("status"),
+                said(subject.properties, "role"),
+                said(resource.properties, "status"),
             );
             let found = ["read", "write", "delete"].into_iter();
             let found =
-                found.filter(|name| allows(subject.id, role, (name, None), resource.id, status));
+                found.filter(|name| allows(subject.id, role, (name, false), resource.id, status));
             Ok(found.map(|name| json!({"name": name})).collect())
         }
     }
@@ -350,7 +372,7 @@ mod tests {
     }
 
     async fn call(path: &str, kind: &str, body: &str) -> Result<Value, Problem> {
-        let asked = read(kind, &Sensitive::new(body.as_bytes().to_vec()))?;
+        let asked = read(kind, body.as_bytes())?;
         match path {
             "/access/v1/evaluation" => evaluation(&Fixture, &asked).await.map(written),
             "/access/v1/evaluations" => evaluations(&Fixture, &asked).await.map(written),
@@ -442,20 +464,21 @@ mod tests {
                 "options": {"evaluations_semantic": semantic},
                 "evaluations": [{"action": {"name": "read"}}, {"action": {"name": "write"}}, {"action": {"name": "read"}}],
             })
+            .to_string()
         };
         for (semantic, count) in [
             ("execute_all", 3),
             ("deny_on_first_deny", 2),
             ("permit_on_first_permit", 1),
         ] {
-            let answer = evaluations(&Fixture, asked(semantic).as_object().unwrap())
+            let answer = evaluations(&Fixture, &read(JSON, asked(semantic).as_bytes()).unwrap())
                 .await
                 .map(written)
                 .unwrap();
             assert_eq!(answer["evaluations"].as_array().unwrap().len(), count);
         }
         assert!(
-            evaluations(&Fixture, asked("guess").as_object().unwrap())
+            evaluations(&Fixture, &read(JSON, asked("guess").as_bytes()).unwrap())
                 .await
                 .is_err()
         );
