@@ -3,12 +3,16 @@
 //! What SCIM calls a User is a record of one source to us. The word stays in the files that speak SCIM.
 
 mod change;
+mod condition;
 mod filter;
+mod members;
 mod path;
 mod settings;
 
 pub use change::{Changes, patched, replaced};
+pub use condition::{Condition, Operand, Operator, Order};
 pub use filter::Filter;
+pub use members::Members;
 pub use path::Path;
 pub use settings::{DEFAULTS, OnDelete, ScimText};
 

@@ -123,6 +123,29 @@ impl Path {
             && (self.part.is_none() || part(self) == part(other))
     }
 
+    /// Whether a name in a request means all of what stands at a place: this place, what it is inside of, or its whole schema.
+    pub fn names_all_of(&self, place: &Self) -> bool {
+        if self.attribute.starts_with("urn:") && self.part.is_none() {
+            return match CORE.strip_suffix(':') {
+                Some(core) if core == self.attribute => !place.attribute.starts_with("urn:"),
+                _ => self.attribute == place.attribute,
+            };
+        }
+        self.covers(place)
+    }
+
+    /// Whether this is the `type` of one of several values, which says no more than that there is one.
+    pub fn is_type_of(&self, place: &Self) -> bool {
+        self.is_several()
+            && self.part.as_deref() == Some("type")
+            && self.attribute == place.attribute
+    }
+
+    /// Whether this is the `id` of a resource.
+    pub fn is_id(&self) -> bool {
+        self.attribute == "id" && self.part.is_none()
+    }
+
     /// Whether a found value belongs here. One without a type belongs to the first place of its kind, which `first` tells.
     pub(super) fn takes(&self, found: &Self, first: bool) -> bool {
         let same_type = match (&self.of_type, &found.of_type) {

@@ -4,9 +4,10 @@
 //! others say of the same subject. Every look is decided and recorded like any look at a profile. Identifiers in a filter can stand in
 //! the body (`POST /scim/v2/Users/.search`), where no log of a proxy keeps them.
 
-mod answer;
-mod discovery;
-mod resource;
+pub(super) mod answer;
+pub(super) mod discovery;
+pub(super) mod resource;
+pub(super) mod wanted;
 
 use std::sync::Arc;
 
@@ -21,15 +22,18 @@ use domain::audit::Actor;
 use domain::data_map::ValueKind;
 use domain::id::SubjectId;
 use domain::profile::{AttributeRule, Confidence, loosely};
-use domain::scim::{Changes, Filter, OnDelete, Path, ScimError, patched, replaced, same_name};
+use domain::scim::{
+    Changes, Filter, Members, OnDelete, Path, ScimError, patched, replaced, same_name,
+};
 use domain::sensitive::Sensitive;
 use governance::Problem;
-use governance::profile::record::{MOST, Reader, ShownRecord};
+use governance::profile::record::{Reader, ShownRecord};
 use governance::profile::{GivenRecord, GivenValue, ScimMapping, Seen, write, write_if};
-use serde::Deserialize;
 use serde_json::Value;
 
 use self::answer::{Refused, created, gone, list, one, unchanged, version_in};
+use self::discovery::Surface;
+use self::wanted::Wanted;
 use super::operator::Operator;
 use crate::{App, Shared};
 
@@ -38,6 +42,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/scim/v2/Users", get(find).post(create))
         .route("/scim/v2/Users/.search", post(search))
+        .route("/scim/v2/.search", post(search))
         .route(
             "/scim/v2/Users/{id}",
             get(show).put(replace).patch(patch).delete(delete),
@@ -59,15 +64,6 @@ pub(super) fn error(status: StatusCode, detail: &str) -> Response {
     response
 }
 
-/// Which records are wanted, in the query or in the body of a search.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Wanted {
-    filter: Option<Sensitive<String>>,
-    start_index: Option<i64>,
-    count: Option<i64>,
-}
-
 /// One call by one client.
 struct Call<'a> {
     app: &'a App,
@@ -84,14 +80,18 @@ async fn find(
 }
 
 async fn search(State(app): Shared, operator: Operator, body: Bytes) -> Result<Response, Refused> {
-    let wanted = serde_json::from_value(read(&body)?);
-    let wanted =
-        wanted.map_err(|_| ScimError::syntax("a search has `filter`, `startIndex` and `count`"))?;
-    Call::of(&app, &operator)?.find(wanted).await
+    let call = Call::of(&app, &operator)?;
+    call.find(Wanted::of_search(read(&body)?)?).await
 }
 
-async fn create(State(app): Shared, operator: Operator, body: Bytes) -> Result<Response, Refused> {
+async fn create(
+    State(app): Shared,
+    operator: Operator,
+    Query(wanted): Query<Wanted>,
+    body: Bytes,
+) -> Result<Response, Refused> {
     let call = Call::of(&app, &operator)?;
+    let wanted = wanted.members()?;
     let mut changes = replaced(&call.mapping.paths(), &read(&body)?)?;
     let (place, rule) = call.user_name()?;
     let name = changes.get(place).cloned().flatten();
@@ -107,27 +107,30 @@ async fn create(State(app): Shared, operator: Operator, body: Bytes) -> Result<R
     call.make_active(&mut changes);
     let id = call.write(changes, None).await?;
     let record = call.reader().show(id).await?;
-    Ok(created(&call, &record))
+    Ok(created(&call, &record, &wanted))
 }
 
 async fn show(
     State(app): Shared,
     operator: Operator,
     UrlPath(id): UrlPath<String>,
+    Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let call = Call::of(&app, &operator)?;
+    let wanted = wanted.members()?;
     let record = call.record(&id).await?;
     if unchanged(&headers, &record) {
         return Ok(answer::not_modified(&record));
     }
-    Ok(one(&call, &record))
+    Ok(one(&call, &record, &wanted))
 }
 
 async fn replace(
     State(app): Shared,
     operator: Operator,
     UrlPath(id): UrlPath<String>,
+    Query(wanted): Query<Wanted>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
@@ -137,13 +140,15 @@ async fn replace(
         return Err(ScimError::value("a User has a `userName`").into());
     }
     call.make_active(&mut changes);
-    call.change(&id, &headers, changes).await
+    let wanted = wanted.members()?;
+    call.change(&id, (&headers, &wanted), changes).await
 }
 
 async fn patch(
     State(app): Shared,
     operator: Operator,
     UrlPath(id): UrlPath<String>,
+    Query(wanted): Query<Wanted>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
@@ -160,7 +165,8 @@ async fn patch(
     if removed {
         call.make_active(&mut changes);
     }
-    call.change(&id, &headers, changes).await
+    let wanted = wanted.members()?;
+    call.change(&id, (&headers, &wanted), changes).await
 }
 
 async fn delete(
@@ -253,15 +259,11 @@ impl<'a> Call<'a> {
     }
 
     async fn find(&self, wanted: Wanted) -> Result<Response, Refused> {
-        let start = u64::try_from(wanted.start_index.unwrap_or(1).max(1)).unwrap_or(1);
-        let count = wanted
-            .count
-            .unwrap_or(i64::from(MOST))
-            .clamp(0, i64::from(MOST));
-        let count = u32::try_from(count).unwrap_or(MOST);
+        let members = wanted.members()?;
+        let (start, count) = (wanted.start(), wanted.count());
         let Some(filter) = wanted.filter else {
             let (total, records) = self.reader().list(start - 1, count).await?;
-            return Ok(list(self, total, start, &self.existing(records)));
+            return Ok(self.listed(total, start, &self.existing(records), &members));
         };
         let filter = filter_of(&filter)?;
         let mut places = self.mapping.places.iter();
@@ -275,7 +277,35 @@ impl<'a> Call<'a> {
         let skipped = usize::try_from(start - 1).unwrap_or(usize::MAX);
         records.drain(..skipped.min(records.len()));
         records.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-        Ok(list(self, total, start, &records))
+        Ok(self.listed(total, start, &records, &members))
+    }
+
+    fn listed(
+        &self,
+        total: u64,
+        start: u64,
+        records: &[ShownRecord],
+        members: &Members,
+    ) -> Response {
+        let resources = records.iter();
+        let resources = resources.map(|record| resource::resource(self, record, members));
+        list(total, start, &resources.collect::<Vec<_>>())
+    }
+
+    /// How this door describes itself.
+    fn surface(&self) -> Surface<'_> {
+        Surface {
+            root: format!("{}/scim/v2", self.app.privity.settings().base_url),
+            places: self.mapping.places.iter().collect(),
+            record: self.mapping.record.number,
+            is_writable: true,
+            sorts: false,
+            description: "A record of one source in the profiles.",
+            key: (
+                "Operator key",
+                "The key that `privity operator add NAME` printed, as a Bearer token.",
+            ),
+        }
     }
 
     fn make_active(&self, changes: &mut Changes) {
@@ -288,15 +318,15 @@ impl<'a> Call<'a> {
     async fn change(
         &self,
         id: &str,
-        headers: &HeaderMap,
+        (headers, wanted): (&HeaderMap, &Members),
         changes: Changes,
     ) -> Result<Response, Refused> {
         let record = self.record(id).await?;
-        let wanted = wanted_versions(headers, &record)?;
+        let versions = wanted_versions(headers, &record)?;
         self.refuse_taken(&changes, &record).await?;
-        self.write(changes, Some((&record, wanted))).await?;
+        self.write(changes, Some((&record, versions))).await?;
         let record = self.reader().show(record.id).await?;
-        Ok(one(self, &record))
+        Ok(one(self, &record, wanted))
     }
 
     /// A new name must not be another one's.
@@ -388,7 +418,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn given(value: Option<Sensitive<String>>) -> GivenValue {
+pub(super) fn given(value: Option<Sensitive<String>>) -> GivenValue {
     GivenValue {
         value,
         verified: None,
@@ -422,7 +452,7 @@ fn wanted_versions(headers: &HeaderMap, record: &ShownRecord) -> Result<Option<V
     .into())
 }
 
-fn read(body: &Bytes) -> Result<Value, ScimError> {
+pub(super) fn read(body: &Bytes) -> Result<Value, ScimError> {
     serde_json::from_slice(body).map_err(|_| ScimError::syntax("the body isn't JSON"))
 }
 

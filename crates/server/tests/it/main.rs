@@ -26,4 +26,5 @@ mod recipient_token;
 mod repeat;
 mod scenarios;
 mod scim;
+mod scim_tool;
 mod who_may;

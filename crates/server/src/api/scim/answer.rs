@@ -3,7 +3,7 @@
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::scim::ScimError;
+use domain::scim::{Members, ScimError};
 use governance::Problem;
 use governance::profile::record::ShownRecord;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
 /// Why a call was refused.
-pub(super) enum Refused {
+pub(in crate::api) enum Refused {
     /// Something in the request is wrong.
     Request(ScimError),
     /// Another one has the name.
@@ -28,7 +28,7 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    pub(super) const fn taken() -> Self {
+    pub(in crate::api) const fn taken() -> Self {
         Self::Taken
     }
 }
@@ -75,15 +75,15 @@ pub(crate) fn error(status: StatusCode, code: Option<&str>, detail: &str) -> Res
     answer(status, &body)
 }
 
-pub(super) fn created(call: &Call<'_>, record: &ShownRecord) -> Response {
-    with_version(call, record, StatusCode::CREATED)
+pub(super) fn created(call: &Call<'_>, record: &ShownRecord, wanted: &Members) -> Response {
+    with_version(call, record, wanted, StatusCode::CREATED)
 }
 
-pub(super) fn one(call: &Call<'_>, record: &ShownRecord) -> Response {
-    with_version(call, record, StatusCode::OK)
+pub(super) fn one(call: &Call<'_>, record: &ShownRecord, wanted: &Members) -> Response {
+    with_version(call, record, wanted, StatusCode::OK)
 }
 
-pub(super) fn gone() -> Response {
+pub(in crate::api) fn gone() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
@@ -93,19 +93,15 @@ pub(super) fn not_modified(record: &ShownRecord) -> Response {
     response
 }
 
-pub(super) fn list(call: &Call<'_>, total: u64, start: u64, records: &[ShownRecord]) -> Response {
-    let resources: Vec<Value> = records
-        .iter()
-        .map(|record| resource(call, record))
-        .collect();
+/// A page of a list that has so many resources in all.
+pub(in crate::api) fn list(total: u64, start: u64, resources: &[Value]) -> Response {
     let body = json!({"schemas": [LIST], "totalResults": total, "startIndex": start, "itemsPerPage": resources.len(), "Resources": resources});
     answer(StatusCode::OK, &body)
 }
 
 /// A list of what the discovery endpoints tell.
 pub(super) fn plain_list(resources: &[Value]) -> Response {
-    let body = json!({"schemas": [LIST], "totalResults": resources.len(), "startIndex": 1, "itemsPerPage": resources.len(), "Resources": resources});
-    answer(StatusCode::OK, &body)
+    list(resources.len() as u64, 1, resources)
 }
 
 /// The version of a record, for `ETag` and `meta.version`.
@@ -127,20 +123,26 @@ pub(super) fn unchanged(headers: &HeaderMap, record: &ShownRecord) -> bool {
     known.is_some_and(|known| known.split(',').any(|one| one.trim() == ours))
 }
 
-fn with_version(call: &Call<'_>, record: &ShownRecord, status: StatusCode) -> Response {
-    let mut response = answer(status, &resource(call, record));
+fn with_version(
+    call: &Call<'_>,
+    record: &ShownRecord,
+    wanted: &Members,
+    status: StatusCode,
+) -> Response {
+    let mut response = answer(status, &resource(call, record, wanted));
     put(&mut response, ETAG, &version(record));
     put(&mut response, LOCATION, &location(call, record));
     response
 }
 
-fn put(response: &mut Response, name: axum::http::HeaderName, value: &str) {
+/// Adds a header.
+pub(in crate::api) fn put(response: &mut Response, name: axum::http::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
+pub(in crate::api) fn answer(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, SCIM), (CACHE_CONTROL, "no-store")];
     (status, headers, body.to_string()).into_response()
 }

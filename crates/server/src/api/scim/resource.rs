@@ -1,7 +1,7 @@
 //! A record as a resource: what its source says, at the places that the business maps.
 
 use domain::data_map::ValueKind;
-use domain::scim::Path;
+use domain::scim::{Members, Path};
 use governance::profile::record::ShownRecord;
 use serde_json::{Map, Value, json};
 
@@ -9,13 +9,14 @@ use super::Call;
 use super::answer::version;
 
 /// The schema of a User (RFC 7643 4.1).
-pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub(in crate::api) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-/// A record as a resource.
-pub(super) fn resource(call: &Call<'_>, record: &ShownRecord) -> Value {
+/// A record as a resource, with the members that are wanted.
+pub(super) fn resource(call: &Call<'_>, record: &ShownRecord, wanted: &Members) -> Value {
     let mut members = Map::new();
     let mut schemas = vec![Value::from(USER)];
-    for (place, rule) in &call.mapping.places {
+    let places = call.mapping.places.iter();
+    for (place, rule) in places.filter(|(place, _)| wanted.want(place)) {
         let Some(value) = record.value(&rule.key) else {
             continue;
         };
@@ -31,6 +32,9 @@ pub(super) fn resource(call: &Call<'_>, record: &ShownRecord) -> Value {
     }
     members.insert("schemas".to_owned(), schemas.into());
     members.insert("id".to_owned(), record.id.to_string().into());
+    if !wanted.want_meta() {
+        return Value::Object(members);
+    }
     let meta = json!({
         "resourceType": "User",
         "created": record.created_at.to_string(),
@@ -48,7 +52,8 @@ pub(super) fn location(call: &Call<'_>, record: &ShownRecord) -> String {
     format!("{base}/scim/v2/Users/{}", record.id)
 }
 
-fn put(members: &mut Map<String, Value>, place: &Path, value: Value) {
+/// Puts a value where it belongs.
+pub(in crate::api) fn put(members: &mut Map<String, Value>, place: &Path, value: Value) {
     let (attribute, of_type, part) = place.names();
     if place.is_several() {
         let values = members
