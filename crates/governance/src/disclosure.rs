@@ -3,6 +3,7 @@
 //! Nobody else asks `enforcement::decide` (deny.toml and the types say so). Issue by issue more doors lead here; each hands
 //! in a query and gets a recorded permit or a denial. Recipients come in by [`disclose`].
 
+mod account;
 mod by_recipient;
 mod caller;
 mod credential;
@@ -10,6 +11,7 @@ mod evaluation;
 mod granted;
 mod identity_provider;
 mod ledger;
+mod listing;
 mod minimisation;
 mod recipient;
 mod shown;
@@ -27,6 +29,7 @@ use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
 
+pub use account::{Account, account, holders, kept_of_nobody};
 pub use by_recipient::{RecipientUse, by_recipient};
 pub use caller::{Caller, Door, SubjectAsked, TokenClient};
 pub use credential::{
@@ -43,6 +46,7 @@ pub(crate) use identity_provider::{
 };
 pub(crate) use ledger::disclosed_to;
 pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
+pub use listing::{MOST_LISTED, disclose_all, disclose_sharing, possible, readable};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub(crate) use recipient::Foreseeing;
 pub use recipient::{MOST_SUBJECTS, disclose};

@@ -41,7 +41,7 @@ pub(crate) use sync::{follow_due, is_time};
 pub(crate) use trace::{NEW_ROWS, Parts, new_rows};
 pub use trace::{row_hash, row_text};
 pub use write::{Seen, Written, write, write_if};
-pub(crate) use write::{beside, key_tags};
+pub(crate) use write::{beside, key_tags, version_of};
 
 use crate::{Privity, Problem};
 

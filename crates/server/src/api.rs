@@ -16,6 +16,7 @@ mod privacy_request;
 mod profile;
 mod recipient;
 mod recipient_profile;
+mod recipient_scim;
 mod repeat;
 mod scim;
 mod task;
@@ -143,6 +144,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .merge(api)
         .merge(scim::routes())
+        .merge(recipient_scim::routes())
         .merge(authzen::routes())
         .route(
             "/openapi.json",

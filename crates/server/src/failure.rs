@@ -69,12 +69,13 @@ struct Back {
     words: &'static str,
 }
 
-/// Gives a failed answer its form: SCIM's own under `/scim`, JSON under `/api` and `/callbacks`, a page elsewhere.
+/// Gives a failed answer its form: SCIM's own under `/scim` and `/recipient/scim`, JSON under `/api` and `/callbacks`, a page elsewhere.
 pub(crate) fn show(app: &App, path: &str, trace: &TraceId, response: Response) -> Response {
     let Some(problem) = problem_of(&response) else {
         return response;
     };
-    let mut response = if path.starts_with("/scim/") {
+    let is_scim = ["/scim/", "/recipient/scim/"];
+    let mut response = if is_scim.iter().any(|start| path.starts_with(start)) {
         crate::api::scim_error(status_of(&problem), &problem.title)
     } else if is_for_machines(path) {
         as_json(app, &problem, trace)

@@ -111,6 +111,19 @@ pub fn hold(tx: &mut Tx, ids: &BTreeSet<SubjectId>) -> Result<BTreeSet<SubjectId
     rows.iter().map(|row| row.id("id")).collect()
 }
 
+/// Subjects that have a key and stand for themselves, `limit` of them after a place, in the order of their ids.
+pub fn page_of_canonical(
+    tx: &mut Tx,
+    after: Option<SubjectId>,
+    limit: u32,
+) -> Result<Vec<SubjectId>, Error> {
+    let sql = "-- page canonical subject
+        SELECT id FROM subject WHERE id > ?1 AND canonical IS NULL AND wrapped_key IS NOT NULL ORDER BY id LIMIT ?2";
+    let after = after.map_or_else(|| Value::from(Vec::new()), Value::id);
+    let rows = tx.query(sql, &[after, limit.into()])?;
+    rows.iter().map(|row| row.id("id")).collect()
+}
+
 /// All records of these canonical subjects, the canonical ones included.
 pub fn members(tx: &mut Tx, canonical: &BTreeSet<SubjectId>) -> Result<Vec<StoredSubject>, Error> {
     let sql = "-- list member of subject

@@ -217,6 +217,32 @@ impl Table {
         (any, in_part)
     }
 
+    /// The attributes that a cell's permits let out as they are to anybody, and that no forbid takes from everybody. Nothing outside of these is
+    /// ever kept, and something inside may never be.
+    pub fn may_keep(&self, cell: Cell) -> AttributeSet {
+        let group = self.group(cell);
+        // Of what is left, a token is told from the value itself by the form that only the latter has.
+        let keep = Release::Keep.levels_within()
+            & !Release::Token.levels_within()
+            & !Release::Mask.levels_within()
+            & !Release::Generalise.levels_within();
+        let (mut may, mut never) = (AttributeSet::EMPTY, AttributeSet::EMPTY);
+        for (at, rule) in self.rules_in(group.forbids.start..group.permits.end) {
+            let words = self.words_of(at);
+            if at >= group.permits.start {
+                if rule.levels & keep != 0 {
+                    put_words(&mut may, words);
+                }
+            } else if rule.levels & keep != 0 {
+                let mut all = self.conjunctions_of(rule).iter();
+                if all.any(|one| one.bits() == 0) {
+                    put_words(&mut never, words);
+                }
+            }
+        }
+        may.minus(&never)
+    }
+
     /// The bits of facts that a cell's rules look at. Inputs that differ in no other are one to it.
     pub fn looks_at(&self, cell: Cell) -> (Vec<Fact>, bool, bool) {
         let bits = self.bits_looked_at(cell);

@@ -1,8 +1,10 @@
 //! What a business says about SCIM under `scim` in profile.yaml.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+
+use crate::data_map::RecipientKey;
 
 /// Settings as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +18,9 @@ pub struct ScimText {
     /// What becomes of a record that a client deletes.
     #[serde(default)]
     pub on_delete: OnDelete,
+    /// Recipients that may write records of the source, as far as they may see what they write.
+    #[serde(default)]
+    pub writers: BTreeSet<RecipientKey>,
 }
 
 /// What becomes of a record that a client deletes. Nobody is erased by it: that takes a privacy request.

@@ -12,7 +12,7 @@ use domain::data_map::IdentifierKind;
 use domain::disclosure::RecipientQuery;
 use domain::id::SubjectId;
 use domain::identity::IdentifierTag;
-use domain::policy::{SubjectFacts, Table};
+use domain::policy::{AttributeSet, SubjectFacts, Table};
 use domain::profile::{AttributeKey, AttributeNumber, Schema};
 use domain::purpose_of_use::PurposeKey;
 use domain::recipient::RecipientRole;
@@ -101,6 +101,15 @@ impl Foreseeing {
         Ok(Self(Asking::new(p, caller, attributes)?))
     }
 
+    /// The attributes that go out as they are of somebody of whom nothing is known yet.
+    pub(super) fn kept_of_nobody(&self, p: &Privity) -> BTreeSet<AttributeKey> {
+        let facts = SubjectFacts::unknown(self.0.table(p).layout(), 0);
+        let effects = self.effects(p, &facts).into_iter();
+        let kept = effects.filter(|(_, effect)| *effect == Effect::Keep);
+        let rules = kept.filter_map(|(number, _)| self.0.schema.attribute(number));
+        rules.map(|rule| rule.key.clone()).collect()
+    }
+
     /// What becomes of the attributes, by number; those that are withheld are left out.
     pub(crate) fn effects(
         &self,
@@ -121,6 +130,23 @@ impl Foreseeing {
             .filter(|(_, effect)| *effect != Effect::Drop)
             .collect()
     }
+}
+
+/// What a table's rules for a caller are about, whoever the subject is; nothing while no policies know it.
+pub(super) fn reached(
+    p: &Privity,
+    caller: &Caller,
+    reach: impl Fn(&Table, domain::policy::Cell) -> AttributeSet,
+) -> Result<BTreeSet<AttributeKey>, Problem> {
+    let asking = Asking::new(p, caller, &[])?;
+    let table = asking.table(p);
+    let Some(cell) = table.cell(&caller.recipient, &asking.purpose) else {
+        return Ok(BTreeSet::new());
+    };
+    let layout = table.layout();
+    let slots = reach(table, cell);
+    let keys = slots.iter().filter_map(|slot| layout.attribute_key(slot));
+    Ok(keys.cloned().collect())
 }
 
 /// What is the same for every subject of a call.

@@ -1,6 +1,8 @@
 //! Which place in a SCIM resource is which attribute: `scim` in profile.yaml with the usual places, checked when the program starts.
 
-use domain::data_map::ValueKind;
+use std::collections::BTreeSet;
+
+use domain::data_map::{RecipientKey, ValueKind};
 use domain::profile::{AttributeRule, Schema, SourceNumber};
 use domain::scim::{DEFAULTS, OnDelete, Path};
 
@@ -15,6 +17,8 @@ pub struct ScimMapping {
     pub source: SourceNumber,
     /// What becomes of a record that they delete.
     pub on_delete: OnDelete,
+    /// Recipients that may write records of the source, as far as they may see what they write.
+    pub writers: BTreeSet<RecipientKey>,
     /// Places and their attributes.
     pub places: Vec<(Path, AttributeRule)>,
     /// The attribute by which a record of the source is found again.
@@ -76,6 +80,7 @@ pub(crate) fn scim_mapping(loaded: &LoadedSchema) -> Result<Option<ScimMapping>,
         Some(record) if check.faults.is_empty() => Ok(Some(ScimMapping {
             source,
             on_delete: text.on_delete,
+            writers: text.writers.clone(),
             places: check.places,
             record: record.clone(),
         })),

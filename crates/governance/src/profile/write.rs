@@ -245,7 +245,7 @@ impl Seen {
 }
 
 /// The version of a record: it grows with every change, since segments are never taken out of one.
-pub(super) fn version_of(segments: &[StoredSegment]) -> u64 {
+pub(crate) fn version_of(segments: &[StoredSegment]) -> u64 {
     segments.iter().map(|segment| segment.row_version).sum()
 }
 

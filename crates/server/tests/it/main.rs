@@ -22,6 +22,7 @@ mod office;
 mod policies_page;
 mod proven;
 mod recipient;
+mod recipient_scim;
 mod recipient_token;
 mod repeat;
 mod scenarios;

@@ -7,17 +7,18 @@
 
 use std::process::Stdio;
 
+use governance::disclosure::{CredentialTerms, add_key};
 use tokio::net::TcpListener;
 
 use crate::office::Office;
 
-/// Every place that has a default, and one more of several.
+/// Every place that has a default, more of a User and of an enterprise's, and an extension of the business's own.
 pub(crate) const SCHEMA: &str = r#"version: 1
 sources:
-  - { source: staff, number: 1, title: Identity provider, record: user_name, proves: [user_name] }
+  - { source: staff, number: 1, title: Identity provider, record: external_id, proves: [external_id] }
 attributes:
-  - { attribute: user_name, number: 1, title: Account, category: user.unique_id, identifier: { rule: verbatim, unique: true } }
-  - { attribute: external_id, number: 2, title: Number elsewhere, category: user.unique_id, identifier: { rule: verbatim } }
+  - { attribute: user_name, number: 1, title: Account, category: user.unique_id, identifier: { rule: verbatim } }
+  - { attribute: external_id, number: 2, title: Number elsewhere, category: user.unique_id, identifier: { rule: verbatim, unique: true } }
   - { attribute: active, number: 3, title: Has an account, kind: boolean, category: user.account }
   - { attribute: display_name, number: 4, title: Shown name, category: user.name }
   - { attribute: first_name, number: 5, title: First name, category: user.name.first }
@@ -35,12 +36,55 @@ attributes:
   - { attribute: home_email, number: 17, title: E-mail at home, category: user.contact.email }
   - { attribute: nick_name, number: 18, title: Nickname, category: user.name }
   - { attribute: department, number: 19, title: Department, category: user.account }
+  - { attribute: profile_url, number: 20, title: Profile url, category: user.account }
+  - { attribute: user_type, number: 21, title: User type, category: user.account }
+  - { attribute: locale, number: 22, title: Locale, category: user.account }
+  - { attribute: timezone, number: 23, title: Timezone, category: user.account }
+  - { attribute: im, number: 24, title: Im, category: user.account }
+  - { attribute: photo, number: 25, title: Photo, category: user.account }
+  - { attribute: entitlement, number: 26, title: Entitlement, category: user.account }
+  - { attribute: role, number: 27, title: Role, category: user.account }
+  - { attribute: employee_number, number: 28, title: Employee number, category: user.account }
+  - { attribute: cost_center, number: 29, title: Cost center, category: user.account }
+  - { attribute: division, number: 30, title: Division, category: user.account }
+  - { attribute: loyalty_tier, number: 31, title: Loyalty tier, category: user.account }
+  - { attribute: loyalty_since, number: 32, title: Loyalty since, category: user.account }
+  - { attribute: loyalty_card, number: 33, title: Loyalty card, category: user.account }
+  - { attribute: loyalty_store, number: 34, title: Loyalty store, category: user.account }
+  - { attribute: loyalty_points, number: 35, title: Loyalty points, category: user.account }
+  - { attribute: loyalty_referredby, number: 36, title: Loyalty referredby, category: user.account }
+  - { attribute: loyalty_newsletter, number: 37, title: Loyalty newsletter, category: user.account }
+  - { attribute: loyalty_segment, number: 38, title: Loyalty segment, category: user.account }
+  - { attribute: loyalty_note, number: 39, title: Loyalty note, category: user.account }
+  - { attribute: loyalty_birthday, number: 40, title: Loyalty birthday, category: user.account }
 scim:
   source: staff
+  writers: [mill]
   attributes:
     nickName: nick_name
     'emails[type eq "home"].value': home_email
     'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department': department
+    'profileUrl': profile_url
+    'userType': user_type
+    'locale': locale
+    'timezone': timezone
+    'ims[type eq "chat"].value': im
+    'photos[type eq "photo"].value': photo
+    'entitlements[type eq "plan"].value': entitlement
+    'roles[type eq "role"].value': role
+    'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber': employee_number
+    'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:costCenter': cost_center
+    'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:division': division
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:tier': loyalty_tier
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:since': loyalty_since
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:card': loyalty_card
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:store': loyalty_store
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:points': loyalty_points
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:referredBy': loyalty_referredby
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:newsletter': loyalty_newsletter
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:segment': loyalty_segment
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:note': loyalty_note
+    'urn:example:params:scim:schemas:loyalty:2.0:Customer:birthday': loyalty_birthday
 "#;
 
 /// What the tool says of one check.
@@ -122,3 +166,42 @@ async fn the_door_of_the_business_passes_all_checks() {
         all_pass(&checks, 135);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_of_a_recipient_that_may_see_and_write_all_passes_all_checks() {
+    let files = [
+        ("profile.yaml", SCHEMA),
+        ("consent/purposes.yaml", PURPOSES),
+        ("consent/notices.yaml", "notices: []\n"),
+        ("policies/company.cedar", POLICIES),
+    ];
+    let more = "profile: profile.yaml\nconsent: consent\npolicies: policies\n";
+    let office = Office::with(&files, more).await;
+    let terms = CredentialTerms {
+        purposes: Some(vec!["directory".into()]),
+        ends_at: None,
+    };
+    let added = add_key(&office.privity, &"mill".into(), terms).await;
+    let (_, key) = added.unwrap();
+    if let Some(checks) = checked(&office, "/recipient/scim/v2", key.expose()).await {
+        all_pass(&checks, 135);
+    }
+}
+
+const PURPOSES: &str = "purposes:
+  directory:
+    title: {en: Directory}
+    description: {en: Who is who.}
+    categories: [user]
+    choice: none
+    recipients: [mill]
+";
+
+const POLICIES: &str = r#"
+@id("office.directory")
+@citation("Contract with Paper Mill")
+@title("Paper Mill keeps the directory")
+@reason_subject("So that there is a directory.")
+@reason_operator("All of an account goes to whoever keeps the directory.")
+permit (principal == Recipient::"mill", action == Action::"directory", resource);
+"#;

@@ -106,6 +106,14 @@ async fn subjects_are_stored_once_and_stand_for_each_other() {
             ids(&[1, 2])
         );
         assert!(members.iter().all(|one| one.stands_for() == id(1)));
+        let page = |after: Option<u128>, limit| {
+            run(database, move |tx| {
+                subject::page_of_canonical(tx, after.map(id), limit)
+            })
+        };
+        assert_eq!(page(None, 9).await, [id(1), id(3)]);
+        assert_eq!(page(None, 1).await, [id(1)]);
+        assert_eq!(page(Some(1), 9).await, [id(3)]);
         let found = run(database, |tx| subject::get_many(tx, &ids(&[3, 9]))).await;
         assert_eq!(found.len(), 1);
         assert_eq!(
