@@ -57,7 +57,7 @@ pub async fn start_watched(
         .transpose()
         .map_err(|error| setup(&error))?;
     let scim = (schema.as_ref())
-        .map(profile::scim_mapping)
+        .map(|schema| profile::scim_mapping(schema, &loaded.map))
         .transpose()
         .map_err(|error| setup(&error))?;
     let identity_providers =

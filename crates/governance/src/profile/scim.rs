@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::data_map::{RecipientKey, ValueKind};
+use domain::data_map::{DataMap, RecipientKey, ValueKind};
 use domain::profile::{AttributeRule, Schema, SourceNumber};
 use domain::scim::{DEFAULTS, OnDelete, Path};
 
@@ -50,7 +50,10 @@ impl ScimMapping {
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line.
-pub(crate) fn scim_mapping(loaded: &LoadedSchema) -> Result<Option<ScimMapping>, SchemaError> {
+pub(crate) fn scim_mapping(
+    loaded: &LoadedSchema,
+    map: &DataMap,
+) -> Result<Option<ScimMapping>, SchemaError> {
     let Some(text) = &loaded.scim else {
         return Ok(None);
     };
@@ -73,6 +76,9 @@ pub(crate) fn scim_mapping(loaded: &LoadedSchema) -> Result<Option<ScimMapping>,
         check.written(source, path, key);
     }
     check.add_defaults(schema, source);
+    for writer in &text.writers {
+        check.writer(writer, map);
+    }
     let record = schema.source(source).and_then(|source| source.record);
     let record = record.and_then(|record| schema.attribute(record));
     check.whole(&text.source, record);
@@ -112,6 +118,15 @@ impl Check<'_> {
             ),
             (_, Some(_)) if taken => self.fault(key, "stands at two places; each attribute has one"),
             (Ok(path), Some(rule)) => self.places.push((path, rule.clone())),
+        }
+    }
+
+    fn writer(&mut self, writer: &RecipientKey, map: &DataMap) {
+        if !map.recipients.contains_key(writer) {
+            let known = map.recipients.keys().map(AsRef::as_ref);
+            let nearest = meant(nearest(writer.as_ref(), known));
+            let problem = format!("is no recipient of the data map{nearest}");
+            self.fault(writer.as_ref(), &problem);
         }
     }
 

@@ -322,20 +322,16 @@ async fn an_unknown_subject_and_one_of_whom_nothing_goes_out_are_answered_alike(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_filtered_sorted_and_counted_by_what_goes_out_and_recorded_one_by_one() {
-    let (office, key) = office(
-        &format!(
-            "{}{}{}",
-            all_but(&[
-                ("email", "mask"),
-                ("last_name", "withhold"),
-                ("city", "withhold")
-            ]),
-            permit(90, "city", "keep", ADULTS),
-            permit(91, "city", "mask", OTHERS)
-        ),
-        "",
-    )
-    .await;
+    let permits = all_but(&[
+        ("email", "mask"),
+        ("last_name", "withhold"),
+        ("city", "withhold"),
+    ]);
+    let of_adults = permit(90, "city", "keep", ADULTS);
+    let of_others = permit(91, "city", "mask", OTHERS);
+    let forbid = permit(92, "birth_date", "keep", "").replace("permit (", "forbid (");
+    let forbid = forbid.replace("@release(\"keep\")\n", "");
+    let (office, key) = office(&format!("{permits}{of_adults}{of_others}{forbid}"), "").await;
     for (name, born) in [
         ("maya", "1990-12-31"),
         ("Bea", "2014-01-01"),
@@ -401,6 +397,8 @@ async fn lists_are_filtered_sorted_and_counted_by_what_goes_out_and_recorded_one
             .await,
         (names(&["Bea"]), 1)
     );
+    let part = [("filter", "addresses.locality sw \"o*\"")];
+    assert_eq!(client.names(&part).await, (Vec::new(), 0));
     let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "filter": "userName eq \"ada\"", "attributes": ["userName"]});
     for path in ["/Users/.search", "/.search"] {
         let answer = client.call("POST", path, Some(&search)).await;
@@ -426,6 +424,11 @@ async fn lists_are_filtered_sorted_and_counted_by_what_goes_out_and_recorded_one
         (("filter", "userName eq"), "invalidFilter"),
         (("sortBy", "emails.value"), "invalidPath"),
         (("sortBy", "name.familyName"), "invalidPath"),
+        // Permitted, and forbidden of everybody.
+        (
+            ("sortBy", "urn:example:params:scim:schemas:born:1.0:User:on"),
+            "invalidPath",
+        ),
     ] {
         let refused = client
             .refused("GET", &format!("/Users?{}", encoded(&[wanted])), None)
@@ -580,6 +583,12 @@ async fn a_writer_writes_what_it_sees_as_it_is_and_nothing_else() {
     assert!(!log.contains("Mona") && !log.contains("maya@example.org"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "`mil` is no recipient of the data map; did you mean `mill`?")]
+async fn a_writer_that_the_data_map_does_not_know_is_told_at_the_start() {
+    office("", "writers: [mil]").await;
+}
+
 /// Repeatable choices.
 struct Choices(u64);
 
@@ -728,7 +737,7 @@ fn questions(choices: &mut Choices, ids: &[SubjectId]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn populations_that_differ_in_what_is_not_released_are_not_told_apart() {
     let (mut found, mut refused) = (0, 0);
-    for seed in 0..5 {
+    for seed in 0..8 {
         let choices = &mut Choices(seed * 7919 + 17);
         let forms = any_forms(choices);
         let people: Vec<_> = (0..5)
