@@ -27,7 +27,7 @@ pub use reason::{ConjunctionNumber, Reasons, Why};
 pub use release::Release;
 pub use residence::jurisdiction_of;
 pub use subject_facts::{ChoiceFacts, Exception, NotFacts, Seen, SubjectFacts, Unusable};
-pub use table::{Cell, Decision, PolicyNumber, Question, Table};
+pub use table::{Cell, Decision, PolicyNumber, Question, Reach, Table};
 
 /// What a policy says of itself, and what it does where its condition holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,7 +39,7 @@ pub(crate) use shadow::Watched;
 pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use trial::{Checked, MatrixLine, TestFile, Tested, check_files, run_tests};
 pub(crate) use views::keep_views;
-pub use views::{FilledViews, apply_views, check_views, fill_views, views_text};
+pub use views::{AppliedViews, FilledViews, apply_views, check_views, fill_views, views_text};
 
 use crate::{Privity, Problem};
 

@@ -2,7 +2,8 @@
 //! they show is decided elsewhere.
 //!
 //! In the schema `privity` stands, for each row's key, which subject it is about and which facts are known of her (a number), and for each recipient,
-//! purpose and such number in which form each attribute goes out. Whatever is not there is not shown. Decision: docs/decisions/017-policies-as-views.md.
+//! purpose and such number in which form each attribute goes out. Which rows each of them sees stands there, too, so that a look-up by the key finds
+//! it by an index that knows of no other row. Whatever is not there is not shown. Decision: docs/decisions/017-policies-as-views.md.
 
 mod alter;
 mod drift;
@@ -63,6 +64,15 @@ pub struct Viewed {
     pub columns: Vec<ViewedColumn>,
 }
 
+impl Viewed {
+    /// The column that shows the field that says whose a row is.
+    #[must_use]
+    pub fn record_column(&self) -> Option<&ViewedColumn> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.field == self.record)
+    }
+}
+
 /// A column of a view.
 #[derive(Clone, Debug)]
 pub struct ViewedColumn {
@@ -93,6 +103,41 @@ pub struct ViewCell {
     pub is_our_role: bool,
     /// Attributes of which policies may let out a part: their columns are texts, whatever the column's type is.
     pub in_part: BTreeSet<AttributeNumber>,
+    /// Attributes of which policies may let out a token: their columns are NULL then.
+    pub tokens: BTreeSet<AttributeNumber>,
+}
+
+/// A column that is NULL wherever policies let out a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenColumn {
+    /// The view's schema.
+    pub schema: String,
+    /// The view.
+    pub view: String,
+    /// The column.
+    pub column: String,
+}
+
+impl Views {
+    /// Columns that are NULL wherever policies let out a token, since what makes tokens doesn't belong in the business's database.
+    #[must_use]
+    pub fn token_columns(&self) -> Vec<TokenColumn> {
+        let cells = self.cells.iter();
+        cells.flat_map(|cell| self.tokens_of(cell)).collect()
+    }
+
+    fn tokens_of(&self, cell: &ViewCell) -> impl Iterator<Item = TokenColumn> {
+        let columns = self.collections.iter().flat_map(|viewed| {
+            let columns = viewed.columns.iter();
+            columns.map(move |column| (viewed, column))
+        });
+        let columns = columns.filter(|(_, column)| cell.tokens.contains(&column.attribute));
+        columns.map(|(viewed, column)| TokenColumn {
+            schema: cell.schema.clone(),
+            view: viewed.name.clone(),
+            column: column.name.clone(),
+        })
+    }
 }
 
 /// Something that is not as it would be written.
@@ -425,7 +470,7 @@ impl ViewsRound {
         Ok(rows.iter().map(one).collect())
     }
 
-    /// Says of rows which subject they are about.
+    /// Says of rows which subject they are about, and shows them to whom something of their vectors is released.
     pub async fn save(&self, at: usize, rows: &[SubjectRow]) -> Result<(), ConnectorError> {
         if rows.is_empty() {
             return Ok(());
@@ -433,12 +478,20 @@ impl ViewsRound {
         let (viewed, table) = self.viewed(at)?;
         let (key, name) = (text::key(viewed, table)?, text::subjects(viewed));
         let sql = format!(
-            "INSERT INTO {name} AS s (key, subject, vector, until) \
-             SELECT DISTINCT ON (g.k) g.k::{}, g.u::uuid, g.v, CASE WHEN g.r IS NOT NULL THEN $5::text::timestamptz + g.r * interval '1 microsecond' END \
-             FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[]) AS g(k, u, v, r) \
+            "WITH g AS (SELECT DISTINCT ON (g.k) g.k::{0} AS key, g.u::uuid AS subject, g.v AS vector, CASE WHEN g.r IS NOT NULL THEN $5::text::timestamptz + g.r * interval '1 microsecond' END AS until \
+             FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[]) AS g(k, u, v, r)), \
+             s AS (INSERT INTO {name} AS s (key, subject, vector, until) SELECT key, subject, vector, until FROM g \
              ON CONFLICT (key) DO UPDATE SET subject = excluded.subject, vector = excluded.vector, until = excluded.until \
-             WHERE (s.subject, s.vector) IS DISTINCT FROM (excluded.subject, excluded.vector) OR s.until IS DISTINCT FROM excluded.until",
-            key.declared
+             WHERE (s.subject, s.vector) IS DISTINCT FROM (excluded.subject, excluded.vector) OR s.until IS DISTINCT FROM excluded.until), \
+             v AS (SELECT f.cell, g.key, CASE WHEN {1} THEN g.key END AS shown, g.vector, g.until FROM g JOIN privity.released AS f ON f.vector = g.vector WHERE {2}), \
+             d AS (DELETE FROM {3} AS x USING g WHERE x.key = g.key AND NOT EXISTS (SELECT FROM v WHERE v.key = x.key AND v.cell = x.cell)) \
+             INSERT INTO {3} AS x (cell, key, shown, vector, until) SELECT cell, key, shown, vector, until FROM v \
+             ON CONFLICT (key, cell) DO UPDATE SET shown = excluded.shown, vector = excluded.vector, until = excluded.until \
+             WHERE x.vector <> excluded.vector OR x.shown IS DISTINCT FROM excluded.shown OR x.until IS DISTINCT FROM excluded.until",
+            key.declared,
+            text::key_is_kept(viewed).unwrap_or_else(|| "false".to_owned()),
+            text::any(viewed),
+            text::visible(viewed),
         );
         let keys: Vec<&String> = rows.iter().map(|row| row.key.expose()).collect();
         let subjects: Vec<String> = rows.iter().map(|row| row.subject.to_string()).collect();
@@ -460,8 +513,9 @@ impl ViewsRound {
         let (viewed, table) = self.viewed(at)?;
         let (key, name) = (text::key(viewed, table)?, text::subjects(viewed));
         let sql = format!(
-            "DELETE FROM {name} WHERE key = ANY ($1::text[]::{}[])",
-            key.declared
+            "WITH s AS (DELETE FROM {name} WHERE key = ANY ($1::text[]::{0}[])) DELETE FROM {1} WHERE key = ANY ($1::text[]::{0}[])",
+            key.declared,
+            text::visible(viewed)
         );
         self.run(&sql, &[&exposed(keys)]).await
     }
@@ -472,8 +526,11 @@ impl ViewsRound {
         for (viewed, table) in self.views.collections.iter().zip(&self.tables) {
             let (key, name) = (text::key(viewed, table)?, text::subjects(viewed));
             let sql = format!(
-                "DELETE FROM {name} AS s WHERE NOT EXISTS (SELECT FROM {} AS t WHERE t.{} = s.key)",
-                table.name, key.name
+                "WITH gone AS (DELETE FROM {name} AS s WHERE NOT EXISTS (SELECT FROM {} AS t WHERE t.{} = s.key) RETURNING key) \
+                 DELETE FROM {} AS k USING gone WHERE k.key = gone.key",
+                table.name,
+                key.name,
+                text::visible(viewed)
             );
             self.run(&sql, &[]).await?;
             used.push_str(&format!(
@@ -484,6 +541,22 @@ impl ViewsRound {
             "WITH gone AS (DELETE FROM privity.vector AS v WHERE true{used} RETURNING id) DELETE FROM privity.released USING gone WHERE vector = gone.id"
         );
         self.run(&gone, &[]).await
+    }
+
+    /// Takes from each cell the keys of rows that it sees nothing of any more. The views don't show them anyway; but who measures a look-up could tell
+    /// that they were there.
+    pub async fn sweep(&self) -> Result<(), ConnectorError> {
+        for viewed in &self.views.collections {
+            let sql = format!(
+                "DELETE FROM {} AS k WHERE NOT EXISTS (SELECT FROM privity.released AS f WHERE f.cell = k.cell AND f.vector = k.vector AND ({})) \
+                 OR NOT EXISTS (SELECT FROM {} AS s WHERE s.key = k.key AND s.vector = k.vector)",
+                text::visible(viewed),
+                text::any(viewed),
+                text::subjects(viewed)
+            );
+            self.run(&sql, &[]).await?;
+        }
+        Ok(())
     }
 
     /// Adds vectors and what is released for them; no row has one of them yet.

@@ -90,6 +90,17 @@ pub struct Decision {
 /// For each form the attributes that get it, or may.
 pub(super) type Levels<const W: usize> = [Words<W>; LEVELS];
 
+/// Attributes by what may become of them in a cell: nothing outside of these ever happens, and something inside may never.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Permits let out anything of them to anybody.
+    pub any: AttributeSet,
+    /// Rules may let out a piece, or something coarser.
+    pub in_part: AttributeSet,
+    /// Rules may let out a token.
+    pub tokens: AttributeSet,
+}
+
 impl Table {
     /// SHA-256 over everything in it, in one canonical form: the same policies over the same configuration have the same hash.
     pub const fn hash(&self) -> Hash {
@@ -194,27 +205,30 @@ impl Table {
         permitted
     }
 
-    /// The attributes of which a cell's permits let out anything to anybody, and those of which its rules may let out a piece or something coarser.
-    /// Conditions are not looked at: nothing outside of these ever happens, and something inside may never.
-    pub fn reach(&self, cell: Cell) -> (AttributeSet, AttributeSet) {
+    /// What a cell's rules may come to. Conditions are not looked at.
+    pub fn reach(&self, cell: Cell) -> Reach {
         let group = self.group(cell);
-        let (mut any, mut in_part) = (AttributeSet::EMPTY, AttributeSet::EMPTY);
+        let mut reach = Reach::default();
         let whole = Release::Keep.levels_within() & !Release::Token.levels_within();
         let parts = (Release::Mask.levels_within() | Release::Generalise.levels_within())
             & !Release::Null.levels_within();
         let keep = whole & !parts;
+        let token = Release::Token.levels_within() & !Release::Null.levels_within();
         for (at, rule) in self.rules_in(group.forbids.start..group.permits.end) {
             let left = if at >= group.permits.start {
-                put_words(&mut any, self.words_of(at));
+                put_words(&mut reach.any, self.words_of(at));
                 rule.levels
             } else {
                 !rule.levels
             };
             if left & keep == 0 && left & parts != 0 {
-                put_words(&mut in_part, self.words_of(at));
+                put_words(&mut reach.in_part, self.words_of(at));
+            }
+            if left & keep == 0 && left & token != 0 {
+                put_words(&mut reach.tokens, self.words_of(at));
             }
         }
-        (any, in_part)
+        reach
     }
 
     /// The attributes that a cell's permits let out as they are to anybody, and that no forbid takes from everybody. Nothing outside of these is

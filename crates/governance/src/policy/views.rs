@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use connectors::Connector;
 use connectors::postgres::PostgresConnector;
-use connectors::postgres::views::{Difference, ViewCell, Viewed, ViewedColumn, Views};
+use connectors::postgres::views::{Difference, TokenColumn, ViewCell, Viewed, ViewedColumn, Views};
 use domain::audit::Hash;
 use domain::data_map::{FieldName, SystemKey};
-use domain::policy::{Cell, Table};
+use domain::policy::{AttributeSet, Cell, Table};
 use domain::profile::{AttributeKey, AttributeNumber, Schema, SourceNumber, coarser, masked};
 use tokio::sync::watch;
 
@@ -59,16 +59,28 @@ pub async fn views_text(p: &Privity, system: &str) -> Result<String, Problem> {
     text.map_err(|error| problem(&error))
 }
 
+/// What came of writing views.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedViews {
+    /// How many there are.
+    pub written: usize,
+    /// Columns that are NULL wherever policies let out a token.
+    pub tokens: Vec<TokenColumn>,
+}
+
 /// Writes the views into the system's database, all or none. They are empty until they are filled.
 ///
 /// # Errors
 /// [`Problem`] when there are no policies, the settings name no views there, the system is not in PostgreSQL, no table of it is mapped to
 /// attributes, or the database can't be reached or refuses.
-pub async fn apply_views(p: &Privity, system: &str) -> Result<usize, Problem> {
+pub async fn apply_views(p: &Privity, system: &str) -> Result<AppliedViews, Problem> {
     let planned = plan(p, system)?;
     let applied = planned.postgres()?.apply_views(&planned.views).await;
     applied.map_err(|error| problem(&error))?;
-    Ok(planned.views.cells.len() * planned.views.collections.len())
+    Ok(AppliedViews {
+        written: planned.views.cells.len() * planned.views.collections.len(),
+        tokens: planned.views.token_columns(),
+    })
 }
 
 /// What in the system's database is not as [`apply_views`] and [`fill_views`] would have it.
@@ -254,7 +266,8 @@ fn columns(schema: &Schema, mapping: &Mapping) -> Vec<ViewedColumn> {
 
 /// Whatever decides which values a column shows under which attribute.
 fn mapping_hash(collections: &[Viewed], sources: &[SourceNumber]) -> String {
-    let mut text = String::from("1");
+    // The number is that of the form of the tables beside the views: with another one they are made anew.
+    let mut text = String::from("2");
     for (viewed, source) in collections.iter().zip(sources) {
         let collection = &viewed.collection;
         let _ = write!(
@@ -293,10 +306,13 @@ fn cells(
             .get(usize::from(cell.recipient.0))?
             .clone();
         let purpose = layout.purposes().get(usize::from(cell.purpose.0))?.clone();
-        let (any, in_part) = table.reach(cell);
-        let is_any = slots.keys().any(|slot| any.contains(*slot));
-        let in_part = slots.iter().filter(|(slot, _)| in_part.contains(**slot));
-        let in_part = in_part.map(|(_, number)| *number).collect();
+        let reach = table.reach(cell);
+        let is_any = slots.keys().any(|slot| reach.any.contains(*slot));
+        let numbers = |of: &AttributeSet| {
+            let slots = slots.iter();
+            let slots = slots.filter(|(slot, _)| reach.any.contains(**slot) && of.contains(**slot));
+            slots.map(|(_, number)| *number).collect()
+        };
         let own = settings.roles.get(recipient.as_ref());
         is_any.then(|| ViewCell {
             schema: name(&[recipient.as_ref(), purpose.as_ref()]),
@@ -304,7 +320,8 @@ fn cells(
             is_our_role: own.is_none(),
             recipient,
             purpose,
-            in_part,
+            in_part: numbers(&reach.in_part),
+            tokens: numbers(&reach.tokens),
         })
     };
     let mut cells: Vec<ViewCell> = table.cells().filter_map(cell).collect();

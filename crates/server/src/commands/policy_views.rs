@@ -61,10 +61,21 @@ impl PostgresCommand {
         match self {
             Self::Apply(System { system }) => {
                 let privity = open(config, &Watch::new(false)).await?;
-                let views = apply_views(&privity, &system).await?;
+                let applied = apply_views(&privity, &system).await?;
                 show::text(&format!(
-                    "{views} views are written. Next: `privity policy postgres refresh --system {system}`, or let `privity serve` fill them.\nGrant each recipient's role to its logins: GRANT privity_… TO …"
+                    "{} views are written. Next: `privity policy postgres refresh --system {system}`, or let `privity serve` fill them.\nGrant each recipient's role to its logins: GRANT privity_… TO …",
+                    applied.written
                 ))?;
+                let columns = applied.tokens.iter();
+                let columns =
+                    columns.map(|one| format!("`{}.{}.{}`", one.schema, one.view, one.column));
+                let columns: Vec<String> = columns.collect();
+                if !columns.is_empty() {
+                    show::text(&format!(
+                        "NULL wherever policies let out a token, since the key that makes tokens doesn't belong in that database: {}.\nWhoever needs tokens asks the Profile API or the gateway.",
+                        columns.join(", ")
+                    ))?;
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Self::Refresh(checked) => refresh(config, checked).await,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use deadpool_postgres::Object;
 use tokio_postgres::{Error, Transaction};
 
-use super::text::{OURS, constant, key, quote, select, subject_table};
+use super::text::{
+    OURS, constant, key, of_rows, quote, select, subject_table, visible, visible_table,
+};
 use super::{Difference, ViewCell, Viewed, Views};
 use crate::ConnectorError;
 use crate::sql::table::Table;
@@ -25,6 +27,10 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
     if !is_there(tx).await? {
         return Ok(sql);
     }
+    let rows = tx.query("SELECT mapping FROM privity.state", &[]).await?;
+    let is_same = rows
+        .iter()
+        .all(|row| row.get::<_, String>(0) == views.mapping);
     let rows = tx
         .query("SELECT schema_name FROM privity.written ORDER BY 1", &[])
         .await?;
@@ -48,12 +54,17 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
                 constant(&schema),
                 constant(&schema)
             );
+            // Of another mapping they are dropped anyway, and may not even be there.
+            for viewed in views.collections.iter().filter(|_| is_same) {
+                let _ = writeln!(
+                    sql,
+                    "DELETE FROM {} WHERE cell = {};",
+                    visible(viewed),
+                    constant(&schema)
+                );
+            }
         }
     }
-    let rows = tx.query("SELECT mapping FROM privity.state", &[]).await?;
-    let is_same = rows
-        .iter()
-        .all(|row| row.get::<_, String>(0) == views.mapping);
     if !is_same {
         let found = tx.query(OUR_TABLES, &[]).await?;
         let names = found.iter().map(|row| row.get::<_, String>(0));
@@ -158,7 +169,7 @@ impl Expected<'_> {
         found: &mut Vec<Difference>,
     ) -> Result<(), Error> {
         let names = OURS.iter().map(|name| (*name).to_owned());
-        let names = names.chain(self.views.collections.iter().map(subject_table));
+        let names = names.chain(of_rows(self.views));
         for name in names {
             let row = tx
                 .query_opt(TABLE, &[&format!("privity.{}", quote(&name))])
@@ -195,18 +206,19 @@ impl Expected<'_> {
             ));
         }
         for (viewed, declared) in keys {
-            let name = subject_table(viewed);
-            let row = tx
-                .query_opt(KEY_TYPE, &[&format!("privity.{}", quote(&name))])
-                .await?;
-            if row.is_some_and(|row| row.get::<_, String>(0) != *declared) {
-                found.push(difference(
-                    format!(
-                        "`{}` of `{}` has the type {declared} by now, and `privity.{name}` another",
-                        viewed.record, viewed.collection.key
-                    ),
-                    "drop that table, then `privity policy postgres apply`",
-                ));
+            for name in [subject_table(viewed), visible_table(viewed)] {
+                let row = tx
+                    .query_opt(KEY_TYPE, &[&format!("privity.{}", quote(&name))])
+                    .await?;
+                if row.is_some_and(|row| row.get::<_, String>(0) != *declared) {
+                    found.push(difference(
+                        format!(
+                            "`{}` of `{}` has the type {declared} by now, and `privity.{name}` another",
+                            viewed.record, viewed.collection.key
+                        ),
+                        "drop that table, and the views that read it, then `privity policy postgres apply`",
+                    ));
+                }
             }
         }
         Ok(())

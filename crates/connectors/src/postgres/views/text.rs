@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::alter::{altered, text};
-use super::{GENERALISE, KEEP, MASK, ViewCell, Viewed, ViewedColumn, Views};
+use super::{GENERALISE, KEEP, MASK, TokenColumn, ViewCell, Viewed, ViewedColumn, Views};
 use crate::ConnectorError;
 use crate::sql::Dialect;
 use crate::sql::table::{Column, Table};
@@ -31,7 +31,15 @@ pub(super) fn constant(text: &str) -> String {
 
 /// The bare name of the table that says which subject a row is about.
 pub(super) fn subject_table(viewed: &Viewed) -> String {
-    let name = format!("subject_{}", viewed.name);
+    bare(format!("subject_{}", viewed.name))
+}
+
+/// The bare name of the table that says which rows each cell sees.
+pub(super) fn visible_table(viewed: &Viewed) -> String {
+    bare(format!("visible_{}", viewed.name))
+}
+
+fn bare(name: String) -> String {
     if name.len() > LONGEST {
         index_name(&name, "of")
     } else {
@@ -41,6 +49,25 @@ pub(super) fn subject_table(viewed: &Viewed) -> String {
 
 pub(super) fn subjects(viewed: &Viewed) -> String {
     format!("privity.{}", quote(&subject_table(viewed)))
+}
+
+pub(super) fn visible(viewed: &Viewed) -> String {
+    format!("privity.{}", quote(&visible_table(viewed)))
+}
+
+/// That something of the table goes out, in forms `f`.
+pub(super) fn any(viewed: &Viewed) -> String {
+    let columns = viewed.columns.iter();
+    let mut any: Vec<String> = columns
+        .map(|column| format!("{} > 0", form(column)))
+        .collect();
+    any.dedup();
+    any.join(" OR ")
+}
+
+/// That the value by which rows are of somebody goes out as it is, in forms `f`; none where no column shows it.
+pub(super) fn key_is_kept(viewed: &Viewed) -> Option<String> {
+    Some(format!("{} = {KEEP}", form(viewed.record_column()?)))
 }
 
 /// The column by which rows are of somebody.
@@ -64,6 +91,14 @@ pub(super) fn whole(views: &Views, tables: &[Arc<Table>]) -> Result<String, Conn
     for cell in &views.cells {
         sql.push('\n');
         sql.push_str(&schema(cell));
+        for TokenColumn { view, column, .. } in views.tokens_of(cell) {
+            let _ = writeln!(
+                sql,
+                "-- {} of {} is NULL wherever policies let out a token: the key that makes tokens doesn't belong in this database",
+                one_line(&quote(&column)),
+                one_line(&quote(&view))
+            );
+        }
         for (viewed, table) in views.collections.iter().zip(tables) {
             let name = format!("{}.{}", quote(&cell.schema), quote(&viewed.name));
             let role = quote(&cell.role);
@@ -93,9 +128,16 @@ fn ours(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> 
             quote(&index_name(&bare, "of")),
             quote(&index_name(&bare, "by")),
         );
+        let _ = write!(
+            sql,
+            "CREATE TABLE IF NOT EXISTS {0} (cell text NOT NULL, key {1} NOT NULL, shown {1}, vector integer NOT NULL, until timestamptz, PRIMARY KEY (key, cell));\n\
+             CREATE INDEX IF NOT EXISTS {2} ON {0} (cell, shown);\n",
+            visible(viewed),
+            key.declared,
+            quote(&index_name(&visible_table(viewed), "by")),
+        );
     }
-    let subjects = views.collections.iter().map(subject_table);
-    for table in OURS.map(str::to_owned).into_iter().chain(subjects) {
+    for table in OURS.map(str::to_owned).into_iter().chain(of_rows(views)) {
         let name = quote(&table);
         let _ = writeln!(
             sql,
@@ -108,6 +150,12 @@ fn ours(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> 
         constant(&views.mapping)
     );
     Ok(sql)
+}
+
+/// Bare names of the tables that say of rows whose they are, and who sees them.
+pub(super) fn of_rows(views: &Views) -> impl Iterator<Item = String> {
+    let all = views.collections.iter();
+    all.flat_map(|viewed| [subject_table(viewed), visible_table(viewed)])
 }
 
 /// The longest name of PostgreSQL, in bytes. It cuts longer ones, and then two may be one.
@@ -125,9 +173,13 @@ fn index_name(table: &str, end: &str) -> String {
     format!("{start}_{hash}_{end}")
 }
 
+/// A comment ends with its line.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 fn schema(cell: &ViewCell) -> String {
     let (schema, role) = (quote(&cell.schema), quote(&cell.role));
-    let one_line = |text: &str| text.replace(char::is_control, " ");
     let (recipient, purpose) = (
         one_line(cell.recipient.as_ref()),
         one_line(cell.purpose.as_ref()),
@@ -150,44 +202,53 @@ fn schema(cell: &ViewCell) -> String {
 
 /// What a view is. `security_barrier` keeps a recipient's own functions from values that the view hides; that every condition of the recipient is over
 /// the columns of the view keeps it from values that the view alters.
+///
+/// The key comes from the table of the rows that this cell sees, and not from the business's own: a look-up finds it by an index that holds no
+/// key of a row that is hidden, so that neither time nor a plan tells of one. `shown` is what the row was shown with; where the key may be
+/// seen no more, the row is gone until it is looked at again.
 pub(super) fn select(
     views: &Views,
     cell: &ViewCell,
     viewed: &Viewed,
     table: &Table,
 ) -> Result<String, ConnectorError> {
+    let own = viewed.record_column();
+    let own = own.filter(|column| !cell.in_part.contains(&column.attribute));
     let columns = viewed.columns.iter().map(|column| {
-        let shown = shown(cell, column, table.column(&column.field)?);
+        let is_own = own.is_some_and(|own| std::ptr::eq(own, column));
+        let shown = if is_own {
+            "k.shown".to_owned()
+        } else {
+            shown(cell, column, table.column(&column.field)?)
+        };
         Ok(format!("{shown} AS {}", quote(&column.name)))
     });
     let columns: Vec<String> = columns.collect::<Result<_, ConnectorError>>()?;
-    let any = viewed
-        .columns
-        .iter()
-        .map(|column| format!("f.forms[{}] > 0", place(column)));
-    let mut any: Vec<String> = any.collect();
-    any.dedup();
-    let (subjects, key) = (subjects(viewed), key(viewed, table)?);
+    // A CASE, since PostgreSQL takes it for true half of the time, and the other way to say it for almost never.
+    let unless_lowered = own.map_or_else(String::new, |own| {
+        let form = form(own);
+        format!("\n  AND CASE {form} WHEN {KEEP} THEN true ELSE k.shown IS NULL END")
+    });
+    let (visible, key, name) = (visible(viewed), key(viewed, table)?, constant(&cell.schema));
     Ok(format!(
-        "SELECT {}\nFROM {} AS t\nJOIN {subjects} AS s ON s.key = t.{}\nJOIN privity.released AS f ON f.cell = {} AND f.vector = s.vector\n\
-         WHERE ({})\n  AND (s.until IS NULL OR s.until > statement_timestamp())\n  \
+        "SELECT {}\nFROM {} AS t\nJOIN {visible} AS k ON k.cell = {name} AND k.key = t.{}\nJOIN privity.released AS f ON f.cell = {name} AND f.vector = k.vector\n\
+         WHERE ({}){unless_lowered}\n  AND (k.until IS NULL OR k.until > statement_timestamp())\n  \
          AND (SELECT c.seen_at FROM privity.state AS c) > statement_timestamp() - interval '{} seconds'",
         columns.join(",\n  "),
         table.name,
         key.name,
-        constant(&cell.schema),
-        any.join(" OR "),
+        any(viewed),
         views.stale_after_seconds,
     ))
 }
 
 /// Where an attribute's form stands in `released.forms`; arrays begin with 1, and so do numbers of attributes, but that is not said of them.
-fn place(column: &ViewedColumn) -> usize {
-    usize::from(column.attribute.0) + 1
+fn form(column: &ViewedColumn) -> String {
+    format!("f.forms[{}]", usize::from(column.attribute.0) + 1)
 }
 
 fn shown(cell: &ViewCell, column: &ViewedColumn, live: &Column) -> String {
-    let form = format!("f.forms[{}]", place(column));
+    let form = form(column);
     if !cell.in_part.contains(&column.attribute) {
         return format!("CASE WHEN {form} = {KEEP} THEN t.{} END", live.name);
     }

@@ -74,6 +74,8 @@ pub(super) struct Place {
     review: Vec<Walk>,
     wants_search: bool,
     wants_review: bool,
+    /// Cells may have keys of rows that they see nothing of any more.
+    wants_sweep: bool,
     /// Rows wait that may be shown more of.
     is_behind: bool,
 }
@@ -88,6 +90,7 @@ impl Place {
             review: Vec::new(),
             wants_search: false,
             wants_review: false,
+            wants_sweep: false,
             is_behind: true,
         }
     }
@@ -157,6 +160,7 @@ pub(super) async fn round(
     refresh_facts(p).await?;
     if state.policies != filling.policies {
         filling.decide_anew().await?;
+        place.wants_sweep = true;
     }
     place.begin(filling.views.collections.len());
     filling.changes(state.read_to).await?;
@@ -164,6 +168,11 @@ pub(super) async fn round(
     fresh.map_err(|error| problem(&error))?;
     filling.catch_up(place).await?;
     filling.walk(place).await?;
+    if place.wants_sweep && !place.is_behind {
+        let swept = filling.round.sweep().await;
+        swept.map_err(|error| problem(&error))?;
+        place.wants_sweep = false;
+    }
     let filled = filling.filled;
     filling.round.end().await.map_err(|error| problem(&error))?;
     Ok(Some(filled))
@@ -284,7 +293,9 @@ impl Filling {
             let new = facts.map(|facts| self.forms(&facts));
             let old = self.released.remove(&vector.id).unwrap_or_default();
             let left = new.as_ref().map_or_else(Forms::new, |new| meet(&old, new));
-            let is_same = new.is_some_and(|new| new == left);
+            // A row keeps the key that it was shown with until it is written anew.
+            let keeps_keys = self.keeps_keys(&old, &left);
+            let is_same = keeps_keys && new.is_some_and(|new| new == left);
             // Of several vectors with the same facts one is enough.
             vector.policies = if is_same && named.insert(vector.facts.clone()) {
                 self.policies.clone()
@@ -302,6 +313,20 @@ impl Filling {
             .replace_vectors(&vectors, &released, &self.policies)
             .await;
         replaced.map_err(|error| problem(&error))
+    }
+
+    /// Whether every cell that still sees something sees each table's key wherever it saw it before.
+    fn keeps_keys(&self, old: &Forms, left: &Forms) -> bool {
+        let keys = self.views.collections.iter();
+        let keys: Vec<usize> = keys
+            .filter_map(|viewed| Some(usize::from(viewed.record_column()?.attribute.0)))
+            .collect();
+        left.iter().all(|(cell, left)| {
+            let is_kept = |forms: &[Form], at: usize| forms.get(at) == Some(&KEEP);
+            let old = old.get(cell).map_or(&[][..], Vec::as_slice);
+            keys.iter()
+                .all(|at| is_kept(left, *at) || !is_kept(old, *at))
+        })
     }
 
     /// Whoever may have other facts than when the last round began.
@@ -361,6 +386,7 @@ impl Filling {
             let keys = keys.map_err(|error| problem(&error))?;
             *walk = self.step(at, keys).await?;
         }
+        let was_reviewing = !is_ended(&place.review);
         for (at, walk) in place.review.iter_mut().enumerate() {
             let Walk::After(after) = walk else { continue };
             let keys = self.round.known_keys(at, after.as_ref(), IN_A_ROUND).await;
@@ -370,6 +396,7 @@ impl Filling {
         if was_searching && is_ended(&place.search) {
             self.tidy().await?;
         }
+        place.wants_sweep |= was_reviewing && is_ended(&place.review);
         Ok(())
     }
 

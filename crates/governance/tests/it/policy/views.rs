@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -328,8 +329,18 @@ impl Drop for House {
 async fn open(
     dir: &std::path::Path,
     storage: &str,
+    roles: &[String; 2],
+    clock: &Arc<FixedClock>,
+) -> Privity {
+    open_with(dir, storage, roles, clock, 4_711).await
+}
+
+async fn open_with(
+    dir: &std::path::Path,
+    storage: &str,
     [mill, leads]: &[String; 2],
     clock: &Arc<FixedClock>,
+    seed: u64,
 ) -> Privity {
     let base = dir.display();
     let mill = mill.replace('"', "\\\"");
@@ -338,7 +349,7 @@ async fn open(
     );
     let settings: Settings = serde_saphyr::from_str(&yaml).unwrap();
     let clock: Arc<dyn Clock> = clock.clone();
-    governance::start(settings, clock, Arc::new(SeededRng::new(4_711)))
+    governance::start(settings, clock, Arc::new(SeededRng::new(seed)))
         .await
         .unwrap_or_else(|problem| panic!("{problem}"))
 }
@@ -581,7 +592,7 @@ fn one_by_one(
     for number in 1..=rows {
         writeln!(
             script,
-            "BEGIN; DELETE FROM privity.\"subject_Our \"\"buyers\"\"\" WHERE key <> {number}; SET LOCAL ROLE {}; SELECT '{number}|' || json_build_object({})::text FROM {schema}.{VIEW}; ROLLBACK;",
+            "BEGIN; DELETE FROM privity.\"visible_Our \"\"buyers\"\"\" WHERE key <> {number}; SET LOCAL ROLE {}; SELECT '{number}|' || json_build_object({})::text FROM {schema}.{VIEW}; ROLLBACK;",
             quoted(house.role(schema)),
             columns.join(", ")
         )
@@ -734,10 +745,10 @@ async fn a_withdrawal_is_taken_away_and_a_yes_is_recorded_before_it_shows() {
             .any(|line| line.purpose.as_ref() == "sale" && line.sold)
     );
     // Her consent ends in two years; nobody has to take it away then.
-    let until = "SELECT count(*) FROM privity.\"subject_Our \"\"buyers\"\"\" WHERE until BETWEEN now() + interval '1 day' AND now() + interval '25 months'";
+    let until = "SELECT count(*) FROM privity.\"visible_Our \"\"buyers\"\"\" WHERE until BETWEEN now() + interval '1 day' AND now() + interval '25 months'";
     assert_ne!(house.shop.run(until), "0");
     house.shop.run(
-        "UPDATE privity.\"subject_Our \"\"buyers\"\"\" SET until = clock_timestamp() WHERE key = 2",
+        "UPDATE privity.\"visible_Our \"\"buyers\"\"\" SET until = clock_timestamp() WHERE key = 2",
     );
     assert_eq!(house.reads(NEWS, &emails), "");
     house.clock.advance(SignedDuration::from_hours(24 * 800));
@@ -880,6 +891,7 @@ async fn predicates_see_masked_values_only_and_nothing_is_reached_around_the_vie
         "privity.state",
         "privity.released",
         "privity.\"subject_Our \"\"buyers\"\"\"",
+        "privity.\"visible_Our \"\"buyers\"\"\"",
         "privity.vector",
     ] {
         assert!(
@@ -903,9 +915,160 @@ async fn predicates_see_masked_values_only_and_nothing_is_reached_around_the_vie
     house.shop.run(&format!("GRANT USAGE ON SCHEMA privity TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA privity TO {role}"));
     assert_eq!(
         of(
-            "SELECT (SELECT count(*) FROM privity.released) + (SELECT count(*) FROM privity.\"subject_Our \"\"buyers\"\"\")"
+            "SELECT (SELECT count(*) FROM privity.released) + (SELECT count(*) FROM privity.\"subject_Our \"\"buyers\"\"\") + (SELECT count(*) FROM privity.\"visible_Our \"\"buyers\"\"\")"
         ),
         "0"
+    );
+}
+
+/// Adults alone in `orders`, and everybody's number in `newsletter`.
+fn adults() -> String {
+    usual().replace(
+        "[Category::\"user.name\", Category::\"user.unique_id\"] };",
+        "[Category::\"user.name\", Category::\"user.unique_id\"] } when { context.age == \"adult\" };",
+    )
+    .replace(
+        "resource == Attribute::\"email\");",
+        "resource == Attribute::\"email\") when { context.age == \"adult\" };",
+    )
+    .replace(
+        "resource == Attribute::\"born\");",
+        "resource == Attribute::\"born\") when { context.age == \"adult\" };",
+    ) + &policy(
+        "hearth.numbers",
+        r#"permit (principal == Recipient::"mill", action == Action::"newsletter", resource in Category::"user.unique_id");"#,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_by_key_finds_an_index_that_knows_of_no_hidden_row() {
+    let Some(house) = House::new(&adults()).await else {
+        return;
+    };
+    house.start(THREE).await;
+    let numbers = format!("SELECT string_agg(no::text, ',' ORDER BY no) FROM {VIEW}");
+    assert_eq!(house.reads(ORDERS, &numbers), "1,2");
+    assert_eq!(house.reads(NEWS, &numbers), "1,2,3");
+    // So few rows are read one by one unless PostgreSQL is told not to.
+    let by_index = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;";
+    let index = "Index Cond: ((cell = 'privity_mill__orders'::text) AND (shown = ";
+    let plans = [
+        format!("EXPLAIN (COSTS OFF) SELECT * FROM {VIEW} WHERE no = 1"),
+        format!("EXPLAIN (COSTS OFF) SELECT * FROM {VIEW} WHERE no IN (1, 2, 3)"),
+        format!(
+            "PREPARE one(integer) AS SELECT * FROM {VIEW} WHERE no = $1; EXPLAIN (COSTS OFF) EXECUTE one(1)"
+        ),
+        format!(
+            "EXPLAIN (COSTS OFF) SELECT * FROM (VALUES (1), (2)) AS w(n), LATERAL (SELECT * FROM {VIEW} WHERE no = n OFFSET 0) AS v"
+        ),
+    ];
+    for sql in plans {
+        let plan = house.reads(ORDERS, &format!("{by_index} {sql}"));
+        assert!(
+            plan.contains(index) && plan.contains("Index Cond: (no = k.key)"),
+            "{sql}\n{plan}"
+        );
+        assert!(!plan.contains("Seq Scan on \"Our"), "{sql}\n{plan}");
+    }
+    // The child that another cell sees, a row that nobody knows, and no row at all: the same to the last number, whatever the plan.
+    house
+        .shop
+        .run("INSERT INTO \"Our \"\"buyers\"\"\" (no, first) VALUES (9, 'Jo')");
+    for settings in [
+        "",
+        by_index,
+        "SET enable_seqscan = off; SET enable_indexscan = off;",
+        "SET enable_nestloop = off; SET enable_hashjoin = off;",
+    ] {
+        let measured = |number: &str| {
+            let sql = format!(
+                "{settings} EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM {VIEW} WHERE no = {number}"
+            );
+            house
+                .reads(ORDERS, &sql)
+                .replace(&format!("shown = {number})"), "shown = N)")
+        };
+        assert_eq!(measured("3"), measured("6"), "{settings}");
+        assert_eq!(measured("9"), measured("6"), "{settings}");
+        assert_ne!(measured("2"), measured("6"), "{settings}");
+    }
+    // What tells whatever it is shown is shown no hidden key, and no condition that isn't PostgreSQL's own goes below the barrier.
+    let role = quoted(&house.roles[0]);
+    house.shop.run(&format!(
+        "CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO {role}; CREATE FUNCTION evil.tell(integer) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN IF $1 > 2 THEN RAISE EXCEPTION 'told'; END IF; RETURN true; END $$"
+    ));
+    for settings in ["", by_index] {
+        let shown = house.reads(
+            ORDERS,
+            &format!("{settings} SELECT count(*) FROM {VIEW} WHERE evil.tell(no)"),
+        );
+        assert_eq!(shown, "2");
+    }
+    assert!(
+        house
+            .refused(
+                NEWS,
+                &format!("SELECT count(*) FROM {NEWS}.{VIEW} WHERE evil.tell(no)")
+            )
+            .contains("told")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_be_seen_no_more_is_gone_at_once_and_from_the_index_soon() {
+    let Some(house) = House::new(&adults()).await else {
+        return;
+    };
+    house.start(THREE).await;
+    let rows = format!("SELECT no, first FROM {VIEW} ORDER BY first");
+    assert_eq!(house.reads(ORDERS, &rows), "1|Maya\n2|Sam");
+    // Lowered by other policies, and not yet looked at again: no key, and no row that would tell which one it was.
+    house.shop.run(&format!(
+        "UPDATE privity.released SET forms[2] = 0 WHERE cell = '{ORDERS}'"
+    ));
+    assert_eq!(house.reads(ORDERS, &rows), "");
+    house.shop.run(&format!(
+        "UPDATE privity.released SET forms[2] = 5 WHERE cell = '{ORDERS}' AND forms[4] = 5"
+    ));
+    assert_eq!(house.reads(ORDERS, &rows), "1|Maya\n2|Sam");
+    // The number is withheld, and nothing else changes: the rows are there without it.
+    let before = house.disclosures().await.len();
+    house
+        .publish(&adults().replacen(", Category::\"user.unique_id\"]", "]", 1))
+        .await;
+    house.fill().await;
+    assert_eq!(house.reads(ORDERS, &rows), "|Maya\n|Sam");
+    assert_eq!(house.disclosures().await.len(), before);
+    let kept = |condition: &str| {
+        house.shop.run(&format!(
+            "SELECT count(*) FROM privity.\"visible_Our \"\"buyers\"\"\" WHERE {condition}"
+        ))
+    };
+    assert_eq!(
+        kept(&format!("cell = '{ORDERS}' AND shown IS NOT NULL")),
+        "0"
+    );
+    assert_eq!(kept(&format!("cell = '{ORDERS}'")), "2");
+    assert_eq!(kept(&format!("cell = '{NEWS}' AND shown = key")), "3");
+    // And shown again, after it was recorded.
+    house.publish(&adults()).await;
+    house.fill().await;
+    assert_eq!(house.reads(ORDERS, &rows), "1|Maya\n2|Sam");
+    assert_eq!(house.disclosures().await.len(), before + 2);
+    // A cell that gets nothing any more keeps no keys.
+    house
+        .publish(&adults().replace("\"orders\"", "\"newsletter\""))
+        .await;
+    house.fill().await;
+    assert_eq!(kept(&format!("cell = '{ORDERS}'")), "0");
+    // Nor does a cell keep any of a row that is gone.
+    house
+        .shop
+        .run("DELETE FROM \"Our \"\"buyers\"\"\" WHERE no = 2");
+    house.fill().await;
+    assert_eq!(
+        (kept("key = 2"), kept("key = 1")),
+        ("0".to_owned(), "2".to_owned())
     );
 }
 
@@ -1062,6 +1225,145 @@ async fn other_policies_take_away_at_once_and_show_more_only_after_it_was_record
             .run(&format!("SELECT to_regnamespace('{SALE}') IS NULL")),
         "t"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_tokens_is_null_and_the_sql_says_so() {
+    let policies = usual().replace("@release(\"mask\")", "@release(\"token\")");
+    let Some(house) = House::new(&policies).await else {
+        return;
+    };
+    let sql = views_text(&house.p, "shop").await.unwrap();
+    let says = "-- \"E-Mail \"\"x\"\"\" of \"Our \"\"buyers\"\"\" is NULL wherever policies let out a token";
+    let (_, orders) = sql.split_once("-- mill for orders\n").unwrap();
+    assert!(orders.contains(says), "{sql}");
+    assert_eq!(sql.matches("is NULL wherever").count(), 1, "{sql}");
+    let applied = apply_views(&house.p, "shop").await.unwrap();
+    let columns: Vec<_> = applied
+        .tokens
+        .iter()
+        .map(|one| (one.schema.as_str(), one.column.as_str()))
+        .collect();
+    assert_eq!(columns, [(ORDERS, "E-Mail \"x\"")]);
+    house.start(THREE).await;
+    let emails = format!("SELECT count(*), count(\"E-Mail \"\"x\"\"\") FROM {VIEW}");
+    assert_eq!(house.reads(ORDERS, &emails), "3|0");
+    assert_eq!(house.reads(SALE, &emails), "2|2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_over_one_postgresql_fill_the_same_views_and_record_each_disclosure_once() {
+    let Some(own) = engine(Engine::Postgres) else {
+        return;
+    };
+    let house = House::with_own(&usual(), Some(&own)).await.unwrap();
+    let storage = format!("{}?sslmode=disable", own.url());
+    let second = open_with(house.dir.path(), &storage, &house.roles, &house.clock, 815).await;
+    house.shop.run(THREE);
+    house.follow().await;
+    apply_views(&house.p, "shop").await.unwrap();
+    let both = async || {
+        let (one, other) = tokio::join!(fill_views(&house.p, "shop"), fill_views(&second, "shop"));
+        assert!(one.is_ok() || other.is_ok(), "nobody filled the views");
+        for problem in [one.err(), other.err()].into_iter().flatten() {
+            assert!(
+                problem
+                    .title
+                    .contains("another process fills these views now"),
+                "{problem}"
+            );
+        }
+    };
+    for _ in 0..4 {
+        both().await;
+        assert_eq!(house.disclosures().await.len(), 5);
+    }
+    let emails = format!("SELECT \"E-Mail \"\"x\"\"\" FROM {VIEW} ORDER BY 1");
+    assert_eq!(
+        house.reads(SALE, &emails),
+        "maya@example.org\nsam@example.org"
+    );
+    // What one of them was told, the other one shows.
+    let (maya, sam) = (house.subject("1").await, house.subject("2").await);
+    house.clock.advance(SignedDuration::from_secs(1));
+    keep(&second, no(Party::Subject(maya), "sale")).await;
+    keep(&second, yes(Party::Subject(sam), "newsletter")).await;
+    house.fill().await;
+    assert_eq!(house.reads(SALE, &emails), "sam@example.org");
+    assert_eq!(house.reads(NEWS, &emails), "sam@example.org");
+    house.clock.advance(SignedDuration::from_secs(1));
+    keep(&house.p, yes(Party::Subject(maya), "sale")).await;
+    both().await;
+    assert_eq!(
+        house.reads(SALE, &emails),
+        "maya@example.org\nsam@example.org"
+    );
+    assert_eq!(house.disclosures().await.len(), 7);
+    // Whoever fills them elsewhere keeps everybody else from it until its connection ends.
+    let mut elsewhere = Command::new("psql")
+        .args(["-X", "-q", "-A", "-t", &house.shop.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut asks = elsewhere.stdin.take().unwrap();
+    writeln!(asks, "SELECT pg_try_advisory_lock(1886546297, 17);").unwrap();
+    let mut answer = [0; 1];
+    elsewhere
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut answer)
+        .unwrap();
+    assert_eq!(&answer, b"t");
+    let problem = fill_views(&second, "shop").await.unwrap_err();
+    assert!(problem.title.contains("another process"), "{problem}");
+    drop(asks);
+    elsewhere.wait().unwrap();
+    while fill_views(&second, "shop").await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    second.database().close().await;
+    house.p.database().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_withdrawn_goes_by_itself_while_the_worker_runs() {
+    let Some(house) = House::new(&usual()).await else {
+        return;
+    };
+    house.start(THREE).await;
+    let emails = format!("SELECT \"E-Mail \"\"x\"\"\" FROM {VIEW} ORDER BY 1");
+    let (maya, sam) = (house.subject("1").await, house.subject("2").await);
+    let (stop, shutdown) = tokio::sync::watch::channel(false);
+    let p = house.p.clone();
+    let working = tokio::spawn(async move { governance::worker::run(&p, shutdown).await });
+    let shows = async |schema: &str, expected: &str| {
+        while house.reads(schema, &emails) != expected {
+            assert!(!working.is_finished(), "the worker ended");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    house.clock.advance(SignedDuration::from_secs(1));
+    keep(&house.p, no(Party::Subject(maya), "sale")).await;
+    shows(SALE, "sam@example.org").await;
+    keep(&house.p, yes(Party::Subject(sam), "newsletter")).await;
+    shows(NEWS, "sam@example.org").await;
+    // The sign of life comes again.
+    house
+        .shop
+        .run("UPDATE privity.state SET seen_at = seen_at - interval '61 seconds'");
+    shows(SALE, "sam@example.org").await;
+    // Other policies.
+    house
+        .publish(&usual().replace(
+            "Recipient::\"leads\", action == Action::\"sale\"",
+            "Recipient::\"leads\", action == Action::\"orders\"",
+        ))
+        .await;
+    shows(SALE, "").await;
+    stop.send(true).unwrap();
+    working.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
