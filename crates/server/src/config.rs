@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 68] = [
+const KEYS: [(&str, Kind); 69] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -57,6 +57,7 @@ const KEYS: [(&str, Kind); 68] = [
     ("gateway.certificate_header", Kind::Text),
     ("policies", Kind::Path),
     ("policy_packs", Kind::Other),
+    ("views", Kind::Other),
     ("identity_providers", Kind::Other),
     ("sites", Kind::Other),
     ("guardian_proofs", Kind::Other),

@@ -20,6 +20,7 @@ mod identity;
 mod know;
 mod office;
 mod policies_page;
+mod policy_views;
 mod proven;
 mod recipient;
 mod recipient_scim;
