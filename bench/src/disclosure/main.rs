@@ -14,6 +14,7 @@ mod peer;
 mod reads;
 mod threads;
 mod upstream;
+mod views;
 mod world;
 
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ struct Arguments {
     /// How many profiles are there to be read.
     #[arg(long, default_value_t = 50_000)]
     profiles: usize,
-    /// Only parts whose name holds this: decision, reads, gateway, authzen.
+    /// Only parts whose name holds this: decision, reads, gateway, authzen, views.
     #[arg(long, default_value = "")]
     part: String,
     /// Where the figures are written.
@@ -87,6 +88,15 @@ async fn measure(arguments: &Arguments, figures: &mut Figures) -> anyhow::Result
     if wants("authzen") {
         let measured = authzen::measure(arguments.cerbos.as_deref(), arguments.calls, figures);
         measured.await.context("AuthZEN")?;
+    }
+    if wants("views") {
+        let measured = views::measure(
+            &arguments.postgres,
+            arguments.profiles,
+            arguments.calls,
+            figures,
+        );
+        measured.await.context("the views")?;
     }
     Ok(())
 }

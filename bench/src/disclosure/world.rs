@@ -49,7 +49,7 @@ pub(crate) fn purpose(number: usize) -> String {
     format!("purpose_{number}")
 }
 
-const fn category(attribute: usize) -> &'static str {
+pub(crate) const fn category(attribute: usize) -> &'static str {
     CATEGORIES[attribute % CATEGORIES.len()]
 }
 
