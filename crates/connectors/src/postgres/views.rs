@@ -482,16 +482,18 @@ impl ViewsRound {
              FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[]) AS g(k, u, v, r)), \
              s AS (INSERT INTO {name} AS s (key, subject, vector, until) SELECT key, subject, vector, until FROM g \
              ON CONFLICT (key) DO UPDATE SET subject = excluded.subject, vector = excluded.vector, until = excluded.until \
-             WHERE (s.subject, s.vector) IS DISTINCT FROM (excluded.subject, excluded.vector) OR s.until IS DISTINCT FROM excluded.until), \
+             WHERE (s.subject, s.vector) IS DISTINCT FROM (excluded.subject, excluded.vector) OR {4}), \
              v AS (SELECT f.cell, g.key, CASE WHEN {1} THEN g.key END AS shown, g.vector, g.until FROM g JOIN privity.released AS f ON f.vector = g.vector WHERE {2}), \
              d AS (DELETE FROM {3} AS x USING g WHERE x.key = g.key AND NOT EXISTS (SELECT FROM v WHERE v.key = x.key AND v.cell = x.cell)) \
              INSERT INTO {3} AS x (cell, key, shown, vector, until) SELECT cell, key, shown, vector, until FROM v \
              ON CONFLICT (key, cell) DO UPDATE SET shown = excluded.shown, vector = excluded.vector, until = excluded.until \
-             WHERE x.vector <> excluded.vector OR x.shown IS DISTINCT FROM excluded.shown OR x.until IS DISTINCT FROM excluded.until",
+             WHERE x.vector <> excluded.vector OR x.shown IS DISTINCT FROM excluded.shown OR {5}",
             key.declared,
             text::key_is_kept(viewed).unwrap_or_else(|| "false".to_owned()),
             text::any(viewed),
             text::visible(viewed),
+            text::until_moved("s"),
+            text::until_moved("x"),
         );
         let keys: Vec<&String> = rows.iter().map(|row| row.key.expose()).collect();
         let subjects: Vec<String> = rows.iter().map(|row| row.subject.to_string()).collect();

@@ -55,6 +55,14 @@ pub(super) fn visible(viewed: &Viewed) -> String {
     format!("privity.{}", quote(&visible_table(viewed)))
 }
 
+/// That what is kept holds for longer than it should, or for more than a minute less. Clocks never meet twice in the same place: without some play each
+/// look would write each row anew.
+pub(super) fn until_moved(kept: &str) -> String {
+    format!(
+        "({kept}.until IS NULL) <> (excluded.until IS NULL) OR excluded.until < {kept}.until OR excluded.until > {kept}.until + interval '1 minute'"
+    )
+}
+
 /// That something of the table goes out, in forms `f`.
 pub(super) fn any(viewed: &Viewed) -> String {
     let columns = viewed.columns.iter();

@@ -183,6 +183,8 @@ type Forms = BTreeMap<String, Vec<Form>>;
 
 struct Filling {
     p: Privity,
+    /// When the round began, by our clock; a little later than by the business's, so that nothing holds for too long.
+    began: Timestamp,
     round: ViewsRound,
     views: Arc<Views>,
     sources: Vec<SourceNumber>,
@@ -239,6 +241,7 @@ impl Filling {
                 .insert(one.cell, one.forms);
         }
         let mut filling = Self {
+            began: p.now(),
             p: p.clone(),
             round,
             views: planned.views,
@@ -462,7 +465,7 @@ impl Filling {
     /// What holds longer than the facts do must not be shown; the length counts from the beginning of the round by the database's own clock.
     fn remaining(&self, facts: &SubjectFacts) -> Option<i64> {
         let until = facts.changes_at()?;
-        Some(until.as_microsecond() - self.p.now().as_microsecond())
+        Some(until.as_microsecond() - self.began.as_microsecond())
     }
 
     async fn write(&mut self, at: usize, changes: Changes) -> Result<(), Problem> {
