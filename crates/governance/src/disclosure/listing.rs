@@ -82,7 +82,7 @@ pub async fn disclose_sharing(
 /// # Errors
 /// There are no profiles.
 pub fn possible(p: &Privity, caller: &Caller) -> Result<BTreeSet<AttributeKey>, Problem> {
-    reached(p, caller, |table, cell| table.reach(cell).0)
+    reached(p, caller, |table, cell| table.reach(cell).any)
 }
 
 /// The attributes that policies let this recipient have as they are for its purpose, of anybody. What isn't here can never be.
