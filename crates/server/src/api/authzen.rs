@@ -11,6 +11,7 @@
 //! Evaluations are disclosures: recorded, and entered in the ledger, before they are answered. Searches are decisions without data, and recorded as
 //! such. Subjects are never searched for: nobody may list people here.
 
+mod json;
 mod message;
 mod policy_point;
 mod protocol;
@@ -65,7 +66,10 @@ async fn evaluation(
 ) -> Result<Response, Failure> {
     let asked = message::read(kind(&headers), &body)?;
     let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(&headers, &protocol::evaluation(&point, &asked).await?)
+    answer(
+        &headers,
+        &protocol::evaluation(&point, asked.object()).await?,
+    )
 }
 
 async fn evaluations(
@@ -76,7 +80,10 @@ async fn evaluations(
 ) -> Result<Response, Failure> {
     let asked = message::read(kind(&headers), &body)?;
     let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(&headers, &protocol::evaluations(&point, &asked).await?)
+    answer(
+        &headers,
+        &protocol::evaluations(&point, asked.object()).await?,
+    )
 }
 
 async fn search_subject(
@@ -87,7 +94,10 @@ async fn search_subject(
 ) -> Result<Response, Failure> {
     let asked = message::read(kind(&headers), &body)?;
     let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(&headers, &protocol::search_subject(&point, &asked).await?)
+    answer(
+        &headers,
+        &protocol::search_subject(&point, asked.object()).await?,
+    )
 }
 
 async fn search_resource(
@@ -98,7 +108,10 @@ async fn search_resource(
 ) -> Result<Response, Failure> {
     let asked = message::read(kind(&headers), &body)?;
     let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(&headers, &protocol::search_resource(&point, &asked).await?)
+    answer(
+        &headers,
+        &protocol::search_resource(&point, asked.object()).await?,
+    )
 }
 
 async fn search_action(
@@ -109,7 +122,10 @@ async fn search_action(
 ) -> Result<Response, Failure> {
     let asked = message::read(kind(&headers), &body)?;
     let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(&headers, &protocol::search_action(&point, &asked).await?)
+    answer(
+        &headers,
+        &protocol::search_action(&point, asked.object()).await?,
+    )
 }
 
 fn kind(headers: &HeaderMap) -> &str {

@@ -13,7 +13,8 @@ use governance::disclosure::{
 use governance::{Privity, Problem};
 use serde_json::{Value, json};
 
-use super::message::{Action, Entity, Evaluation, Json, Members};
+use super::json::Json;
+use super::message::{Action, Entity, Evaluation, Members};
 use super::protocol::{Answer, Decides};
 
 /// What a caller that understands it says in `context.obligations`.
@@ -98,10 +99,10 @@ impl PolicyPoint {
             "profile" => {
                 let named = resource.properties.get("attributes");
                 let attributes = match named.and_then(Json::list) {
-                    Some(named) => {
-                        let named = named.iter().filter_map(Json::text);
-                        named.map(AttributeKey::from).collect()
-                    }
+                    Some(named) => named
+                        .filter_map(Json::text)
+                        .map(AttributeKey::from)
+                        .collect(),
                     None => self.privity.schema()?.keys().to_vec(),
                 };
                 (About::Id(resource.id), Wanted::Profile(attributes))
@@ -186,7 +187,7 @@ fn about(resource: &Entity<'_>) -> Option<SubjectAsked> {
 
 fn understands(context: Members<'_>) -> bool {
     let named = context.get("obligations").and_then(Json::list);
-    named.is_some_and(|named| named.iter().any(|one| one.text() == Some(REDACT)))
+    named.is_some_and(|mut named| named.any(|one| one.text() == Some(REDACT)))
 }
 
 impl Decides for PolicyPoint {
