@@ -1,15 +1,17 @@
-//! Bodies that come encoded: the upstream is asked for plain ones, and what comes as gzip or deflate all the same is decoded with bounds.
-//!
-//! Brotli and everything else is refused: a decoder for it would be a new library, for upstreams that don't do what they were asked.
+//! Bodies that come encoded: the upstream is asked for plain ones, and what comes as gzip, deflate or Brotli all the same is decoded with
+//! bounds. Everything else is refused.
+
+mod brotli;
 
 use std::io::Write;
 
+use brotli::Brotli;
 use bytes::{Buf, Bytes};
 use flate2::write::{GzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
 use hyper::header::CONTENT_ENCODING;
 
-/// Of the encoded body, fed at once. Deflate makes at most about a thousand times as much of it.
+/// Of the encoded body, fed at once. Deflate makes at most about a thousand times as much of it; of Brotli no more is taken.
 const FED: usize = 1024;
 /// A body that grows by more than this is no data of customers.
 const MOST_GROWTH: u64 = 200;
@@ -21,6 +23,7 @@ pub(crate) enum Decoder {
     Plain,
     Gzip(Box<GzDecoder<Vec<u8>>>, Growth),
     Deflate(Box<ZlibDecoder<Vec<u8>>>, Growth),
+    Brotli(Box<Brotli>, Growth),
 }
 
 /// How much came and what became of it.
@@ -62,6 +65,7 @@ impl Decoder {
                 Box::new(ZlibDecoder::new(Vec::new())),
                 Growth::default(),
             )),
+            "br" => Ok(Self::Brotli(Box::default(), Growth::default())),
             _ => Err(Undecodable::Unknown),
         }
     }
@@ -78,6 +82,11 @@ impl Decoder {
                 feed(decoder.as_mut(), waiting, growth)?;
                 growth.take(decoder.get_mut())
             }
+            Self::Brotli(decoder, growth) => {
+                let fed = waiting.split_to(FED.min(waiting.len()));
+                growth.came += fed.len() as u64;
+                growth.take(&mut decoder.decode(&fed)?)
+            }
         }
     }
 
@@ -93,6 +102,8 @@ impl Decoder {
                 decoder.try_finish().map_err(|_| Undecodable::Broken)?;
                 growth.take(decoder.get_mut())
             }
+            Self::Brotli(decoder, _) if decoder.is_at_end() => Ok(Bytes::new()),
+            Self::Brotli(..) => Err(Undecodable::Broken),
         }
     }
 }
@@ -188,9 +199,44 @@ mod tests {
         assert_eq!(decoded("gzip", &twice, 4096), Err(Undecodable::Broken));
     }
 
+    /// What Node.js made of the numbers below 5,000, one after the other.
+    const NUMBERS: &[u8] = include_bytes!("../tests/bodies/numbers.br");
+
+    #[test]
+    fn brotli_is_decoded_in_any_pieces() {
+        let text: Vec<u8> = (0..5_000_u32)
+            .flat_map(|n| n.to_string().into_bytes())
+            .collect();
+        for pieces in [1, 7, 4096] {
+            assert!(decoded("br", NUMBERS, pieces).unwrap() == text);
+        }
+    }
+
+    #[test]
+    fn brotli_that_explodes_is_broken_cut_or_continued_is_refused() {
+        // 64 MiB of spaces, as Node.js makes 106 bytes of them.
+        let bomb = include_bytes!("../tests/bodies/spaces.br");
+        assert_eq!(decoded("br", bomb, 4096), Err(Undecodable::Bomb));
+        let cut = NUMBERS.get(..NUMBERS.len() - 1).unwrap();
+        assert_eq!(decoded("br", cut, 100), Err(Undecodable::Broken));
+        assert_eq!(decoded("br", b"", 1), Err(Undecodable::Broken));
+        assert_eq!(decoded("br", b"{\"a\":1}", 3), Err(Undecodable::Broken));
+        let twice = [NUMBERS, NUMBERS].concat();
+        for pieces in [1, 4096] {
+            assert_eq!(decoded("br", &twice, pieces), Err(Undecodable::Broken));
+        }
+    }
+
+    /// A window of 256 MiB, as no browser takes it, would be memory for one body.
+    #[test]
+    fn brotli_with_a_large_window_is_refused() {
+        let body = [17, 28, 12, 0, 2, 123, 34, 97, 34, 58, 49, 125, 3];
+        assert_eq!(decoded("br", &body, 4), Err(Undecodable::Broken));
+    }
+
     #[test]
     fn an_encoding_that_is_not_known_is_refused() {
-        for encoding in ["br", "zstd", "gzip, gzip"] {
+        for encoding in ["zstd", "gzip, gzip", "br, gzip"] {
             assert!(matches!(decoder(encoding), Err(Undecodable::Unknown)));
         }
     }
