@@ -31,7 +31,7 @@ use storage::privacy_request::StoredPrivacyRequest;
 
 pub use account::{Account, account, holders, kept_of_nobody};
 pub use by_recipient::{RecipientUse, by_recipient};
-pub use caller::{Caller, Door, SubjectAsked, TokenClient};
+pub use caller::{Caller, Door, ProvenBy, SubjectAsked, TokenClient};
 pub use credential::{
     Credential, CredentialTerms, KnownCredential, KnownRecipient, add_certificate, add_key,
     caller_for, credentials, known_recipient, recipient_for, recipient_of, revoke,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::data_map::{IdentifierKind, RecipientKey};
-use domain::id::SubjectId;
+use domain::id::{CredentialId, SubjectId};
 use domain::purpose_of_use::PurposeKey;
 use domain::sensitive::Sensitive;
 
@@ -16,8 +16,17 @@ pub struct Caller {
     pub purpose: PurposeKey,
     /// Where it asks.
     pub door: Door,
-    /// The client whose token showed who it is; `None` for a key or certificate.
-    pub client: Option<Arc<TokenClient>>,
+    /// What proved who it is; `None` where Privity itself asks for it.
+    pub proven_by: Option<ProvenBy>,
+}
+
+/// What proved who a recipient is. Records name it, so that whatever went out by a key that was lost can be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProvenBy {
+    /// A key or certificate that the business gave it.
+    Credential(CredentialId),
+    /// A token.
+    Token(Arc<TokenClient>),
 }
 
 /// A client that the business's identity provider vouched for. Records name it, and never its token.

@@ -15,7 +15,7 @@ use enforcement::vault::token_tag;
 use jiff::{SignedDuration, Timestamp};
 use storage::credential::{CredentialKind, StoredCredential};
 
-use super::caller::{Caller, Door, TokenClient};
+use super::caller::{Caller, Door, ProvenBy, TokenClient};
 use crate::{Privity, Problem};
 
 /// Refused credentials of the whole installation within a minute after which everybody waits.
@@ -103,8 +103,8 @@ pub struct KnownRecipient {
     pub recipient: RecipientKey,
     /// The only purposes that the credential is for; `None` for all.
     pub purposes: Option<Vec<PurposeKey>>,
-    /// The client whose token it showed.
-    pub client: Option<Arc<TokenClient>>,
+    /// What proved who it is.
+    pub proven_by: ProvenBy,
 }
 
 impl KnownRecipient {
@@ -120,7 +120,7 @@ impl KnownRecipient {
             recipient: self.recipient.clone(),
             purpose: purpose.clone(),
             door,
-            client: self.client.clone(),
+            proven_by: Some(self.proven_by.clone()),
         })
     }
 }
@@ -162,7 +162,7 @@ pub async fn known_recipient(
         Some(one) => Ok(KnownRecipient {
             recipient: one.recipient,
             purposes: one.purposes,
-            client: None,
+            proven_by: ProvenBy::Credential(one.id),
         }),
         None => Err(refuse(p).await?),
     }
@@ -174,7 +174,7 @@ async fn by_token(p: &Privity, text: &Sensitive<String>) -> Result<KnownRecipien
         Ok(client) => Ok(KnownRecipient {
             recipient: client.recipient,
             purposes: Some(client.purposes),
-            client: Some(Arc::new(TokenClient {
+            proven_by: ProvenBy::Token(Arc::new(TokenClient {
                 issuer: client.issuer,
                 client: client.client,
             })),

@@ -24,7 +24,7 @@ use storage::ledger::Noted;
 use storage::profile::{AskedAbout, AskedBy};
 use storage::{Tx, profile, subject_facts};
 
-use super::caller::{Caller, SubjectAsked};
+use super::caller::{Caller, ProvenBy, SubjectAsked};
 use super::granted::Granted;
 use super::ledger::sale_of;
 use crate::policy::{InForce, Watched, facts_of};
@@ -278,10 +278,11 @@ impl Asking {
             Err(denial) => denial.new_record(now, actor),
         };
         let record = record.with("door", self.caller.door.text());
-        let record = match &self.caller.client {
-            Some(shown) => record
-                .with("issuer", shown.issuer.to_string())
-                .with("client", shown.client.clone()),
+        let record = match &self.caller.proven_by {
+            Some(ProvenBy::Credential(id)) => record.with("credential", id.to_string()),
+            Some(ProvenBy::Token(token)) => record
+                .with("issuer", token.issuer.to_string())
+                .with("client", token.client.clone()),
             None => record,
         };
         match sought {

@@ -223,7 +223,7 @@ impl Filling {
                 recipient: cell.recipient.clone(),
                 purpose: cell.purpose.clone(),
                 door: Door::Postgres,
-                client: None,
+                proven_by: None,
             };
             Ok(Foreseen {
                 schema: cell.schema.clone(),

@@ -5,7 +5,8 @@ use governance::disclosure::{
     recipient_of, revoke,
 };
 
-use super::on_each_engine;
+use super::{ask, by_email, on_each_engine};
+use domain::audit::Action;
 use domain::sensitive::Sensitive;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +52,45 @@ async fn a_key_opens_for_its_recipient_and_its_purposes_until_it_ends_or_is_revo
         for refusal in refusals {
             assert_eq!(refusal.unwrap_err(), first);
         }
+    })
+    .await;
+}
+
+/// So that whatever went out by a key that somebody lost can be found.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the text of a key is looked for in records, where it must not be"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_names_the_key_that_was_shown_and_never_shows_it() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let terms = || CredentialTerms {
+            purposes: Some(vec!["orders".into()]),
+            ends_at: None,
+        };
+        let mut shown = Vec::new();
+        for _ in 0..2 {
+            let (id, key) = add_key(p, &"mill".into(), terms()).await.unwrap();
+            let caller = recipient_of(p, &Credential::Bearer(&key)).await.unwrap();
+            ask(
+                house,
+                &caller,
+                &[by_email("nobody@example.com")],
+                &["email"],
+            )
+            .await;
+            shown.push((id, key));
+        }
+        let recorded = house.records(Action::DisclosureDenied).await;
+        let named: Vec<_> = recorded
+            .iter()
+            .map(|one| one.details["credential"].as_str().unwrap())
+            .collect();
+        let ids: Vec<_> = shown.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(named, ids);
+        let text = format!("{recorded:?}");
+        assert!(shown.iter().all(|(_, key)| !text.contains(key.expose())));
     })
     .await;
 }

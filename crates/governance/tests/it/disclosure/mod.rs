@@ -39,7 +39,7 @@ pub(crate) fn caller(recipient: &str, purpose: &str) -> Caller {
         recipient: recipient.into(),
         purpose: purpose.into(),
         door: Door::ProfileApi,
-        client: None,
+        proven_by: None,
     }
 }
 

@@ -363,7 +363,7 @@ fn caller(recipient: &str, purpose: &str) -> Caller {
         recipient: recipient.into(),
         purpose: purpose.into(),
         door: Door::ProfileApi,
-        client: None,
+        proven_by: None,
     }
 }
 
