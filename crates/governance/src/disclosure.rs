@@ -45,7 +45,7 @@ pub(crate) use identity_provider::{
     look as look_at_identity_providers, providers as identity_providers,
 };
 pub(crate) use ledger::disclosed_to;
-pub use ledger::{LedgerLine, LedgerPlace, next_lines, of_subject};
+pub use ledger::{LedgerExport, LedgerLine, of_subject};
 pub use listing::{MOST_LISTED, disclose_all, disclose_sharing, possible, readable};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub(crate) use recipient::Foreseeing;

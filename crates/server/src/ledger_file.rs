@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use governance::disclosure::{LedgerLine, LedgerPlace, next_lines};
+use domain::audit::Actor;
+use governance::disclosure::{LedgerExport, LedgerLine};
 use governance::{Privity, Problem};
 use parquet::basic::{Compression, GzipLevel};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
@@ -55,6 +56,14 @@ impl LedgerFormat {
         }
     }
 
+    /// The name, as [`Self::parse`] reads it.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+        }
+    }
+
     /// Its media type.
     pub(crate) const fn media_type(self) -> &'static str {
         match self {
@@ -66,9 +75,8 @@ impl LedgerFormat {
 
 /// A file in the making: ask for the next piece until there is none.
 pub(crate) struct LedgerFile {
-    privity: Privity,
+    export: LedgerExport,
     writer: Option<Writer>,
-    after: Option<LedgerPlace>,
     lines: u64,
 }
 
@@ -78,19 +86,22 @@ enum Writer {
 }
 
 impl LedgerFile {
-    /// A file over the whole ledger.
+    /// A file over the whole ledger; who takes it is recorded.
     ///
     /// # Errors
-    /// The format can't be begun, which would be a fault of this program.
-    pub(crate) fn begin(privity: Privity, format: LedgerFormat) -> Result<Self, Problem> {
+    /// Our database doesn't answer, or the format can't be begun, which would be a fault of this program.
+    pub(crate) async fn begin(
+        privity: &Privity,
+        format: LedgerFormat,
+        by: Actor,
+    ) -> Result<Self, Problem> {
         let writer = match format {
             LedgerFormat::Jsonl => Writer::Jsonl,
             LedgerFormat::Parquet => Writer::Parquet(Box::new(begin().map_err(wrong)?)),
         };
         Ok(Self {
-            privity,
+            export: LedgerExport::begin(privity, format.text(), by).await?,
             writer: Some(writer),
-            after: None,
             lines: 0,
         })
     }
@@ -125,11 +136,11 @@ impl LedgerFile {
     async fn group(&mut self) -> Result<Vec<LedgerLine>, Problem> {
         let mut lines = Vec::new();
         while lines.len() < GROUP {
-            let Some((more, last)) = next_lines(&self.privity, self.after.as_ref()).await? else {
+            let more = self.export.next_lines().await?;
+            if more.is_empty() {
                 break;
-            };
+            }
             lines.extend(more);
-            self.after = Some(last);
         }
         Ok(lines)
     }

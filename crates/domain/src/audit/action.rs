@@ -124,6 +124,10 @@ pub enum Action {
     ConsentExported,
     /// An operator looked at what somebody chose.
     ConsentShown,
+    /// An operator looked at who has what of a subject.
+    LedgerShown,
+    /// The ledger of disclosures was taken away as a file.
+    LedgerExported,
     /// A new key was made and waits.
     KeyAdded,
     /// A key that waited is the present one.
@@ -153,7 +157,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 69] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -211,6 +215,8 @@ impl Action {
         Self::GuardianConfirmed,
         Self::ConsentExported,
         Self::ConsentShown,
+        Self::LedgerShown,
+        Self::LedgerExported,
         Self::KeyAdded,
         Self::KeyPromoted,
         Self::KeysRewrapped,
@@ -284,6 +290,8 @@ impl Action {
             Self::GuardianConfirmed => "guardian_confirmed",
             Self::ConsentExported => "consent_exported",
             Self::ConsentShown => "consent_shown",
+            Self::LedgerShown => "ledger_shown",
+            Self::LedgerExported => "ledger_exported",
             Self::KeyAdded => "key_added",
             Self::KeyPromoted => "key_promoted",
             Self::KeysRewrapped => "keys_rewrapped",

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::audit::{Action, Actor, NewRecord};
 use domain::data_map::{IdentifierKind, RecipientKey};
 use domain::id::SubjectId;
 use domain::identity::IdentifierTag;
@@ -51,9 +52,11 @@ pub struct LedgerLine {
     pub last_sequence: u64,
 }
 
-/// Where an export goes on.
-#[derive(Clone, Debug)]
-pub struct LedgerPlace(Place);
+/// The whole ledger on its way into a file.
+pub struct LedgerExport {
+    privity: Privity,
+    after: Option<Place>,
+}
 
 /// Whether what goes to a recipient for a purpose is sold or shared: both the recipient and the purpose say so.
 pub(super) fn sale_of(p: &Privity, recipient: &RecipientKey, purpose: &PurposeKey) -> Sale {
@@ -73,32 +76,55 @@ pub(super) fn sale_of(p: &Privity, recipient: &RecipientKey, purpose: &PurposeKe
 }
 
 /// Who has what of a subject, by the id of any of her records; those that were merged count together. Also of one who was forgotten, as long
-/// as the ledger keeps it.
+/// as the ledger keeps it. That somebody looked is recorded before it is shown.
 ///
 /// # Errors
-/// Our database doesn't answer.
-pub async fn of_subject(p: &Privity, subject: SubjectId) -> Result<Vec<LedgerLine>, Problem> {
+/// Our database doesn't answer; nothing is shown then.
+pub async fn of_subject(
+    p: &Privity,
+    subject: SubjectId,
+    by: Actor,
+) -> Result<Vec<LedgerLine>, Problem> {
     let read = p.read_few("read ledger of subject", move |tx| {
         entries(tx, &[subject].into())
     });
-    Ok(read.await?.into_iter().map(line).collect())
+    let lines: Vec<_> = read.await?.into_iter().map(line).collect();
+    let record = NewRecord::new(p.now(), by, Action::LedgerShown)
+        .with("subject", subject.to_string())
+        .with("count", lines.len());
+    p.append(vec![record]).await?;
+    Ok(lines)
 }
 
-/// Lines after a place, and the place after them; `None` at the end. For an export as JSON Lines.
-///
-/// # Errors
-/// Our database doesn't answer.
-pub async fn next_lines(
-    p: &Privity,
-    after: Option<&LedgerPlace>,
-) -> Result<Option<(Vec<LedgerLine>, LedgerPlace)>, Problem> {
-    let after = after.map(|place| place.0.clone());
-    let read = p.read("walk ledger", move |tx| {
-        Ok(storage::ledger::walk(tx, after.as_ref(), AT_ONCE)?)
-    });
-    let entries = read.await?;
-    let last = entries.last().map(storage::ledger::place);
-    Ok(last.map(|last| (entries.into_iter().map(line).collect(), LedgerPlace(last))))
+impl LedgerExport {
+    /// Begins at the first line. Who takes the ledger away, and in which format, is recorded before.
+    ///
+    /// # Errors
+    /// Our database doesn't answer.
+    pub async fn begin(p: &Privity, format: &str, by: Actor) -> Result<Self, Problem> {
+        let record = NewRecord::new(p.now(), by, Action::LedgerExported).with("form", format);
+        p.append(vec![record]).await?;
+        Ok(Self {
+            privity: p.clone(),
+            after: None,
+        })
+    }
+
+    /// The next lines; none at the end.
+    ///
+    /// # Errors
+    /// Our database doesn't answer.
+    pub async fn next_lines(&mut self) -> Result<Vec<LedgerLine>, Problem> {
+        let after = self.after.clone();
+        let read = self.privity.read("walk ledger", move |tx| {
+            Ok(storage::ledger::walk(tx, after.as_ref(), AT_ONCE)?)
+        });
+        let entries = read.await?;
+        if let Some(last) = entries.last() {
+            self.after = Some(storage::ledger::place(last));
+        }
+        Ok(entries.into_iter().map(line).collect())
+    }
 }
 
 /// The entries of all records that are one with these.

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use domain::audit::Actor;
 use futures_util::StreamExt as _;
 use governance::Problem;
 use governance::disclosure::{self, LedgerLine};
@@ -89,7 +90,7 @@ pub(super) struct Export {
 }
 
 /// Take the whole ledger away, as JSON Lines or Parquet: a line for each subject, recipient, purpose and set of attributes. Ids, keys, names
-/// and counts, no value. An answer that breaks off is not whole.
+/// and counts, no value. An answer that breaks off is not whole. That it was taken is recorded.
 #[utoipa::path(
     get, path = "/api/v1/disclosures", tag = "disclosures", security(("operator_key" = [])),
     params(Export),
@@ -100,13 +101,13 @@ pub(super) struct Export {
 )]
 pub(super) async fn export(
     State(app): Shared,
-    _: Operator,
+    operator: Operator,
     Query(asked): Query<Export>,
 ) -> Result<Response, Failure> {
     let format = asked.format.as_deref().unwrap_or("jsonl");
     let format = LedgerFormat::parse(format)
         .ok_or_else(|| Problem::invalid("format", "choose `jsonl` or `parquet`"))?;
-    let mut file = LedgerFile::begin(app.privity.clone(), format)?;
+    let mut file = LedgerFile::begin(&app.privity, format, Actor::Operator(operator.0.id)).await?;
     // The first piece before the answer begins, so that what is wrong from the start is a problem and not a broken file.
     let first = file.next().await?;
     let rest = futures_util::stream::try_unfold(file, async |mut file| {
@@ -119,6 +120,7 @@ pub(super) async fn export(
 }
 
 /// Show who has what of a subject, by the id of any of her records; also of one who was forgotten, as long as it may have to be proven.
+/// That it was shown is recorded.
 #[utoipa::path(
     get, path = "/api/v1/profiles/{id}/disclosures", tag = "disclosures", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The subject, `sub_…`.")),
@@ -126,11 +128,12 @@ pub(super) async fn export(
 )]
 pub(super) async fn of_subject(
     State(app): Shared,
-    _: Operator,
+    operator: Operator,
     Path(id): Path<String>,
 ) -> Result<Json<Disclosures>, Failure> {
     let subject = id.parse().map_err(|_| Problem::not_found("profile"))?;
-    let lines = disclosure::of_subject(&app.privity, subject).await?;
+    let lines =
+        disclosure::of_subject(&app.privity, subject, Actor::Operator(operator.0.id)).await?;
     Ok(Json(Disclosures {
         items: lines.into_iter().map(DisclosureLine::from).collect(),
     }))

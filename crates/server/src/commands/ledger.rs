@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use domain::audit::Actor;
 use governance::disclosure::{LedgerLine, Minimisation, minimise, of_subject};
 
 use super::watch::Watch;
@@ -49,7 +50,7 @@ impl LedgerCommand {
             Self::Show { subject, json } => {
                 let privity = open(config, &Watch::new(json)).await?;
                 let subject = subject.parse().context("no id of a subject")?;
-                let lines = of_subject(&privity, subject).await?;
+                let lines = of_subject(&privity, subject, Actor::CommandLine).await?;
                 if json {
                     show::json(&lines)?;
                 } else {
@@ -58,7 +59,7 @@ impl LedgerCommand {
             }
             Self::Export { out, format } => {
                 let privity = open(config, &Watch::new(false)).await?;
-                let count = export(privity, &out, format).await?;
+                let count = export(&privity, &out, format).await?;
                 show::aside(&format!("Wrote {count} lines to {}.", out.display()));
             }
             Self::Minimise { days, json } => {
@@ -103,7 +104,7 @@ fn print(lines: &[LedgerLine]) -> anyhow::Result<()> {
 }
 
 async fn export(
-    privity: governance::Privity,
+    privity: &governance::Privity,
     out: &Path,
     format: LedgerFormat,
 ) -> anyhow::Result<u64> {
@@ -114,7 +115,7 @@ async fn export(
         )
     })?;
     let mut file = std::io::BufWriter::new(file);
-    let mut ledger = LedgerFile::begin(privity, format)?;
+    let mut ledger = LedgerFile::begin(privity, format, Actor::CommandLine).await?;
     while let Some(piece) = ledger.next().await? {
         file.write_all(&piece).context("cannot write the file")?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::audit::{Action, Actor, Hash, NewRecord};
 use domain::id::SubjectId;
 use domain::privacy_request::RequestKind;
-use governance::disclosure::{LedgerLine, SubjectAsked, minimise, next_lines, of_subject};
+use governance::disclosure::{LedgerExport, LedgerLine, SubjectAsked, minimise, of_subject};
 use governance::housekeeping;
 use governance::privacy_request::intake::Received;
 use governance::privacy_request::{plan, tracker};
@@ -15,6 +15,9 @@ use storage::ledger::{Noted, Sale};
 
 use super::{ask, caller, maya, on_each_engine, write};
 use crate::vault_house;
+
+/// Who looks.
+const BY: Actor = Actor::CommandLine;
 
 fn told(lines: &[LedgerLine]) -> Vec<(&str, &str, u64)> {
     let lines = lines.iter();
@@ -41,14 +44,27 @@ async fn whoever_asks_about_any_of_her_records_learns_who_has_what() {
             ask(house, &mill, &asked, &["first_name", "email"]).await;
         }
         for subject in [id, other] {
-            let lines = of_subject(&house.p, subject).await.unwrap();
+            let lines = of_subject(&house.p, subject, BY).await.unwrap();
             assert_eq!(told(&lines), [("mill", "orders", 3)]);
             let first_name = vec!["first_name".to_owned()];
             let kept = BTreeMap::from([("keep".to_owned(), first_name)]);
             assert_eq!(lines[0].attributes, kept);
         }
         let nobody = SubjectId::from_uuid(uuid::Uuid::from_u128(7));
-        assert_eq!(of_subject(&house.p, nobody).await.unwrap(), []);
+        assert_eq!(of_subject(&house.p, nobody, BY).await.unwrap(), []);
+        let looks = house.records(Action::LedgerShown).await;
+        let looks: Vec<_> = looks
+            .iter()
+            .map(|look| {
+                (
+                    look.details["subject"].clone(),
+                    look.details["count"].clone(),
+                )
+            })
+            .collect();
+        let expected = [(id, 1), (other, 1), (nobody, 0)];
+        let expected = expected.map(|(subject, count)| (subject.to_string().into(), count.into()));
+        assert_eq!(looks, expected);
     })
     .await;
 }
@@ -65,7 +81,7 @@ async fn whoever_was_forgotten_keeps_her_rows_as_long_as_it_may_have_to_be_prove
         for (days, left) in [(0, 1), (700, 1), (100, 0)] {
             house.clock.advance(SignedDuration::from_hours(24 * days));
             housekeeping::clear(&house.p).await.unwrap();
-            let lines = of_subject(&house.p, id).await.unwrap();
+            let lines = of_subject(&house.p, id, BY).await.unwrap();
             assert_eq!(lines.len(), left, "after {days} more days");
         }
     })
@@ -82,8 +98,12 @@ async fn an_export_has_each_line_once_and_no_value() {
         }
         let asked: Vec<_> = ids.iter().map(|id| SubjectAsked::Id(*id)).collect();
         ask(house, &caller("mill", "orders"), &asked, &["first_name"]).await;
-        let (lines, last) = next_lines(&house.p, None).await.unwrap().unwrap();
-        assert!(next_lines(&house.p, Some(&last)).await.unwrap().is_none());
+        let mut export = LedgerExport::begin(&house.p, "jsonl", BY).await.unwrap();
+        let lines = export.next_lines().await.unwrap();
+        assert_eq!(export.next_lines().await.unwrap(), []);
+        let recorded = house.records(Action::LedgerExported).await;
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].details["form"], "jsonl");
         let mut found: Vec<_> = lines.iter().map(|line| line.subject).collect();
         found.sort();
         ids.sort();
@@ -304,7 +324,7 @@ async fn what_went_out_while_two_were_one_is_told_of_both_when_they_are_two_agai
             ask(house, &mill, &[SubjectAsked::Id(subject)], attributes).await;
         };
         let times_of = async |subject| {
-            let lines = of_subject(p, subject).await.unwrap();
+            let lines = of_subject(p, subject, BY).await.unwrap();
             lines.iter().map(|line| line.times).collect::<Vec<_>>()
         };
         ask_of(second, &["first_name"]).await;

@@ -728,9 +728,10 @@ async fn a_withdrawal_is_taken_away_and_a_yes_is_recorded_before_it_shows() {
         last.contains("newsletter") && last.contains(&sam.to_string()) && !last.contains("sam@"),
         "{last}"
     );
-    let ledger = governance::disclosure::of_subject(&house.p, sam)
-        .await
-        .unwrap();
+    let ledger =
+        governance::disclosure::of_subject(&house.p, sam, domain::audit::Actor::CommandLine)
+            .await
+            .unwrap();
     let news = ledger
         .iter()
         .find(|line| line.purpose.as_ref() == "newsletter")

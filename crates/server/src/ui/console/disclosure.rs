@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
+use domain::audit::Actor;
 use domain::consent::Party;
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
@@ -114,7 +115,7 @@ async fn page(State(app): Shared, operator: Operator, fields: Fields) -> Result<
         return Ok(show(&app, &operator, 200, template, &page));
     };
     let subject: SubjectId = id.parse().map_err(|_| Problem::not_found("subject"))?;
-    let lines = disclosure::of_subject(p, subject).await?;
+    let lines = disclosure::of_subject(p, subject, Actor::Operator(operator.0.id)).await?;
     let found = Found::of(&Titles(p), &zone(p), subject, &lines);
     let page = DisclosuresPage::of(p, "subject", None, Some(found));
     Ok(show(&app, &operator, 200, template, &page))
