@@ -134,7 +134,9 @@ async fn by_cerbos(program: &Path, people: &Thread, count: u32) -> anyhow::Resul
     let base = folder.path();
     let policies = base.join("policies");
     std::fs::create_dir(&policies)?;
-    std::fs::write(policies.join("profile.json"), world::cerbos().to_string())?;
+    for (number, policy) in world::cerbos().iter().enumerate() {
+        std::fs::write(policies.join(format!("{number}.json")), policy.to_string())?;
+    }
     let port = free_port()?;
     let grpc = free_port()?;
     let settings = json!({
@@ -166,8 +168,8 @@ async fn by_cerbos(program: &Path, people: &Thread, count: u32) -> anyhow::Resul
     let actions: Vec<_> = (0..world::ATTRIBUTES).map(world::attribute).collect();
     let body = json!({
         "requestId": "bench",
-        "principal": {"id": world::recipient(world::READER), "roles": ["recipient"]},
-        "resources": [{"actions": actions, "resource": {"kind": "profile", "id": "one", "attr": facts}}],
+        "principal": {"id": world::recipient(world::READER), "roles": [world::recipient(world::READER)]},
+        "resources": [{"actions": actions, "resource": {"kind": world::purpose(world::READS_FOR), "id": "one", "attr": facts}}],
     });
     let call = Call {
         path: "/api/check/resources".to_owned(),

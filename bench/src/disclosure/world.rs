@@ -280,49 +280,48 @@ pub(crate) fn told(recipient_number: usize, purpose_number: usize) -> Value {
     })
 }
 
-/// The same for Cerbos: an action for each attribute of the resource `profile`.
-pub(crate) fn cerbos() -> Value {
+/// The same for Cerbos, as it is fastest there: a kind of resource for each purpose, a role for each recipient and an action for each
+/// attribute are looked up, and only the rest are conditions. With all of them as conditions it takes seventeen times as long.
+pub(crate) fn cerbos() -> Vec<Value> {
+    (0..PURPOSES).map(cerbos_for).collect()
+}
+
+fn cerbos_for(to: usize) -> Value {
     let named = |wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
         let own = (0..ATTRIBUTES).filter(|one| wanted(category(*one)));
         own.map(attribute).collect()
     };
+    let all = || vec!["*".to_owned()];
     let mut rules = Vec::new();
     for of in 0..RECIPIENTS {
-        for to in 0..PURPOSES {
-            let categories = permitted(of, to);
-            let conditions = [
-                format!("R.attr.recipient == \"{}\"", recipient(of)),
-                format!("R.attr.purpose == \"{}\"", purpose(to)),
-                "(R.attr.choice_allows || R.attr.consented)".to_owned(),
-            ];
-            rules.push(json!({
-                "actions": named(&|one| categories.contains(&one)), "effect": "EFFECT_ALLOW", "roles": ["recipient"],
-                "condition": {"match": {"expr": conditions.join(" && ")}},
-            }));
-        }
+        let categories = permitted(of, to);
+        rules.push(json!({
+            "actions": named(&|one| categories.contains(&one)), "effect": "EFFECT_ALLOW", "roles": [recipient(of)],
+            "condition": {"match": {"expr": "R.attr.choice_allows || R.attr.consented"}},
+        }));
     }
     for (_, place, kind) in forbids() {
         let here = format!("R.attr.jurisdiction == \"{place}\"");
         let (what, actions) = match kind {
             Forbid::Sale => (
                 "R.attr.is_sale && (R.attr.opted_out_of_sale || R.attr.signal) && !R.attr.consented",
-                named(&|_| true),
+                all(),
             ),
             Forbid::Child => (
                 "R.attr.is_third_party && R.attr.age == \"under_13\" && !R.attr.consented",
-                named(&|_| true),
+                all(),
             ),
             Forbid::Limited => ("R.attr.limited", named(&|one| one == "user.content")),
-            Forbid::Marketing => ("R.attr.is_marketing && R.attr.opted_out", named(&|_| true)),
+            Forbid::Marketing => ("R.attr.is_marketing && R.attr.opted_out", all()),
         };
         rules.push(json!({
-            "actions": actions, "effect": "EFFECT_DENY", "roles": ["recipient"],
+            "actions": actions, "effect": "EFFECT_DENY", "roles": ["*"],
             "condition": {"match": {"expr": format!("{here} && {what}")}},
         }));
     }
     json!({
         "apiVersion": "api.cerbos.dev/v1",
-        "resourcePolicy": {"resource": "profile", "version": "default", "rules": rules},
+        "resourcePolicy": {"resource": purpose(to), "version": "default", "rules": rules},
     })
 }
 
