@@ -360,7 +360,7 @@ pub(crate) fn map_yaml() -> String {
         };
         let _ = writeln!(
             text,
-            "  {}: {{ title: Recipient {number}, role: {role}{contract}, categories: [{}], purpose: a benchmark, known_by: [email], required_level: delivered, channel: {{ kind: email, to: privacy@recipient-{number}.example }} }}",
+            "  {}: {{ title: Recipient {number}, role: {role}{contract}, categories: [{}], purpose: a benchmark, known_by: [email], required_level: delivered, subjects_a_minute: 1000000000, channel: {{ kind: email, to: privacy@recipient-{number}.example }} }}",
             recipient(number),
             CATEGORIES.join(", ")
         );

@@ -3,6 +3,7 @@
 //! Law: Cal. Civ. Code 1798.105(c)(1), (3); 11 CCR 7022(b)-(c), 7026(f), 7051(c), 7053.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +38,14 @@ pub struct Recipient {
     pub required_level: VerificationLevel,
     /// Days after which a reminder goes out, and after which an operator is called.
     pub reminders: ReminderRule,
+    /// Subjects that it may ask about in a minute, on each node.
+    pub subjects_a_minute: NonZeroU32,
 }
 
 impl Recipient {
+    /// What `subjects_a_minute` is if left out: a thousand a second.
+    pub const SUBJECTS_A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59_999);
+
     /// The role that counts in law: 11 CCR 7051(c) makes a service provider or contractor without a compliant contract a third party.
     pub const fn effective_role(&self) -> RecipientRole {
         match self.role {

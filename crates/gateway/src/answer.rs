@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use governance::Problem;
+use governance::disclosure::TOO_MANY_SUBJECTS;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -51,9 +52,10 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
+        let is_over = problem.code == TOO_MANY_SUBJECTS;
         Self {
             problem,
-            outcome: None,
+            outcome: is_over.then_some(Outcome::OverPace),
             allow: None,
             ends: false,
         }
@@ -99,6 +101,9 @@ pub(crate) fn refused(refusal: &Refusal, base_url: &str, trace_id: &str) -> Resp
             put(headers, header::RETRY_AFTER, "1");
         }
         _ => {}
+    }
+    if let Some(seconds) = problem.wait_seconds {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(allow) = refusal
         .allow

@@ -8,7 +8,7 @@ pub(crate) struct RouteCounts {
     counts: [AtomicU64; OUTCOMES],
 }
 
-const OUTCOMES: usize = 8;
+const OUTCOMES: usize = 9;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Outcome {
     Aborted,
     /// More calls at once than the route allows.
     Overloaded,
+    /// The recipient asked about more subjects than it may in a minute.
+    OverPace,
 }
 
 impl Outcome {
@@ -42,6 +44,7 @@ impl Outcome {
         Self::BodyRefused,
         Self::Aborted,
         Self::Overloaded,
+        Self::OverPace,
     ];
 
     /// The stable text.
@@ -55,6 +58,7 @@ impl Outcome {
             Self::BodyRefused => "body_refused",
             Self::Aborted => "aborted",
             Self::Overloaded => "overloaded",
+            Self::OverPace => "over_pace",
         }
     }
 }

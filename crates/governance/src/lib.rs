@@ -91,6 +91,8 @@ struct Parts {
     recorder: recorder::Recorder,
     /// Recipients' credentials that were looked up a moment ago.
     shown: disclosure::Shown,
+    /// How many subjects each recipient asked about within this minute.
+    pace: disclosure::Pace,
 }
 
 impl Privity {

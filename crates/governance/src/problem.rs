@@ -12,6 +12,8 @@ pub struct Problem {
     pub title: String,
     /// The field of the form or body that it is about.
     pub field: Option<&'static str>,
+    /// Seconds after which asking again may help, where that is known.
+    pub wait_seconds: Option<u32>,
 }
 
 impl Problem {
@@ -22,6 +24,7 @@ impl Problem {
             status,
             title: title.into(),
             field: None,
+            wait_seconds: None,
         }
     }
 

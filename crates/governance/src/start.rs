@@ -109,6 +109,7 @@ pub async fn start_watched(
             bell: tokio::sync::Notify::new(),
             recorder: crate::recorder::Recorder::default(),
             shown: crate::disclosure::Shown::default(),
+            pace: crate::disclosure::Pace::default(),
         }
     });
     let privity = Privity { parts };

@@ -82,10 +82,12 @@ pub(crate) fn show(app: &App, path: &str, trace: &TraceId, response: Response) -
     } else {
         as_page(app, path, &problem, trace)
     };
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+    let is_pause = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let seconds = problem.wait_seconds;
+    if let Some(seconds) = seconds.or(is_pause.then_some(PAUSE_SECONDS)) {
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(PAUSE_SECONDS));
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -146,6 +146,8 @@ pub enum Action {
     CredentialAdded,
     /// A recipient's credential was revoked.
     CredentialRevoked,
+    /// A recipient asked about more subjects than it may in a minute; once for each minute in which it did.
+    RecipientStopped,
 }
 
 /// A text that is no action of this version.
@@ -157,7 +159,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// Every action, for lists and for reading texts back.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self::RequestReceived,
         Self::Acknowledged,
         Self::CodeSent,
@@ -227,6 +229,7 @@ impl Action {
         Self::DisclosureEvaluated,
         Self::CredentialAdded,
         Self::CredentialRevoked,
+        Self::RecipientStopped,
     ];
 
     /// The stable text.
@@ -301,6 +304,7 @@ impl Action {
             Self::DisclosureEvaluated => "disclosure_evaluated",
             Self::CredentialAdded => "credential_added",
             Self::CredentialRevoked => "credential_revoked",
+            Self::RecipientStopped => "recipient_stopped",
         }
     }
 }

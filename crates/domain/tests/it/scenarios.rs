@@ -558,6 +558,7 @@ fn without_a_compliant_contract_it_is_a_third_party(_: &LawBook, scenario: &Scen
         consideration: None,
         channel: ChannelKind::Email,
         reminders: ReminderRule::default(),
+        subjects_a_minute: Recipient::SUBJECTS_A_MINUTE,
     };
     assert_eq!(recipient(false).effective_role(), RecipientRole::ThirdParty);
     assert_eq!(

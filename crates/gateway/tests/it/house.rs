@@ -82,6 +82,17 @@ impl House {
 
     /// The same, with more settings of the gateway.
     pub(crate) async fn with(routes: &str, allowed: Allowed<'_>, more: &str) -> Self {
+        Self::with_map(routes, allowed, more, MAP).await
+    }
+
+    /// A house whose recipients may ask about so many subjects in a minute.
+    pub(crate) async fn paced(routes: &str, allowed: Allowed<'_>, subjects: u32) -> Self {
+        let paced = format!("    known_by: [email]\n    subjects_a_minute: {subjects}");
+        let map = MAP.replace("    known_by: [email]", &paced);
+        Self::with_map(routes, allowed, "", &map).await
+    }
+
+    async fn with_map(routes: &str, allowed: Allowed<'_>, more: &str, map: &str) -> Self {
         let upstream = Upstream::start().await;
         let dir = tempfile::tempdir().unwrap();
         for folder in ["routes", "consent", "policies"] {
@@ -90,7 +101,7 @@ impl House {
         let lists = lists(allowed);
         let routes = routes.replace("UPSTREAM", &upstream.address.to_string());
         for (name, text) in [
-            ("map.yaml", MAP),
+            ("map.yaml", map),
             ("consent/purposes.yaml", PURPOSES),
             ("policies/company.cedar", policies(&lists).as_str()),
             ("routes/shop.yaml", routes.as_str()),

@@ -104,3 +104,22 @@ async fn a_body_about_one_subject_of_whom_nothing_goes_out_is_not_found() {
     house.upstream.says(r#"{"number":"1","email":"a"}"#);
     assert_eq!(house.get("/customers").await.body, r#"{"email":"a"}"#);
 }
+
+#[tokio::test]
+async fn a_list_about_more_than_the_recipient_may_ask_about_in_a_minute_is_refused_or_broken_off() {
+    let house = House::paced(CUSTOMERS, ALLOWED, 1_000).await;
+    let list = |count: usize| body((0..count).map(|number| format!("{}", number % 1_500)));
+    house.upstream.says(&list(3_000));
+    let answer = house.get("/customers").await;
+    assert!(!answer.is_whole, "the recipient may ask about 1,000");
+    house.upstream.says(&list(300));
+    let answer = house.get("/customers").await;
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    assert!(answer.body.contains("too_many_subjects"));
+    assert!(
+        answer.head.to_lowercase().contains("retry-after: 60"),
+        "{}",
+        answer.head
+    );
+    assert_eq!(house.count(Outcome::OverPace), 1);
+}

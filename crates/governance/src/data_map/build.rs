@@ -2,6 +2,7 @@
 //! and all that is wrong is told at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use domain::data_map::{
@@ -772,6 +773,16 @@ impl Builder<'_> {
                 "name identifiers, for instance `known_by: [email]`",
             );
         }
+        let given = text.subjects_a_minute.as_ref();
+        if let Some(none) = given.filter(|given| given.value == 0) {
+            self.wrong(
+                part,
+                &about,
+                none.at,
+                "a recipient that may ask about 0 subjects a minute gets nothing at all".to_owned(),
+                "write 1 or more, leave it out for 60000, or revoke its credentials",
+            );
+        }
         let node = part
             .tree
             .get("recipients")
@@ -885,6 +896,11 @@ fn recipient(key: &Located<String>, text: &RecipientText, channel: &ChannelConfi
             .required_level
             .map_or(VerificationLevel::Attested, VerificationLevel::from),
         reminders: reminders.unwrap_or_default(),
+        subjects_a_minute: text
+            .subjects_a_minute
+            .as_ref()
+            .and_then(|given| NonZeroU32::new(given.value))
+            .unwrap_or(Recipient::SUBJECTS_A_MINUTE),
     }
 }
 

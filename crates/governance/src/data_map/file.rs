@@ -260,6 +260,9 @@ pub(super) struct RecipientText {
     pub(super) channel: Located<IgnoredAny>,
     /// When a silent recipient is reminded.
     pub(super) reminders: Option<RemindersText>,
+    /// Subjects that it may ask about in a minute, on each node: 60000 if left out.
+    #[schemars(with = "Option<std::num::NonZeroU32>")]
+    pub(super) subjects_a_minute: Option<Located<u32>>,
 }
 
 /// How a recipient is told. What else belongs here depends on `kind`; see docs/guides/data-map.md.

@@ -8,11 +8,13 @@ use domain::data_map::RecipientKey;
 use domain::profile::AttributeKey;
 use enforcement::json_filter::Effect;
 
-use super::caller::{Caller, SubjectAsked};
+use super::caller::{Caller, Door, SubjectAsked};
+use super::pace;
 use super::recipient::effects_for;
 use crate::{Privity, Problem};
 
-/// What each caller would get of a subject, in order; attributes that it would not get are not named.
+/// What each caller would get of a subject, in order; attributes that it would not get are not named. Each caller counts as a subject that the
+/// asker asked about, since as much is decided.
 ///
 /// # Errors
 /// As [`super::disclose`].
@@ -23,6 +25,8 @@ pub async fn evaluate(
     subject: &SubjectAsked,
     attributes: &[AttributeKey],
 ) -> Result<Vec<BTreeMap<AttributeKey, Effect>>, Problem> {
+    let at = callers.first().map_or(Door::AuthZen, |caller| caller.door);
+    pace::admit_at(p, (asker, at), callers.len().max(1)).await?;
     let mut all = Vec::with_capacity(callers.len());
     for caller in callers {
         all.push(effects_for(p, caller, subject, attributes).await?);

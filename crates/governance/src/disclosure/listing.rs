@@ -10,7 +10,8 @@ use storage::{identifier, subject};
 
 use super::caller::{Caller, SubjectAsked};
 use super::granted::Granted;
-use super::recipient::{MOST_SUBJECTS, disclose, reached};
+use super::pace;
+use super::recipient::{MOST_SUBJECTS, decide_and_record, disclose, reached};
 use crate::profile::read::tags_of;
 use crate::{Privity, Problem};
 
@@ -31,9 +32,10 @@ pub async fn disclose_all(
     });
     let all: Vec<_> = all.await?.into_iter().map(SubjectAsked::Id).collect();
     if u32::try_from(all.len()).is_ok_and(|count| count <= MOST_LISTED) {
+        pace::admit(p, caller, all.len()).await?;
         let mut granted = Vec::with_capacity(all.len());
         for some in all.chunks(MOST_SUBJECTS) {
-            granted.extend(disclose(p, caller, some, attributes).await?);
+            granted.extend(decide_and_record(p, caller, some, attributes).await?);
         }
         return Ok(Some(granted));
     }

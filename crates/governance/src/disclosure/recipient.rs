@@ -27,6 +27,7 @@ use storage::{Tx, profile, subject_facts};
 use super::caller::{Caller, ProvenBy, SubjectAsked};
 use super::granted::Granted;
 use super::ledger::sale_of;
+use super::pace;
 use crate::policy::{InForce, Watched, facts_of};
 use crate::profile::read::{Held, held, tags_of};
 use crate::{Privity, Problem};
@@ -41,8 +42,8 @@ const UNKNOWN_PURPOSE: &str = "(unknown)";
 /// subject, in order; it says nothing of why when it is empty.
 ///
 /// # Errors
-/// [`Problem`] when there are no profiles, a kind of identifier is unknown, there are too many subjects, or our database doesn't answer.
-/// None tells whether a subject exists.
+/// [`Problem`] when there are no profiles, a kind of identifier is unknown, there are too many subjects, for one call or for the minute, or our
+/// database doesn't answer. None tells whether a subject exists.
 pub async fn disclose(
     p: &Privity,
     caller: &Caller,
@@ -55,6 +56,42 @@ pub async fn disclose(
             format!("one call is about at most {MOST_SUBJECTS} subjects; ask again for the others"),
         ));
     }
+    pace::admit(p, caller, subjects.len()).await?;
+    decide_and_record(p, caller, subjects, attributes).await
+}
+
+/// A question about one subject among others.
+pub struct Question {
+    /// Who would get it.
+    pub caller: Caller,
+    /// About whom.
+    pub subject: SubjectAsked,
+    /// What of her.
+    pub attributes: Vec<AttributeKey>,
+}
+
+/// The same for questions that have nothing in common but the call that they came in: they count at once, and each is decided and recorded by
+/// itself.
+///
+/// # Errors
+/// As [`disclose`].
+pub async fn disclose_each(p: &Privity, questions: &[Question]) -> Result<Vec<Granted>, Problem> {
+    pace::admit_each(p, questions.iter().map(|one| (&one.caller, 1))).await?;
+    let mut granted = Vec::with_capacity(questions.len());
+    for one in questions {
+        let subject = std::slice::from_ref(&one.subject);
+        granted.extend(decide_and_record(p, &one.caller, subject, &one.attributes).await?);
+    }
+    Ok(granted)
+}
+
+/// For whoever has counted the subjects already.
+pub(super) async fn decide_and_record(
+    p: &Privity,
+    caller: &Caller,
+    subjects: &[SubjectAsked],
+    attributes: &[AttributeKey],
+) -> Result<Vec<Granted>, Problem> {
     let asking = Asking::new(p, caller, attributes)?;
     let sought = subjects.iter().map(|one| sought(p, &asking.schema, one));
     let sought: Arc<[Sought]> = sought.collect::<Result<_, _>>()?;
@@ -63,7 +100,7 @@ pub async fn disclose(
     asking.record(p, &sought, decided).await
 }
 
-/// What a caller would get of a subject: decided like everything else, and nothing opens, since the permit is dropped here.
+/// What a caller would get of a subject: decided like everything else, and nothing opens, since the permit is dropped here. Counted by whoever asks.
 pub(super) async fn effects_for(
     p: &Privity,
     caller: &Caller,

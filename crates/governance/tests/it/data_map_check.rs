@@ -139,6 +139,14 @@ fn a_proof_that_the_channel_can_never_give_is_an_error() {
     );
 }
 
+#[test]
+fn a_recipient_that_may_ask_about_nobody_is_an_error() {
+    let found = findings(
+        "recipients:\n  broker: {role: third_party, categories: [user.contact.email], purpose: ads, known_by: [email], subjects_a_minute: 0, channel: {kind: email, to: privacy@example.com}}\n",
+    );
+    expect(&found, Severity::Error, "may ask about 0 subjects a minute");
+}
+
 fn column(name: &str, kind: ValueKind) -> DescribedField {
     DescribedField {
         name: name.to_owned(),

@@ -76,6 +76,7 @@ fn recipient(key: &str, text: RecipientText) -> PolicyRecipient {
         known_by: Vec::new(),
         required_level: domain::recipient::VerificationLevel::Sent,
         reminders: domain::recipient::ReminderRule::default(),
+        subjects_a_minute: domain::recipient::Recipient::SUBJECTS_A_MINUTE,
     };
     PolicyRecipient {
         key: declared.key.clone(),

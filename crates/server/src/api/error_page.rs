@@ -8,7 +8,7 @@ use governance::Problem;
 use crate::failure::Failure;
 
 /// Every page by its code.
-const PAGES: [(&str, &str); 54] = [
+const PAGES: [(&str, &str); 55] = [
     (
         "body_too_large",
         include_str!("../../../../docs/errors/body_too_large.md"),
@@ -181,6 +181,10 @@ const PAGES: [(&str, &str); 54] = [
     (
         "too_many_requests",
         include_str!("../../../../docs/errors/too_many_requests.md"),
+    ),
+    (
+        "too_many_subjects",
+        include_str!("../../../../docs/errors/too_many_subjects.md"),
     ),
     (
         "too_many_sign_ins",

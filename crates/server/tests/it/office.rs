@@ -46,7 +46,7 @@ impl Rng for Counting {
     }
 }
 
-const MAP: &str = r"
+pub(crate) const MAP: &str = r"
 systems:
   cabinet:
     title: Filing cabinet
@@ -84,7 +84,7 @@ impl Office {
     pub(crate) async fn with(files: &[(&str, &str)], more: &str) -> Self {
         watch_log();
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files.iter().chain(&[("map.yaml", MAP)]) {
+        for (name, text) in [("map.yaml", MAP)].iter().chain(files) {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();

@@ -58,7 +58,12 @@ permit (principal == Recipient::"mill", action == Action::"catalogue", resource 
 "#;
 
 pub(crate) async fn office() -> (Office, SubjectId, Sensitive<String>) {
+    office_with(crate::office::MAP).await
+}
+
+async fn office_with(map: &str) -> (Office, SubjectId, Sensitive<String>) {
     let files = [
+        ("map.yaml", map),
         ("profile.yaml", SCHEMA),
         ("consent/purposes.yaml", PURPOSES),
         ("consent/notices.yaml", "notices: []\n"),
@@ -232,4 +237,50 @@ pub(crate) async fn log_size(office: &Office) -> i64 {
         Ok::<i64, Problem>(row.count("records")?)
     });
     counted.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_asks_about_too_many_in_a_minute_waits_and_is_recorded_once() {
+    let map = crate::office::MAP.replace(
+        "    known_by: [email]",
+        "    known_by: [email]\n    subjects_a_minute: 3",
+    );
+    let (office, id, key) = office_with(&map).await;
+    let one = format!("/recipient/v1/profiles/{id}?purpose=catalogue&attributes=first_name");
+    let two = json!({"subjects": [id.to_string(), id.to_string()], "purpose": "catalogue", "attributes": ["first_name"]});
+    let batch = async || post(&office, &key, "/recipient/v1/profiles/batch", &two).await;
+    for _ in 0..2 {
+        assert_eq!(batch().await.status, StatusCode::OK);
+        // One is left, so that two don't fit and don't count.
+        for _ in 0..2 {
+            let refused = batch().await;
+            assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(refused.headers["retry-after"], "60");
+            assert_eq!(body(&refused)["code"], "too_many_subjects");
+        }
+        assert_eq!(
+            get(&office, key.expose(), &one).await.status,
+            StatusCode::OK
+        );
+        let over = get(&office, key.expose(), &one).await;
+        assert_eq!(over.status, StatusCode::TOO_MANY_REQUESTS);
+        office.clock.advance(jiff::SignedDuration::from_mins(1));
+    }
+    let log = office.privity.database().read("read log", move |tx| {
+        storage::audit::entries(tx, "privacy.hearth.example/audit", 0, 1_000)
+    });
+    let log: Vec<_> = log
+        .await
+        .unwrap_or_else(|error: storage::Error| panic!("{error}"));
+    let texts = log
+        .iter()
+        .map(|entry| String::from_utf8_lossy(&entry.bytes));
+    let stopped: Vec<_> = texts
+        .filter(|text| text.contains("recipient_stopped"))
+        .collect();
+    assert_eq!(stopped.len(), 2, "one a minute: {stopped:?}");
+    assert!(
+        stopped[1].contains(r#""refused_since_last_record":2"#),
+        "{stopped:?}"
+    );
 }

@@ -8,7 +8,7 @@ use domain::purpose_of_use::PurposeKey;
 use domain::recipient::RecipientRole;
 use domain::sensitive::Sensitive;
 use governance::disclosure::{
-    Caller, Door, Effect, Granted, KnownRecipient, SubjectAsked, disclose, evaluate,
+    Caller, Door, Effect, Granted, KnownRecipient, Question, SubjectAsked, disclose_each, evaluate,
 };
 use governance::{Privity, Problem};
 use serde_json::{Value, json};
@@ -205,6 +205,8 @@ impl Decides for PolicyPoint {
             }
         }
         let mut answers = vec![Answer::default(); asked.len()];
+        let mut questions = Vec::with_capacity(groups.len());
+        let mut asked_in = Vec::with_capacity(groups.len());
         for (common, group) in groups {
             let caller = self.caller(common.kind, common.recipient, common.purpose);
             let (Some(caller), Some(subject)) = (caller, common.about.subject()) else {
@@ -217,11 +219,16 @@ impl Decides for PolicyPoint {
                     Wanted::Profile(keys) => attributes.extend_from_slice(keys),
                 }
             }
-            let granted = disclose(&self.privity, &caller, &[subject], &attributes).await?;
-            let Some(granted) = granted.first() else {
-                continue;
-            };
-            for one in &group {
+            questions.push(Question {
+                caller,
+                subject,
+                attributes,
+            });
+            asked_in.push(group);
+        }
+        let granted = disclose_each(&self.privity, &questions).await?;
+        for (group, granted) in asked_in.iter().zip(&granted) {
+            for one in group {
                 if let Some(slot) = answers.get_mut(one.place) {
                     *slot = one.answer(granted);
                 }
