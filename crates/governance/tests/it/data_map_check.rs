@@ -141,10 +141,15 @@ fn a_proof_that_the_channel_can_never_give_is_an_error() {
 
 #[test]
 fn a_recipient_that_may_ask_about_nobody_is_an_error() {
-    let found = findings(
-        "recipients:\n  broker: {role: third_party, categories: [user.contact.email], purpose: ads, known_by: [email], subjects_a_minute: 0, channel: {kind: email, to: privacy@example.com}}\n",
+    let text = format!(
+        "{MAP}recipients:\n  broker: {{role: third_party, categories: [user.contact.email], purpose: ads, known_by: [email], subjects_a_minute: 0, channel: {{kind: email, to: privacy@example.com}}}}\n"
     );
-    expect(&found, Severity::Error, "may ask about 0 subjects a minute");
+    let Err(refused) = read(&[("map.yaml", &text)]) else {
+        panic!("a pace of 0 was taken");
+    };
+    let told = refused.to_string();
+    assert!(told.contains("may ask about 0 subjects a minute"), "{told}");
+    assert!(told.contains("write 1 or more"), "{told}");
 }
 
 fn column(name: &str, kind: ValueKind) -> DescribedField {
