@@ -247,7 +247,9 @@ async fn a_recipient_that_asks_about_too_many_in_a_minute_waits_and_is_recorded_
     );
     let (office, id, key) = office_with(&map).await;
     let one = format!("/recipient/v1/profiles/{id}?purpose=catalogue&attributes=first_name");
-    let two = json!({"subjects": [id.to_string(), id.to_string()], "purpose": "catalogue", "attributes": ["first_name"]});
+    let about = json!({"id": id.to_string()});
+    let two =
+        json!({"subjects": [about, about], "purpose": "catalogue", "attributes": ["first_name"]});
     let batch = async || post(&office, &key, "/recipient/v1/profiles/batch", &two).await;
     for _ in 0..2 {
         assert_eq!(batch().await.status, StatusCode::OK);
@@ -266,15 +268,19 @@ async fn a_recipient_that_asks_about_too_many_in_a_minute_waits_and_is_recorded_
         assert_eq!(over.status, StatusCode::TOO_MANY_REQUESTS);
         office.clock.advance(jiff::SignedDuration::from_mins(1));
     }
-    let log = office.privity.database().read("read log", move |tx| {
-        storage::audit::entries(tx, "privacy.hearth.example/audit", 0, 1_000)
+    let database = office.privity.database();
+    let read = database.read("read log", |tx| {
+        let rows = tx.query(
+            "-- all\nSELECT entry FROM audit_entry ORDER BY sequence",
+            &[],
+        )?;
+        let texts = rows
+            .iter()
+            .map(|row| row.bytes("entry").map(<[u8]>::to_vec));
+        Ok::<Vec<_>, Problem>(texts.collect::<Result<_, _>>()?)
     });
-    let log: Vec<_> = log
-        .await
-        .unwrap_or_else(|error: storage::Error| panic!("{error}"));
-    let texts = log
-        .iter()
-        .map(|entry| String::from_utf8_lossy(&entry.bytes));
+    let log = read.await.unwrap();
+    let texts = log.iter().map(|entry| String::from_utf8_lossy(entry));
     let stopped: Vec<_> = texts
         .filter(|text| text.contains("recipient_stopped"))
         .collect();
