@@ -76,7 +76,8 @@ impl Figures {
                 format!("{sign}{aim}")
             }),
             peer: against.peer.map(|Peer(best, worst)| {
-                if best == worst {
+                let (best, worst) = (rounded(best), rounded(worst));
+                if best.to_bits() == worst.to_bits() {
                     best.to_string()
                 } else {
                     format!("{best} to {worst}")

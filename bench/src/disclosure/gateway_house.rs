@@ -119,7 +119,7 @@ attributes:
 const MAP: &str = "systems:
   shop: { title: Shop, sources: [consumer_directly], purposes: [orders], connection: { kind: manual, operator: Robin, instructions: look it up, due_days: 3 } }
 recipients:
-  carrier: { title: The carrier, role: service_provider, contract_compliant: true, categories: [user.name, user.contact.email, user.content], purpose: to carry parcels, known_by: [email], required_level: delivered, channel: { kind: email, to: privacy@carrier.example } }
+  carrier: { title: The carrier, role: service_provider, contract_compliant: true, categories: [user.name, user.contact.email, user.content], purpose: to carry parcels, known_by: [email], required_level: delivered, subjects_a_minute: 1000000000, channel: { kind: email, to: privacy@carrier.example } }
 ";
 
 const PURPOSES: &str = "purposes:

@@ -1,7 +1,7 @@
 //! How many subjects a recipient may ask about in a minute. In memory, on each node: it protects subjects from being read out one by one, and
 //! our database from a flood, so it writes nothing but one record for each minute in which somebody was stopped.
 //!
-//! Law: 11 CCR 7002(d) (no more than is proportionate); GDPR Art. 32(1)(b).
+//! Law: 11 CCR 7002 (no more than is proportionate).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
