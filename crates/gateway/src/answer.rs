@@ -4,7 +4,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use governance::Problem;
-use governance::disclosure::TOO_MANY_SUBJECTS;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -52,7 +51,7 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        let is_over = problem.code == TOO_MANY_SUBJECTS;
+        let is_over = problem.code == "too_many_subjects";
         Self {
             problem,
             outcome: is_over.then_some(Outcome::OverPace),

@@ -50,7 +50,6 @@ pub use ledger::{LedgerExport, LedgerLine, of_subject};
 pub use listing::{MOST_LISTED, disclose_all, disclose_sharing, possible, readable};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub(crate) use pace::Pace;
-pub use pace::TOO_MANY_SUBJECTS;
 pub(crate) use recipient::Foreseeing;
 pub use recipient::{MOST_SUBJECTS, Question, disclose, disclose_each};
 pub(crate) use shown::Shown;

@@ -14,9 +14,6 @@ use jiff::Timestamp;
 use super::caller::{Caller, Door};
 use crate::{Privity, Problem};
 
-/// The code of the problem that a recipient gets which asks about too many.
-pub const TOO_MANY_SUBJECTS: &str = "too_many_subjects";
-
 /// How long a window is.
 const SECONDS: i64 = 60;
 
@@ -140,7 +137,7 @@ impl Over {
         };
         Problem {
             wait_seconds: Some(self.wait_seconds),
-            ..Problem::new(TOO_MANY_SUBJECTS, 429, title)
+            ..Problem::new("too_many_subjects", 429, title)
         }
     }
 }
@@ -261,7 +258,7 @@ mod tests {
     fn a_call_that_never_fits_is_told_so() {
         let over = ask(&Pace::default(), "mill", 11, "2026-11-23T08:00:00Z").unwrap_err();
         let problem = over.problem();
-        assert_eq!((problem.code, problem.status), (TOO_MANY_SUBJECTS, 429));
+        assert_eq!((problem.code, problem.status), ("too_many_subjects", 429));
         assert!(problem.title.contains("one call about 11 subjects"));
         assert_eq!(problem.wait_seconds, Some(60));
     }

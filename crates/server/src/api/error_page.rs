@@ -183,12 +183,12 @@ const PAGES: [(&str, &str); 55] = [
         include_str!("../../../../docs/errors/too_many_requests.md"),
     ),
     (
-        "too_many_subjects",
-        include_str!("../../../../docs/errors/too_many_subjects.md"),
-    ),
-    (
         "too_many_sign_ins",
         include_str!("../../../../docs/errors/too_many_sign_ins.md"),
+    ),
+    (
+        "too_many_subjects",
+        include_str!("../../../../docs/errors/too_many_subjects.md"),
     ),
     (
         "took_too_long",
