@@ -200,6 +200,37 @@ async fn authzen_decides_a_batch_in_one_go_and_a_redaction_is_an_obligation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn authzen_names_each_attribute_of_a_profile_once_and_a_call_names_so_many() {
+    let (office, id, key) = office().await;
+    let listing = |names: &[String], questions: usize| {
+        json!({
+            "subject": {"type": "recipient", "id": "mill"},
+            "action": {"name": "catalogue"},
+            "resource": {"type": "profile", "id": id.to_string(), "properties": {"attributes": names}},
+            "context": {"obligations": ["redact"]},
+            "evaluations": vec![json!({}); questions],
+        })
+    };
+    let names = ["shoe_size", "first_name", "email", "shoe_size", "email"].map(str::to_owned);
+    let asked = listing(&names, 2);
+    let answer = body(&post(&office, &key, "/access/v1/evaluations", &asked).await);
+    let withheld = json!({"id": "redact", "attribute": "shoe_size", "form": "withhold"});
+    let masked = json!({"id": "redact", "attribute": "email", "form": "mask"});
+    let one = json!({"decision": true, "context": {"obligations": [withheld, masked]}});
+    assert_eq!(answer["evaluations"], json!([one, one]));
+
+    let names: Vec<_> = (0..=64).map(|number| format!("shoe_{number}")).collect();
+    let asked = listing(&names, 256);
+    let refused = post(&office, &key, "/access/v1/evaluations", &asked).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let title = body(&refused)["title"].take();
+    assert!(title.as_str().unwrap().contains("at most 16384"), "{title}");
+    let asked = listing(&names[..64], 256);
+    let answer = post(&office, &key, "/access/v1/evaluations", &asked).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn authzen_finds_attributes_recipients_and_purposes_and_never_people() {
     let (office, id, key) = office().await;
     let about = json!({"subject": id.to_string()});

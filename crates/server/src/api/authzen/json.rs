@@ -98,6 +98,11 @@ impl Node<'_> {
 }
 
 impl<'b> Json<'b> {
+    /// Whether it stands at the same place of a body.
+    pub(super) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.node, other.node)
+    }
+
     pub(super) const fn is_null(self) -> bool {
         matches!(self.node, Node::Null)
     }

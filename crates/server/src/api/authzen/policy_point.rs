@@ -1,9 +1,10 @@
 //! AuthZEN's questions as disclosures: who the subject, the action and the resource are here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use domain::data_map::{IdentifierKind, RecipientKey};
-use domain::profile::AttributeKey;
+use domain::profile::{AttributeKey, Schema};
 use domain::purpose_of_use::PurposeKey;
 use domain::recipient::RecipientRole;
 use domain::sensitive::Sensitive;
@@ -14,11 +15,15 @@ use governance::{Privity, Problem};
 use serde_json::{Value, json};
 
 use super::json::Json;
-use super::message::{Action, Entity, Evaluation, Members};
+use super::message::{Action, Entity, Evaluation, Members, malformed};
 use super::protocol::{Answer, Decides};
 
 /// What a caller that understands it says in `context.obligations`.
 const REDACT: &str = "redact";
+
+/// Attributes of profiles that one call names, at most: each may be answered with an obligation of its own, and what a call says once for all its
+/// questions is named by each of them.
+const MOST_NAMED: usize = 16_384;
 
 /// Decides for one caller.
 pub(super) struct PolicyPoint {
@@ -54,7 +59,23 @@ struct Asked<'b> {
 /// What it is about.
 enum Wanted<'b> {
     Attribute(&'b str),
-    Profile(Vec<AttributeKey>),
+    Profile(Listed<'b>),
+}
+
+/// The attributes of a profile.
+#[derive(Clone)]
+enum Listed<'b> {
+    All(Arc<[AttributeKey]>),
+    /// Each once. What nobody declared is among them: whoever redacts has to withhold it.
+    Named(Arc<[&'b str]>),
+}
+
+/// The attributes that a call's questions name.
+#[derive(Default)]
+struct Naming<'b> {
+    count: usize,
+    /// The list of the question before: one that a call gives for all its questions is read once.
+    last: Option<(Json<'b>, Listed<'b>)>,
 }
 
 impl PolicyPoint {
@@ -89,38 +110,38 @@ impl PolicyPoint {
         })
     }
 
-    fn asked<'b>(&self, place: usize, one: &Evaluation<'b>) -> Option<(Common<'b>, Asked<'b>)> {
+    fn asked<'b>(
+        &self,
+        place: usize,
+        one: &Evaluation<'b>,
+        naming: &mut Naming<'b>,
+    ) -> Result<Option<(Common<'b>, Asked<'b>)>, Problem> {
         let resource = &one.resource;
-        let (about, wanted) = match resource.kind {
-            "attribute" => (
-                About::of(resource.properties)?,
-                Wanted::Attribute(resource.id),
-            ),
-            "profile" => {
-                let named = resource.properties.get("attributes");
-                let attributes = match named.and_then(Json::list) {
-                    Some(named) => named
-                        .filter_map(Json::text)
-                        .map(AttributeKey::from)
-                        .collect(),
-                    None => self.privity.schema()?.keys().to_vec(),
-                };
-                (About::Id(resource.id), Wanted::Profile(attributes))
+        let known = match resource.kind {
+            "attribute" => {
+                let about = About::of(resource.properties);
+                about.map(|about| (about, Wanted::Attribute(resource.id)))
             }
-            _ => return None,
+            "profile" => {
+                let listed = naming.listed(resource.properties, self.privity.schema())?;
+                listed.map(|listed| (About::Id(resource.id), Wanted::Profile(listed)))
+            }
+            _ => None,
         };
-        let common = Common {
-            kind: one.subject.kind,
-            recipient: one.subject.id,
-            purpose: one.action.name,
-            about,
-        };
-        let asked = Asked {
-            place,
-            wanted,
-            understands: understands(one.context),
-        };
-        Some((common, asked))
+        Ok(known.map(|(about, wanted)| {
+            let common = Common {
+                kind: one.subject.kind,
+                recipient: one.subject.id,
+                purpose: one.action.name,
+                about,
+            };
+            let asked = Asked {
+                place,
+                wanted,
+                understands: understands(one.context),
+            };
+            (common, asked)
+        }))
     }
 
     /// The key of an attribute that is declared; nothing is said of any other.
@@ -180,6 +201,55 @@ impl<'b> About<'b> {
     }
 }
 
+impl<'b> Naming<'b> {
+    /// The attributes that a question about a profile is about; `None` while there are no profiles.
+    fn listed(
+        &mut self,
+        properties: Members<'b>,
+        schema: Option<&Arc<Schema>>,
+    ) -> Result<Option<Listed<'b>>, Problem> {
+        let named = properties.get("attributes");
+        let listed = match named.and_then(|given| Some((given, given.list()?))) {
+            None => schema.map(|schema| Listed::All(Arc::clone(schema.keys()))),
+            Some((given, names)) => Some(match &self.last {
+                Some((last, listed)) if last.is(given) => listed.clone(),
+                _ => {
+                    let mut known = HashSet::new();
+                    let names = names.filter_map(Json::text);
+                    let listed = Listed::Named(names.filter(|name| known.insert(*name)).collect());
+                    self.last = Some((given, listed.clone()));
+                    listed
+                }
+            }),
+        };
+        self.count += listed.as_ref().map_or(0, Listed::len);
+        if self.count > MOST_NAMED {
+            return Err(malformed(
+                "one call names at most 16384 attributes of profiles; ask in several",
+            ));
+        }
+        Ok(listed)
+    }
+}
+
+impl Listed<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::All(keys) => keys.len(),
+            Self::Named(names) => names.len(),
+        }
+    }
+
+    /// Whether it is the very same list.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All(one), Self::All(other)) => Arc::ptr_eq(one, other),
+            (Self::Named(one), Self::Named(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// Whom a search is about.
 fn about(resource: &Entity<'_>) -> Option<SubjectAsked> {
     About::of(resource.properties)?.subject()
@@ -192,9 +262,10 @@ fn understands(context: Members<'_>) -> bool {
 
 impl Decides for PolicyPoint {
     async fn decide(&self, asked: &[Evaluation<'_>]) -> Result<Vec<Answer>, Problem> {
+        let mut naming = Naming::default();
         let mut groups: Vec<(Common<'_>, Vec<Asked<'_>>)> = Vec::new();
         for (place, one) in asked.iter().enumerate() {
-            let Some((common, one)) = self.asked(place, one) else {
+            let Some((common, one)) = self.asked(place, one, &mut naming)? else {
                 continue;
             };
             // Nearly always the group of the question before.
@@ -213,10 +284,21 @@ impl Decides for PolicyPoint {
                 continue;
             };
             let mut attributes = Vec::with_capacity(group.len());
+            let mut last = None;
             for one in &group {
                 match &one.wanted {
                     Wanted::Attribute(key) => attributes.extend(self.declared(key)),
-                    Wanted::Profile(keys) => attributes.extend_from_slice(keys),
+                    Wanted::Profile(listed) if last.is_some_and(|last| listed.is(last)) => {}
+                    Wanted::Profile(listed) => {
+                        match listed {
+                            Listed::All(keys) => attributes.extend_from_slice(keys),
+                            Listed::Named(names) => {
+                                attributes
+                                    .extend(names.iter().filter_map(|one| self.declared(one)));
+                            }
+                        }
+                        last = Some(listed);
+                    }
                 }
             }
             questions.push(Question {
@@ -310,7 +392,12 @@ impl Asked<'_> {
     fn answer(&self, granted: &Granted) -> Answer {
         match &self.wanted {
             Wanted::Attribute(key) => self.of_attribute(key, granted.effect_on(key)),
-            Wanted::Profile(keys) => self.of_profile(keys, granted),
+            Wanted::Profile(Listed::All(keys)) => {
+                self.of_profile(keys.iter().map(AsRef::as_ref), granted)
+            }
+            Wanted::Profile(Listed::Named(names)) => {
+                self.of_profile(names.iter().copied(), granted)
+            }
         }
     }
 
@@ -324,8 +411,8 @@ impl Asked<'_> {
     }
 
     /// Whoever can't redact may pass on nothing unless all of it goes out as it is.
-    fn of_profile(&self, keys: &[AttributeKey], granted: &Granted) -> Answer {
-        let effects = keys.iter().map(|key| (key, granted.effect(key)));
+    fn of_profile<'k>(&self, keys: impl Iterator<Item = &'k str>, granted: &Granted) -> Answer {
+        let effects = keys.map(|key| (key, granted.effect_on(key)));
         let (kept, others): (Vec<_>, Vec<_>) =
             effects.partition(|(_, effect)| *effect == Effect::Keep);
         let goes_out = others.iter().any(|(_, effect)| *effect != Effect::Drop);
@@ -335,7 +422,7 @@ impl Asked<'_> {
             others.is_empty() && !kept.is_empty()
         };
         let obligations = others.iter();
-        let obligations = obligations.map(|(key, effect)| obligation(key.as_ref(), *effect));
+        let obligations = obligations.map(|(key, effect)| obligation(key, *effect));
         let has_obligations = decision && !others.is_empty();
         Answer {
             decision,
