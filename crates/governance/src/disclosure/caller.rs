@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::audit::NewRecord;
 use domain::data_map::{IdentifierKind, RecipientKey};
 use domain::id::{CredentialId, SubjectId};
 use domain::purpose_of_use::PurposeKey;
@@ -12,12 +13,21 @@ use domain::sensitive::Sensitive;
 pub struct Caller {
     /// Who.
     pub recipient: RecipientKey,
+    /// The application of the business that asks for it, and enforces the answer; `None` where it asks for itself.
+    pub asked_by: Option<RecipientKey>,
     /// What for.
     pub purpose: PurposeKey,
     /// Where it asks.
     pub door: Door,
-    /// What proved who it is; `None` where Privity itself asks for it.
+    /// What proved who asks; `None` where Privity itself does.
     pub proven_by: Option<ProvenBy>,
+}
+
+impl Caller {
+    /// Who asks: the recipient, or an application of the business in its place.
+    pub(super) fn asker(&self) -> &RecipientKey {
+        self.asked_by.as_ref().unwrap_or(&self.recipient)
+    }
 }
 
 /// What proved who a recipient is. Records name it, so that whatever went out by a key that was lost can be found.
@@ -27,6 +37,18 @@ pub enum ProvenBy {
     Credential(CredentialId),
     /// A token.
     Token(Arc<TokenClient>),
+}
+
+impl ProvenBy {
+    /// Names it in a record.
+    pub(super) fn named_in(&self, record: NewRecord) -> NewRecord {
+        match self {
+            Self::Credential(id) => record.with("credential", id.to_string()),
+            Self::Token(token) => record
+                .with("issuer", token.issuer.to_string())
+                .with("client", token.client.clone()),
+        }
+    }
 }
 
 /// A client that the business's identity provider vouched for. Records name it, and never its token.

@@ -118,6 +118,7 @@ impl KnownRecipient {
         };
         Some(Caller {
             recipient: self.recipient.clone(),
+            asked_by: None,
             purpose: purpose.clone(),
             door,
             proven_by: Some(self.proven_by.clone()),

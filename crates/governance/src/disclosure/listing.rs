@@ -11,7 +11,7 @@ use storage::{identifier, subject};
 use super::caller::{Caller, SubjectAsked};
 use super::granted::Granted;
 use super::pace;
-use super::recipient::{MOST_SUBJECTS, decide_and_record, disclose, reached};
+use super::recipient::{MOST_SUBJECTS, decide_and_record, reached};
 use crate::profile::read::tags_of;
 use crate::{Privity, Problem};
 
@@ -21,18 +21,19 @@ pub const MOST_LISTED: u32 = 2000;
 /// What a recipient may have of everybody, in the order of ids; `None` where there are more than [`MOST_LISTED`] subjects.
 ///
 /// # Errors
-/// As [`disclose`].
+/// As [`super::disclose`].
 pub async fn disclose_all(
     p: &Privity,
     caller: &Caller,
     attributes: &[AttributeKey],
 ) -> Result<Option<Vec<Granted>>, Problem> {
+    // As much as it can be about, whoever there is: what is left of a pace would tell of how many nothing is shown.
+    pace::admit(p, caller, MOST_LISTED as usize).await?;
     let all = p.read("list subjects for recipient", move |tx| {
         Ok(subject::page_of_canonical(tx, None, MOST_LISTED + 1)?)
     });
     let all: Vec<_> = all.await?.into_iter().map(SubjectAsked::Id).collect();
     if u32::try_from(all.len()).is_ok_and(|count| count <= MOST_LISTED) {
-        pace::admit(p, caller, all.len()).await?;
         let mut granted = Vec::with_capacity(all.len());
         for some in all.chunks(MOST_SUBJECTS) {
             granted.extend(decide_and_record(p, caller, some, attributes).await?);
@@ -46,7 +47,7 @@ pub async fn disclose_all(
 /// one who is asked for by it, each is found though others share it: that others do is not to be told from who is in a list.
 ///
 /// # Errors
-/// As [`disclose`].
+/// As [`super::disclose`].
 pub async fn disclose_sharing(
     p: &Privity,
     caller: &Caller,
@@ -54,6 +55,8 @@ pub async fn disclose_sharing(
     attributes: &[AttributeKey],
 ) -> Result<Option<Vec<Granted>>, Problem> {
     let schema = p.needed_schema()?;
+    // It asks about one, however many share it.
+    pace::admit(p, caller, 1).await?;
     let found = match tags_of(p, &schema, (kind, value)) {
         Ok(tags) => {
             let kind = kind.clone();
@@ -76,7 +79,9 @@ pub async fn disclose_sharing(
     } else {
         found.into_iter().map(SubjectAsked::Id).collect()
     };
-    disclose(p, caller, &asked, attributes).await.map(Some)
+    decide_and_record(p, caller, &asked, attributes)
+        .await
+        .map(Some)
 }
 
 /// The attributes of which policies let this recipient have anything for its purpose, of anybody.

@@ -11,7 +11,8 @@ use domain::data_map::RecipientKey;
 use domain::recipient::Recipient;
 use jiff::Timestamp;
 
-use super::caller::{Caller, Door};
+use super::caller::{Caller, Door, ProvenBy};
+use super::credential::KnownRecipient;
 use crate::{Privity, Problem};
 
 /// How long a window is.
@@ -56,9 +57,11 @@ struct Weight<'a> {
 
 impl Pace {
     /// Counts all of it, or nothing where one of them doesn't fit. Each recipient stands in it once.
-    fn admit(&self, asked: &[Weight<'_>], now: Timestamp) -> Result<(), Over> {
-        let minute = now.as_second().div_euclid(SECONDS);
+    fn admit(&self, asked: &[Weight<'_>], now: impl FnOnce() -> Timestamp) -> Result<(), Over> {
         let mut windows = self.lock();
+        // Within the lock, so that whoever waited for it brings no earlier moment.
+        let now = now();
+        let minute = now.as_second().div_euclid(SECONDS);
         for one in asked {
             let window = window_of(&mut windows, one.recipient, minute);
             if window.subjects.saturating_add(one.subjects) > u64::from(one.limit) {
@@ -93,7 +96,8 @@ fn window_of<'w>(
 ) -> &'w mut Window {
     // A key is an `Arc`: copying it copies no text.
     let window = windows.entry(recipient.clone()).or_default();
-    if window.minute != minute {
+    // A clock that is set back a little begins no minute anew; one that was far ahead must not stop anybody until it is overtaken.
+    if minute > window.minute || minute.saturating_add(1) < window.minute {
         window.minute = minute;
         window.subjects = 0;
         window.is_recorded = false;
@@ -124,14 +128,15 @@ impl Window {
 impl Over {
     fn problem(&self) -> Problem {
         let limit = self.limit;
+        let who = &self.recipient;
         let title = if self.subjects > u64::from(limit) {
             format!(
-                "one call about {} subjects is more than the {limit} that you may ask about in a minute; ask about fewer at once, or ask the business to raise `subjects_a_minute`",
+                "one call about {} subjects is more than the {limit} that `{who}` may ask about in a minute; ask about fewer at once, or ask the business to raise `subjects_a_minute`",
                 self.subjects
             )
         } else {
             format!(
-                "you may ask about {limit} subjects in a minute, and this call is about more than are left of them; wait {} seconds and send it again, or ask the business to raise `subjects_a_minute`",
+                "`{who}` may ask about {limit} subjects in a minute, and this call is about more than are left of them; wait {} seconds and send it again, or ask the business to raise `subjects_a_minute`",
                 self.wait_seconds
             )
         };
@@ -142,31 +147,15 @@ impl Over {
     }
 }
 
-/// Counts the subjects of a caller's call.
+/// Counts the subjects of a caller's call: for the recipient, and for the application that asks in its place.
 ///
 /// # Errors
 /// They are more than fit into this minute: then none of them counts.
 pub(super) async fn admit(p: &Privity, caller: &Caller, subjects: usize) -> Result<(), Problem> {
-    admit_at(p, (&caller.recipient, caller.door), subjects).await
+    admit_each(p, [(caller, subjects as u64)].into_iter()).await
 }
 
-/// The same for whoever asks without getting anything.
-///
-/// # Errors
-/// As [`admit`].
-pub(super) async fn admit_at(
-    p: &Privity,
-    (recipient, door): (&RecipientKey, Door),
-    subjects: usize,
-) -> Result<(), Problem> {
-    if !is_limited(door) {
-        return Ok(());
-    }
-    let asked = [weight(p, recipient, subjects as u64)];
-    recorded(p, p.parts.pace.admit(&asked, p.now()), door).await
-}
-
-/// The same for a call of several questions, at once.
+/// The same for a call of several questions, at once. All of them came by one credential.
 ///
 /// # Errors
 /// As [`admit`].
@@ -175,19 +164,61 @@ pub(super) async fn admit_each<'c>(
     asked: impl Iterator<Item = (&'c Caller, u64)>,
 ) -> Result<(), Problem> {
     let mut counts: BTreeMap<&RecipientKey, u64> = BTreeMap::new();
-    let mut at = None;
+    let mut by = None;
     for (caller, subjects) in asked.filter(|(caller, _)| is_limited(caller.door)) {
         *counts.entry(&caller.recipient).or_default() += subjects;
-        at = Some(caller.door);
+        if let Some(asker) = &caller.asked_by {
+            *counts.entry(asker).or_default() += subjects;
+        }
+        by = Some(Asking {
+            asker: caller.asker(),
+            proven_by: caller.proven_by.as_ref(),
+            door: caller.door,
+        });
     }
-    let Some(door) = at else {
-        return Ok(());
+    match by {
+        Some(by) => admit_counts(p, counts, by).await,
+        None => Ok(()),
+    }
+}
+
+/// The same for whoever asks AuthZEN without getting anything.
+///
+/// # Errors
+/// As [`admit`].
+pub(super) async fn admit_asker(
+    p: &Privity,
+    asker: &KnownRecipient,
+    subjects: usize,
+) -> Result<(), Problem> {
+    let by = Asking {
+        asker: &asker.recipient,
+        proven_by: Some(&asker.proven_by),
+        door: Door::AuthZen,
     };
+    admit_counts(p, [(&asker.recipient, subjects as u64)].into(), by).await
+}
+
+/// Who asks, as a record names it.
+struct Asking<'a> {
+    asker: &'a RecipientKey,
+    proven_by: Option<&'a ProvenBy>,
+    door: Door,
+}
+
+async fn admit_counts(
+    p: &Privity,
+    counts: BTreeMap<&RecipientKey, u64>,
+    by: Asking<'_>,
+) -> Result<(), Problem> {
     let counts = counts.into_iter();
     let asked: Vec<_> = counts
         .map(|(recipient, subjects)| weight(p, recipient, subjects))
         .collect();
-    recorded(p, p.parts.pace.admit(&asked, p.now()), door).await
+    match p.parts.pace.admit(&asked, || p.now()) {
+        Ok(()) => Ok(()),
+        Err(over) => Err(refused(p, &over, by).await?),
+    }
 }
 
 /// Views are filled by ourselves, as fast as we can.
@@ -206,23 +237,25 @@ fn weight<'a>(p: &Privity, recipient: &'a RecipientKey, subjects: u64) -> Weight
 }
 
 /// Records the first refusal of a minute; those after it are told by the next record.
-async fn recorded(p: &Privity, admitted: Result<(), Over>, door: Door) -> Result<(), Problem> {
-    let Err(over) = admitted else {
-        return Ok(());
-    };
+async fn refused(p: &Privity, over: &Over, by: Asking<'_>) -> Result<Problem, Problem> {
     if let Some(before) = over.unrecorded {
-        let actor = Actor::Recipient(over.recipient.clone());
+        let actor = Actor::Recipient(by.asker.clone());
         let record = NewRecord::new(p.now(), actor, Action::RecipientStopped)
-            .with("door", door.text())
+            .with("recipient", over.recipient.to_string())
+            .with("door", by.door.text())
             .with("subjects", over.subjects)
             .with("subjects_a_minute", over.limit)
             .with("refused_since_last_record", before);
+        let record = match by.proven_by {
+            Some(proven_by) => proven_by.named_in(record),
+            None => record,
+        };
         if let Err(problem) = p.append(vec![record]).await {
-            p.parts.pace.not_recorded(&over);
+            p.parts.pace.not_recorded(over);
             return Err(problem);
         }
     }
-    Err(over.problem())
+    Ok(over.problem())
 }
 
 #[cfg(test)]
@@ -237,7 +270,7 @@ mod tests {
             subjects,
             limit: 10,
         }];
-        pace.admit(&asked, at.parse().unwrap())
+        pace.admit(&asked, || at.parse().unwrap())
     }
 
     #[test]
@@ -252,6 +285,15 @@ mod tests {
         assert!(ask(&pace, "mill", 1, "2026-11-23T08:00:59.999Z").is_err());
         assert_eq!(ask(&pace, "leads", 10, at), Ok(()), "another recipient");
         assert_eq!(ask(&pace, "mill", 10, "2026-11-23T08:01:00Z"), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_no_minute_anew_unless_it_was_far_ahead() {
+        let pace = Pace::default();
+        assert_eq!(ask(&pace, "mill", 10, "2026-11-23T08:01:00Z"), Ok(()));
+        assert!(ask(&pace, "mill", 1, "2026-11-23T08:00:59.9Z").is_err());
+        assert!(ask(&pace, "mill", 1, "2026-11-23T08:01:01Z").is_err());
+        assert_eq!(ask(&pace, "mill", 10, "2026-11-23T07:30:00Z"), Ok(()));
     }
 
     #[test]
@@ -274,7 +316,7 @@ mod tests {
             limit: 10,
         };
         let asked = [weight(&leads, 10), weight(&mill, 11)];
-        let over = pace.admit(&asked, at.parse().unwrap()).unwrap_err();
+        let over = pace.admit(&asked, || at.parse().unwrap()).unwrap_err();
         assert_eq!(over.recipient, mill);
         assert_eq!(ask(&pace, "leads", 10, at), Ok(()));
         assert_eq!(ask(&pace, "mill", 10, at), Ok(()));

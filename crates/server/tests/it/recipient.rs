@@ -7,11 +7,14 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::audit::Actor;
+use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
 use domain::profile::SourceNumber;
 use domain::sensitive::Sensitive;
 use governance::Problem;
-use governance::disclosure::{CredentialTerms, add_key};
+use governance::disclosure::{
+    Caller, CredentialTerms, Door, add_key, disclose_all, disclose_sharing,
+};
 use governance::profile::{GivenRecord, GivenValue, write};
 use serde_json::{Value, json};
 
@@ -320,4 +323,96 @@ async fn a_recipient_that_asks_about_too_many_in_a_minute_waits_and_is_recorded_
         stopped[1].contains(r#""refused_since_last_record":2"#),
         "{stopped:?}"
     );
+}
+
+async fn stops(office: &Office) -> Vec<Value> {
+    let database = office.privity.database();
+    let read = database.read("read log", |tx| {
+        let all = "-- all\nSELECT entry FROM audit_entry ORDER BY sequence";
+        let rows = tx.query(all, &[])?;
+        let entries = rows.iter().map(|row| Ok(row.bytes("entry")?.to_vec()));
+        entries.collect::<Result<Vec<Vec<u8>>, Problem>>()
+    });
+    let log = read.await.unwrap().into_iter();
+    let entries = log.map(|entry| serde_json::from_slice::<Value>(&entry).unwrap());
+    let stopped = entries.filter(|entry| entry.to_string().contains("recipient_stopped"));
+    stopped.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_asks_for_a_recipient_is_counted_and_recorded_as_itself() {
+    let desk = "  desk:
+    title: Desk
+    role: internal
+    categories: [user.contact.email]
+    purpose: to enforce
+    known_by: [email]
+    channel: { kind: email, to: desk@shop.example }
+    subjects_a_minute: 3
+";
+    let map = crate::office::MAP.replace(
+        "    known_by: [email]",
+        "    known_by: [email]\n    subjects_a_minute: 4",
+    );
+    let (office, id, mills) = office_with(&format!("{map}{desk}")).await;
+    let (added, key) = add_key(&office.privity, &"desk".into(), CredentialTerms::default())
+        .await
+        .unwrap();
+    let one = json!({
+        "subject": {"type": "recipient", "id": "mill"},
+        "action": {"name": "catalogue"},
+        "resource": {"type": "attribute", "id": "first_name", "properties": {"subject": id.to_string()}},
+    });
+    let ask = async |key: &Sensitive<String>| {
+        let answer = post(&office, key, "/access/v1/evaluation", &one).await;
+        let status = answer.status;
+        (status, body(&answer)["title"].take().to_string())
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(&key).await.0, StatusCode::OK);
+    }
+    let (status, title) = ask(&key).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(title.contains("`desk` may ask about 3"), "{title}");
+    assert_eq!(
+        ask(&mills).await.0,
+        StatusCode::OK,
+        "the fourth for the mill"
+    );
+    let (status, title) = ask(&mills).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(title.contains("`mill` may ask about 4"), "{title}");
+    let stopped = stops(&office).await;
+    let texts: Vec<_> = stopped.iter().map(Value::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains(r#""recipient":"desk""#), "{}", texts[0]);
+    let credential = format!(r#""credential":"{added}""#);
+    assert!(texts[0].contains(&credential), "{} {credential}", texts[0]);
+    assert!(!texts[1].contains(&credential), "{}", texts[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_pace_does_not_tell_how_many_there_are() {
+    let map = crate::office::MAP.replace(
+        "    known_by: [email]",
+        "    known_by: [email]\n    subjects_a_minute: 2001",
+    );
+    let (office, _, _) = office_with(&map).await;
+    let p = &office.privity;
+    let caller = Caller {
+        recipient: "mill".into(),
+        asked_by: None,
+        purpose: "catalogue".into(),
+        door: Door::Scim,
+        proven_by: None,
+    };
+    let (keys, kind) = (["first_name".into()], IdentifierKind("email".to_owned()));
+    let all = disclose_all(p, &caller, &keys).await.unwrap().unwrap();
+    assert_eq!(all.len(), 1);
+    let problem = disclose_all(p, &caller, &keys).await.err().unwrap();
+    assert_eq!(problem.code, "too_many_subjects");
+    let nobody = Sensitive::new("nobody@example.org".to_owned());
+    let sharing = async || disclose_sharing(p, &caller, (&kind, &nobody), &keys).await;
+    assert_eq!(sharing().await.unwrap().unwrap().len(), 1);
+    assert_eq!(sharing().await.err().unwrap().code, "too_many_subjects");
 }

@@ -245,6 +245,7 @@ impl Tx {
                 transaction: self.name.to_owned(),
             });
         }
+        tracing::trace!(transaction = self.name, "statements to our database");
         statement(&mut self.connection, self.name).map_err(|failure| {
             self.fault = Some(if failure.passing {
                 Fault::Passing

@@ -220,6 +220,7 @@ impl Filling {
         let schema = p.needed_schema()?;
         let cells = planned.views.cells.iter().map(|cell| {
             let caller = Caller {
+                asked_by: None,
                 recipient: cell.recipient.clone(),
                 purpose: cell.purpose.clone(),
                 door: Door::Postgres,

@@ -36,6 +36,7 @@ pub(crate) const ALL: [&str; 8] = [
 
 pub(crate) fn caller(recipient: &str, purpose: &str) -> Caller {
     Caller {
+        asked_by: None,
         recipient: recipient.into(),
         purpose: purpose.into(),
         door: Door::ProfileApi,

@@ -1,10 +1,17 @@
 //! Policies, choices and withdrawals as recipients see them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use domain::audit::Action;
 use domain::consent::Party;
 use domain::id::SubjectId;
 use governance::disclosure::{Effect, SubjectAsked};
 use governance::profile::forget;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use super::{ALL, ask, by_email, caller, ledger, maya, on_each_engine, seen};
 use crate::consent::{keep, no, yes};
@@ -38,6 +45,61 @@ async fn a_recipient_gets_what_policies_and_her_choices_allow_and_no_more() {
             let none = seen(house, &caller(recipient, purpose), SubjectAsked::Id(id)).await;
             assert!(none.is_empty(), "{recipient} {purpose}");
         }
+    })
+    .await;
+}
+
+/// Counts what the transactions of a name ask of our database.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicUsize>);
+
+impl Statements {
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct IsLoad(bool);
+        impl Visit for IsLoad {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                self.0 |= field.name() == "transaction" && value == "load facts for recipient";
+            }
+            fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+        }
+        let mut is_load = IsLoad(false);
+        event.record(&mut is_load);
+        self.0.fetch_add(usize::from(is_load.0), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_unknown_is_looked_for_as_often_as_whoever_is_known() {
+    let statements = Statements::default();
+    // For the whole process: readers have threads of their own.
+    let counting = tracing_subscriber::registry().with(statements.clone());
+    tracing::subscriber::set_global_default(counting).unwrap();
+    on_each_engine(async |house| {
+        let id = maya(house).await;
+        governance::policy::refresh_facts(&house.p).await.unwrap();
+        let (mill, withheld) = (caller("mill", "orders"), caller("mill", "sale"));
+        let mut counts = Vec::new();
+        for (caller, asked) in [
+            (&mill, SubjectAsked::Id(id)),
+            (&withheld, SubjectAsked::Id(id)),
+            (&mill, SubjectAsked::Id(nobody())),
+            (&mill, by_email("maya@example.org")),
+            (&mill, by_email("nobody@example.org")),
+        ] {
+            statements.take();
+            ask(house, caller, &[asked], &ALL).await;
+            counts.push(statements.take());
+        }
+        assert!(
+            counts[0] > 0 && counts.iter().all(|one| *one == counts[0]),
+            "{counts:?}"
+        );
     })
     .await;
 }

@@ -360,6 +360,7 @@ fn quoted(name: &str) -> String {
 
 fn caller(recipient: &str, purpose: &str) -> Caller {
     Caller {
+        asked_by: None,
         recipient: recipient.into(),
         purpose: purpose.into(),
         door: Door::ProfileApi,

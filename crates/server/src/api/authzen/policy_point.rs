@@ -106,6 +106,7 @@ impl PolicyPoint {
         let is_known = self.privity.map().recipients.contains_key(recipient);
         (self.is_internal() && is_known).then(|| Caller {
             recipient: recipient.clone(),
+            asked_by: Some(self.known.recipient.clone()),
             ..caller
         })
     }
@@ -158,8 +159,7 @@ impl PolicyPoint {
         attributes: &[AttributeKey],
         context: Members<'_>,
     ) -> Result<Vec<Vec<AttributeKey>>, Problem> {
-        let asker = &self.known.recipient;
-        let effects = evaluate(&self.privity, asker, callers, subject, attributes).await?;
+        let effects = evaluate(&self.privity, &self.known, callers, subject, attributes).await?;
         let understands = understands(context);
         let given = |effects: BTreeMap<AttributeKey, Effect>| {
             let given = effects.into_iter();
