@@ -51,14 +51,18 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        let is_over = problem.code == "too_many_subjects";
         Self {
+            outcome: is_over_pace(&problem).then_some(Outcome::OverPace),
             problem,
-            outcome: is_over.then_some(Outcome::OverPace),
             allow: None,
             ends: false,
         }
     }
+}
+
+/// Whether the recipient asked about more subjects than it may in a minute.
+pub(crate) fn is_over_pace(problem: &Problem) -> bool {
+    problem.code == "too_many_subjects"
 }
 
 impl fmt::Debug for Refusal {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::profile::AttributeKey;
-use governance::disclosure::{Caller, Granted, SubjectAsked, disclose};
+use governance::disclosure::{Caller, Granted, ListPace, SubjectAsked, disclose, disclose_listed};
 use governance::{Privity, Problem};
 
 use crate::route::Route;
@@ -26,16 +26,39 @@ impl Asking {
         granted.ok_or_else(|| Problem::internal("deciding this call", &"no decision came back"))
     }
 
-    /// What is granted of each of many subjects. Nothing, where the query selects by what isn't granted of her: that she is in the
-    /// answer, and where, would tell.
+    /// What is granted of each of many subjects that a body names.
     pub(crate) async fn about_each(
         &self,
         subjects: &[SubjectAsked],
     ) -> Result<Vec<Option<Granted>>, Problem> {
-        let granted = self.disclose(subjects).await?.into_iter();
-        Ok(granted
+        Ok(self.selectable(self.disclose(subjects).await?))
+    }
+
+    /// The same of those in an answer.
+    pub(crate) async fn about_listed(
+        &self,
+        list: &mut ListPace,
+        subjects: &[SubjectAsked],
+    ) -> Result<Vec<Option<Granted>>, Problem> {
+        let (p, caller) = (&self.privity, &self.caller);
+        let granted = disclose_listed(p, caller, list, subjects, &self.route.attributes);
+        Ok(self.selectable(one_each(granted.await?, subjects)?))
+    }
+
+    /// Nothing, where the query selects by what isn't granted of a subject: that she is in the answer, and where, would tell.
+    fn selectable(&self, granted: Vec<Granted>) -> Vec<Option<Granted>> {
+        let granted = granted.into_iter();
+        granted
             .map(|one| Some(one).filter(|one| !one.is_empty() && self.may_select(one)))
-            .collect())
+            .collect()
+    }
+
+    /// What the answer counts as: one about nobody whom the path names counts before it is known.
+    pub(crate) async fn list_pace(&self, granted: Option<&Granted>) -> Result<ListPace, Problem> {
+        match granted {
+            Some(_) => Ok(ListPace::default()),
+            None => ListPace::begin(&self.privity, &self.caller).await,
+        }
     }
 
     /// Whether the query selects and sorts only by what the recipient gets to see as it is.
@@ -50,13 +73,16 @@ impl Asking {
             subjects,
             &self.route.attributes,
         );
-        let granted = asked.await?;
-        if granted.len() == subjects.len() {
-            return Ok(granted);
-        }
-        Err(Problem::internal(
-            "deciding this call",
-            &"decisions are missing",
-        ))
+        one_each(asked.await?, subjects)
     }
+}
+
+fn one_each(granted: Vec<Granted>, subjects: &[SubjectAsked]) -> Result<Vec<Granted>, Problem> {
+    if granted.len() == subjects.len() {
+        return Ok(granted);
+    }
+    Err(Problem::internal(
+        "deciding this call",
+        &"decisions are missing",
+    ))
 }

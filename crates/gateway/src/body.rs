@@ -13,14 +13,16 @@ use domain::body_shape::BodyForm;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use governance::Problem;
-use governance::disclosure::{BodyCheck, BodyFilter, Fault, Granted, Refused, SubjectAsked};
+use governance::disclosure::{
+    BodyCheck, BodyFilter, Fault, Granted, ListPace, Refused, SubjectAsked,
+};
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-use crate::answer::Refusal;
+use crate::answer::{Refusal, is_over_pace};
 use crate::ask::Asking;
 use crate::counts::Outcome;
 use crate::decode::{Decoder, Undecodable};
@@ -174,6 +176,7 @@ pub(crate) struct Filtering {
     filter: Option<BodyFilter>,
     piece: Bytes,
     asking: Asking,
+    list: ListPace,
 }
 
 /// What came of an answer before anything of it left.
@@ -186,7 +189,12 @@ pub(crate) enum Begun {
 
 impl Filtering {
     /// `granted` of the subject whom the path names, where it names one.
-    pub(crate) fn new(source: Source, granted: Option<&Granted>, asking: Asking) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        granted: Option<&Granted>,
+        asking: Asking,
+        list: ListPace,
+    ) -> Self {
         let route = &asking.route;
         let (shape, limits) = (&route.answer.shape, route.answer_limits());
         let filter = match granted {
@@ -198,6 +206,7 @@ impl Filtering {
             filter: Some(filter),
             piece: Bytes::new(),
             asking,
+            list,
         }
     }
 
@@ -262,7 +271,7 @@ impl Filtering {
         if subjects.is_empty() {
             return Ok(());
         }
-        let granted = self.asking.about_each(&subjects).await;
+        let granted = self.asking.about_listed(&mut self.list, &subjects).await;
         let granted = granted.map_err(BodyFault::Asking)?;
         let granted: Vec<_> = granted.iter().map(Option::as_ref).collect();
         Ok(filter.answer(&granted)?)
@@ -289,7 +298,12 @@ impl Filtering {
 }
 
 fn abort(route: &Route, fault: &BodyFault) {
-    route.counts.add(Outcome::Aborted);
+    let is_over = matches!(fault, BodyFault::Asking(problem) if is_over_pace(problem));
+    route.counts.add(if is_over {
+        Outcome::OverPace
+    } else {
+        Outcome::Aborted
+    });
     tracing::warn!(gateway.route = %route.key, cause = %fault, "an answer was broken off after part of it had left");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::body_shape::BodyForm;
-use governance::disclosure::{Door, Granted};
+use governance::disclosure::{Door, Granted, ListPace};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
@@ -200,6 +200,8 @@ async fn forward(
         let words = "too many calls of this address are under way; try again in a moment";
         return Err(Refusal::new("too_many_requests", 503, words).counted(Outcome::Overloaded));
     };
+    // Counted before anything is asked of the upstream.
+    let list = asking.list_pace(granted).await?;
     let is_head = sent.method == Method::HEAD;
     let answer = gateway.upstreams.ask(&route, upstream, sent).await?;
     let (head, body) = answer.into_parts();
@@ -225,7 +227,7 @@ async fn forward(
         if is_head {
             AnswerBody::empty()
         } else {
-            filter(source, granted, asking).await?
+            filter(source, granted, asking, list).await?
         }
     };
     route.counts.add(Outcome::Served);
@@ -248,9 +250,10 @@ async fn filter(
     source: Source,
     granted: Option<&Granted>,
     asking: Asking,
+    list: ListPace,
 ) -> Result<AnswerBody, Refusal> {
     let route = Arc::clone(&asking.route);
-    match Filtering::new(source, granted, asking).begin().await {
+    match Filtering::new(source, granted, asking, list).begin().await {
         Ok(Begun::Whole(bytes)) => Ok(AnswerBody::Whole(Some(bytes))),
         Ok(Begun::Partly(first, rest)) => Ok(rest.stream(first)),
         Err(BodyFault::Asking(problem)) => Err(problem.into()),

@@ -49,9 +49,10 @@ pub(crate) use ledger::disclosed_to;
 pub use ledger::{LedgerExport, LedgerLine, of_subject};
 pub use listing::{MOST_LISTED, disclose_all, disclose_sharing, possible, readable};
 pub use minimisation::{AsksForMore, Minimisation, minimise};
+pub use pace::ListPace;
 pub(crate) use pace::Pace;
 pub(crate) use recipient::Foreseeing;
-pub use recipient::{MOST_SUBJECTS, Question, disclose, disclose_each};
+pub use recipient::{MOST_SUBJECTS, Question, disclose, disclose_each, disclose_listed};
 pub(crate) use shown::Shown;
 
 use crate::{Privity, Problem};

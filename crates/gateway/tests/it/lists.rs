@@ -122,3 +122,39 @@ async fn a_list_about_more_than_the_recipient_may_ask_about_in_a_minute_is_refus
     );
     assert_eq!(house.count(Outcome::OverPace), 1);
 }
+
+#[tokio::test]
+async fn a_list_that_runs_over_the_pace_after_part_of_it_left_is_broken_off_and_counted_as_that() {
+    let routes = CUSTOMERS.replace(
+        "    query:\n",
+        "    limits: { held_back_bytes: 0 }\n    query:\n",
+    );
+    let house = House::paced(&routes, ALLOWED, 320).await;
+    let numbers = (0..2_000).map(|_| "1".to_owned());
+    house.upstream.says(&body(numbers));
+    let answer = house.get("/customers").await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.is_whole && answer.body.contains("1@example.org"));
+    let counts = [Outcome::OverPace, Outcome::Aborted].map(|outcome| house.count(outcome));
+    assert_eq!(counts, [1, 0]);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_pace_does_not_tell_of_whom_a_list_shows_nothing() {
+    for hidden in [0, 1, 3, 32] {
+        let house = House::paced(CUSTOMERS, ALLOWED, 95).await;
+        let numbers = (0..hidden).map(|_| "3".to_owned());
+        house.upstream.says(&body(numbers));
+        let statuses = [(); 3].map(|()| house.get("/customers"));
+        let mut seen = Vec::new();
+        for status in statuses {
+            seen.push(status.await.status);
+        }
+        assert_eq!(seen, [200, 200, 429], "{hidden} of whom nothing is shown");
+        assert_eq!(
+            house.upstream.asked().len(),
+            2,
+            "asked before the upstream is"
+        );
+    }
+}

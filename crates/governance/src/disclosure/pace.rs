@@ -199,6 +199,50 @@ pub(super) async fn admit_asker(
     admit_counts(p, [(&asker.recipient, subjects as u64)].into(), by).await
 }
 
+/// Subjects that a list counts as at a time.
+const STEP: u64 = 32;
+
+/// What a list counted as while it was read: in steps, and before anything of it is known. What is left of a pace would else tell of how many
+/// in it nothing is shown.
+#[derive(Default)]
+pub struct ListPace {
+    asked: u64,
+    counted: u64,
+}
+
+impl ListPace {
+    /// Counts the first step of a list, which may turn out to be empty.
+    ///
+    /// # Errors
+    /// As [`super::disclose`].
+    pub async fn begin(p: &Privity, caller: &Caller) -> Result<Self, Problem> {
+        let mut pace = Self::default();
+        pace.count(p, caller, STEP).await?;
+        Ok(pace)
+    }
+
+    /// Counts as many steps as further subjects of the list take.
+    pub(super) async fn admit(
+        &mut self,
+        p: &Privity,
+        caller: &Caller,
+        subjects: usize,
+    ) -> Result<(), Problem> {
+        self.asked = self.asked.saturating_add(subjects as u64);
+        let whole = self.asked.div_ceil(STEP).saturating_mul(STEP);
+        self.count(p, caller, whole.saturating_sub(self.counted))
+            .await
+    }
+
+    async fn count(&mut self, p: &Privity, caller: &Caller, more: u64) -> Result<(), Problem> {
+        if more > 0 {
+            admit_each(p, [(caller, more)].into_iter()).await?;
+            self.counted = self.counted.saturating_add(more);
+        }
+        Ok(())
+    }
+}
+
 /// Who asks, as a record names it.
 struct Asking<'a> {
     asker: &'a RecipientKey,

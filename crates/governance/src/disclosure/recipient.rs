@@ -27,7 +27,7 @@ use storage::{Tx, profile, subject_facts};
 use super::caller::{Caller, SubjectAsked};
 use super::granted::Granted;
 use super::ledger::sale_of;
-use super::pace;
+use super::pace::{self, ListPace};
 use crate::policy::{InForce, Watched, facts_of};
 use crate::profile::read::{Held, held, tags_of};
 use crate::{Privity, Problem};
@@ -50,13 +50,33 @@ pub async fn disclose(
     subjects: &[SubjectAsked],
     attributes: &[AttributeKey],
 ) -> Result<Vec<Granted>, Problem> {
-    if subjects.len() > MOST_SUBJECTS {
-        return Err(Problem::invalid(
-            "subjects",
-            format!("one call is about at most {MOST_SUBJECTS} subjects; ask again for the others"),
-        ));
-    }
+    check_count(subjects)?;
     pace::admit(p, caller, subjects.len()).await?;
+    decide_and_record(p, caller, subjects, attributes).await
+}
+
+fn check_count(subjects: &[SubjectAsked]) -> Result<(), Problem> {
+    if subjects.len() <= MOST_SUBJECTS {
+        return Ok(());
+    }
+    let words =
+        format!("one call is about at most {MOST_SUBJECTS} subjects; ask again for the others");
+    Err(Problem::invalid("subjects", words))
+}
+
+/// The same for subjects who turn up in a list that the business's own system answers.
+///
+/// # Errors
+/// As [`disclose`].
+pub async fn disclose_listed(
+    p: &Privity,
+    caller: &Caller,
+    list: &mut ListPace,
+    subjects: &[SubjectAsked],
+    attributes: &[AttributeKey],
+) -> Result<Vec<Granted>, Problem> {
+    check_count(subjects)?;
+    list.admit(p, caller, subjects.len()).await?;
     decide_and_record(p, caller, subjects, attributes).await
 }
 

@@ -24,7 +24,7 @@ use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::office::{Answer, Office};
 use crate::recipient::{POLICIES, PURPOSES, SCHEMA};
@@ -77,12 +77,16 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 async fn office(keys: &str) -> (Office, SubjectId) {
+    office_with(keys, ROUTES).await
+}
+
+async fn office_with(keys: &str, routes: &str) -> (Office, SubjectId) {
     let files = [
         ("profile.yaml", SCHEMA),
         ("consent/purposes.yaml", PURPOSES),
         ("consent/notices.yaml", "notices: []\n"),
         ("policies/company.cedar", POLICIES),
-        ("routes/shop.yaml", ROUTES),
+        ("routes/shop.yaml", routes),
     ];
     let more = format!(
         "profile: profile.yaml\nconsent: consent\npolicies: policies
@@ -245,6 +249,68 @@ async fn authzen_and_ext_authz_take_a_token() {
         assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
     }
     serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_a_route_of_the_gateway_and_goes_no_further() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let routes = ROUTES.replace(
+        "    subject:",
+        &format!(
+            "    upstream: http://{}/customers/{{id}}\n    subject:",
+            upstream.local_addr().unwrap()
+        ),
+    );
+    let (asked, mut came) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = upstream.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            asked.send(String::from_utf8(head).unwrap()).unwrap();
+            let body = r#"{"first_name":"Maya","last_name":"planted"}"#;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let provider = Provider::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    std::fs::write(&path, provider.keys()).unwrap();
+    let keys = format!("jwks_file: {}", path.display());
+    let (office, id) = office_with(&keys, &routes).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let gateway = Gateway::open(office.privity.clone(), governance::system_rng()).unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(::gateway::serve(Arc::new(gateway), listener, stopped));
+
+    let token = provider.token(&office, json!({}));
+    let path = format!("/customers/{id}");
+    let answer = call(address, &token, &path).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with(r#"{"first_name":"Maya"}"#), "{answer}");
+    let head = came.try_recv().unwrap().to_lowercase();
+    assert!(head.starts_with("get /customers/") && !head.contains("authorization"));
+    assert!(!head.contains(&token.to_lowercase()));
+
+    let late = json!({"exp": governance_now(&office) - 31});
+    for wrong in [
+        Provider::new().token(&office, json!({})),
+        provider.token(&office, json!({"azp": "stranger"})),
+        provider.token(&office, late),
+    ] {
+        let refused = call(address, &wrong, &path).await;
+        assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    }
+    assert!(came.try_recv().is_err(), "nothing was asked for them");
+    let log = log(&office).await;
+    assert!(log.contains(r#""door":"gateway""#) && log.contains("letter-service"));
+    assert!(!log.contains(token.rsplit('.').next().unwrap()));
 }
 
 async fn call(address: SocketAddr, token: &str, path: &str) -> String {
