@@ -37,12 +37,17 @@ use crate::{App, Shared};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) fn routes() -> Router<Arc<App>> {
+    let ask = |call: Call| {
+        post(move |app: Shared, recipient, headers, body| {
+            call.answer(app, recipient, headers, body)
+        })
+    };
     Router::new()
-        .route("/access/v1/evaluation", post(evaluation))
-        .route("/access/v1/evaluations", post(evaluations))
-        .route("/access/v1/search/subject", post(search_subject))
-        .route("/access/v1/search/resource", post(search_resource))
-        .route("/access/v1/search/action", post(search_action))
+        .route("/access/v1/evaluation", ask(Call::Evaluation))
+        .route("/access/v1/evaluations", ask(Call::Evaluations))
+        .route("/access/v1/search/subject", ask(Call::SearchSubject))
+        .route("/access/v1/search/resource", ask(Call::SearchResource))
+        .route("/access/v1/search/action", ask(Call::SearchAction))
         .route("/.well-known/authzen-configuration", get(configuration))
 }
 
@@ -58,74 +63,36 @@ async fn configuration(State(app): Shared) -> Json<Value> {
     }))
 }
 
-async fn evaluation(
-    State(app): Shared,
-    recipient: Recipient,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let asked = message::read(kind(&headers), &body)?;
-    let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(
-        &headers,
-        &protocol::evaluation(&point, asked.object()).await?,
-    )
+/// What is asked.
+#[derive(Clone, Copy)]
+enum Call {
+    Evaluation,
+    Evaluations,
+    SearchSubject,
+    SearchResource,
+    SearchAction,
 }
 
-async fn evaluations(
-    State(app): Shared,
-    recipient: Recipient,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let asked = message::read(kind(&headers), &body)?;
-    let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(
-        &headers,
-        &protocol::evaluations(&point, asked.object()).await?,
-    )
-}
-
-async fn search_subject(
-    State(app): Shared,
-    recipient: Recipient,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let asked = message::read(kind(&headers), &body)?;
-    let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(
-        &headers,
-        &protocol::search_subject(&point, asked.object()).await?,
-    )
-}
-
-async fn search_resource(
-    State(app): Shared,
-    recipient: Recipient,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let asked = message::read(kind(&headers), &body)?;
-    let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(
-        &headers,
-        &protocol::search_resource(&point, asked.object()).await?,
-    )
-}
-
-async fn search_action(
-    State(app): Shared,
-    recipient: Recipient,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let asked = message::read(kind(&headers), &body)?;
-    let point = PolicyPoint::of(&app.privity, recipient.0);
-    answer(
-        &headers,
-        &protocol::search_action(&point, asked.object()).await?,
-    )
+impl Call {
+    async fn answer(
+        self,
+        State(app): Shared,
+        recipient: Recipient,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
+        let body = message::read(kind(&headers), &body)?;
+        let (asked, point) = (body.object(), PolicyPoint::of(&app.privity, recipient.0));
+        match self {
+            Self::Evaluation => said(&headers, &protocol::evaluation(&point, asked).await?),
+            Self::Evaluations => said(&headers, &protocol::evaluations(&point, asked).await?),
+            Self::SearchSubject => said(&headers, &protocol::search_subject(&point, asked).await?),
+            Self::SearchResource => {
+                said(&headers, &protocol::search_resource(&point, asked).await?)
+            }
+            Self::SearchAction => said(&headers, &protocol::search_action(&point, asked).await?),
+        }
+    }
 }
 
 fn kind(headers: &HeaderMap) -> &str {
@@ -134,7 +101,7 @@ fn kind(headers: &HeaderMap) -> &str {
     kind.unwrap_or_default()
 }
 
-fn answer(headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Failure> {
+fn said(headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Failure> {
     let body = serde_json::to_vec(body).map_err(|_| crate::failure::unexpected())?;
     let fixed = [
         (CONTENT_TYPE, "application/json"),
