@@ -158,6 +158,8 @@ pub struct ViewsState {
     pub policies: String,
     /// Up to when changes of facts were read, in microseconds of our database's time.
     pub read_to: Option<i64>,
+    /// The schemas that are there.
+    pub written: BTreeSet<String>,
 }
 
 /// Which subject a row is about.
@@ -171,6 +173,16 @@ pub struct SubjectRow {
     pub vector: i32,
     /// For how many microseconds from the beginning of the round that holds; `None` without an end.
     pub remaining: Option<i64>,
+}
+
+/// What is kept of a row.
+pub struct KeptRow {
+    /// Its key, as PostgreSQL writes it.
+    pub key: Sensitive<String>,
+    /// Whoever it was about when it was written.
+    pub subject: Uuid,
+    /// The number of what was known of her.
+    pub vector: i32,
 }
 
 /// What is known of subjects, under a number.
@@ -356,10 +368,16 @@ impl ViewsRound {
         let rows = self
             .rows("SELECT mapping, policies, read_to FROM privity.state", &[])
             .await?;
-        Ok(rows.first().map(|row| ViewsState {
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let written = "SELECT schema_name FROM privity.written";
+        let written = self.rows(written, &[]).await?;
+        Ok(Some(ViewsState {
             mapping: row.get(0),
             policies: row.get(1),
             read_to: row.get(2),
+            written: written.iter().map(|row| row.get(0)).collect(),
         }))
     }
 
@@ -453,20 +471,24 @@ impl ViewsRound {
         self.keys(&sql, &[&after]).await
     }
 
-    /// The vector of each of these keys; those that nobody knows are left out.
-    pub async fn vectors_of(
+    /// What is kept of each of these keys; those that nobody knows are left out.
+    pub async fn kept_of(
         &self,
         at: usize,
         keys: &[Sensitive<String>],
-    ) -> Result<Vec<(Sensitive<String>, i32)>, ConnectorError> {
+    ) -> Result<Vec<KeptRow>, ConnectorError> {
         let (viewed, table) = self.viewed(at)?;
         let (key, name) = (text::key(viewed, table)?, text::subjects(viewed));
         let sql = format!(
-            "SELECT key::text, vector FROM {name} WHERE key = ANY ($1::text[]::{}[])",
+            "SELECT key::text, vector, subject::text FROM {name} WHERE key = ANY ($1::text[]::{}[])",
             key.declared
         );
         let rows = self.rows(&sql, &[&exposed(keys)]).await?;
-        let one = |row: &Row| (Sensitive::new(row.get(0)), row.get(1));
+        let one = |row: &Row| KeptRow {
+            key: Sensitive::new(row.get(0)),
+            vector: row.get(1),
+            subject: Uuid::parse_str(row.get(2)).unwrap_or_default(),
+        };
         Ok(rows.iter().map(one).collect())
     }
 
@@ -483,7 +505,7 @@ impl ViewsRound {
              s AS (INSERT INTO {name} AS s (key, subject, vector, until) SELECT key, subject, vector, until FROM g \
              ON CONFLICT (key) DO UPDATE SET subject = excluded.subject, vector = excluded.vector, until = excluded.until \
              WHERE (s.subject, s.vector) IS DISTINCT FROM (excluded.subject, excluded.vector) OR {4}), \
-             v AS (SELECT f.cell, g.key, CASE WHEN {1} THEN g.key END AS shown, g.vector, g.until FROM g JOIN privity.released AS f ON f.vector = g.vector WHERE {2}), \
+             v AS (SELECT f.cell, g.key, CASE WHEN {1} THEN g.key END AS shown, g.vector, g.until FROM g JOIN privity.released AS f ON f.vector = g.vector JOIN privity.written AS w ON w.schema_name = f.cell WHERE {2}), \
              d AS (DELETE FROM {3} AS x USING g WHERE x.key = g.key AND NOT EXISTS (SELECT FROM v WHERE v.key = x.key AND v.cell = x.cell)) \
              INSERT INTO {3} AS x (cell, key, shown, vector, until) SELECT cell, key, shown, vector, until FROM v \
              ON CONFLICT (key, cell) DO UPDATE SET shown = excluded.shown, vector = excluded.vector, until = excluded.until \
@@ -545,20 +567,43 @@ impl ViewsRound {
         self.run(&gone, &[]).await
     }
 
-    /// Takes from each cell the keys of rows that it sees nothing of any more. The views don't show them anyway; but who measures a look-up could tell
-    /// that they were there.
-    pub async fn sweep(&self) -> Result<(), ConnectorError> {
-        for viewed in &self.views.collections {
-            let sql = format!(
-                "DELETE FROM {} AS k WHERE NOT EXISTS (SELECT FROM privity.released AS f WHERE f.cell = k.cell AND f.vector = k.vector AND ({})) \
-                 OR NOT EXISTS (SELECT FROM {} AS s WHERE s.key = k.key AND s.vector = k.vector)",
-                text::visible(viewed),
-                text::any(viewed),
-                text::subjects(viewed)
-            );
-            self.run(&sql, &[]).await?;
+    /// Takes from each cell the keys of rows that it sees nothing of any more, among some of a table in their order after one; answers the last of
+    /// them, and none when there are no others. The views don't show such keys anyway; but who measures a look-up could tell that they were there.
+    pub async fn sweep(
+        &self,
+        at: usize,
+        after: Option<&Sensitive<String>>,
+        limit: u32,
+    ) -> Result<Option<Sensitive<String>>, ConnectorError> {
+        let (viewed, table) = self.viewed(at)?;
+        let (key, visible) = (text::key(viewed, table)?, text::visible(viewed));
+        let some = format!(
+            "SELECT key::text FROM (SELECT key FROM {visible} WHERE $1::text IS NULL OR key > $1::text::{} ORDER BY key LIMIT {limit}) AS page",
+            key.declared
+        );
+        let mut keys = self.keys(&some, &[&after.map(Sensitive::expose)]).await?;
+        if keys.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        let still = [
+            format!(
+                "SELECT FROM privity.released AS f WHERE f.cell = k.cell AND f.vector = k.vector AND ({})",
+                text::any(viewed)
+            ),
+            format!(
+                "SELECT FROM {} AS s WHERE s.key = k.key AND s.vector = k.vector",
+                text::subjects(viewed)
+            ),
+        ];
+        for still in still {
+            let sql = format!(
+                "DELETE FROM {visible} AS k WHERE k.key = ANY ($1::text[]::{}[]) AND NOT EXISTS ({still})",
+                key.declared
+            );
+            self.run(&sql, &[&exposed(&keys)]).await?;
+        }
+        let is_end = u32::try_from(keys.len()).is_ok_and(|count| count < limit);
+        Ok(keys.pop().filter(|_| !is_end))
     }
 
     /// Adds vectors and what is released for them; no row has one of them yet.

@@ -267,7 +267,7 @@ fn columns(schema: &Schema, mapping: &Mapping) -> Vec<ViewedColumn> {
 /// Whatever decides which values a column shows under which attribute.
 fn mapping_hash(collections: &[Viewed], sources: &[SourceNumber]) -> String {
     // The number is that of the form of the tables beside the views: with another one they are made anew.
-    let mut text = String::from("2");
+    let mut text = String::from("3");
     for (viewed, source) in collections.iter().zip(sources) {
         let collection = &viewed.collection;
         let _ = write!(

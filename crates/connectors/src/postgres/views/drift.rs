@@ -9,7 +9,8 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Transaction};
 
 use super::text::{
-    OURS, constant, key, of_rows, quote, select, subject_table, visible, visible_table,
+    OURS, constant, key, of_rows, part, part_table, quote, select, subject_table, visible,
+    visible_table,
 };
 use super::{Difference, ViewCell, Viewed, Views};
 use crate::ConnectorError;
@@ -31,11 +32,16 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
     let is_same = rows
         .iter()
         .all(|row| row.get::<_, String>(0) == views.mapping);
-    let rows = tx
-        .query("SELECT schema_name FROM privity.written ORDER BY 1", &[])
-        .await?;
-    for row in rows {
-        let schema: String = row.get(0);
+    let written = written(tx).await?;
+    if views
+        .cells
+        .iter()
+        .any(|cell| !written.contains(&cell.schema))
+    {
+        // Nothing was decided for a cell that wasn't there.
+        sql.push_str("UPDATE privity.state SET policies = '';\n");
+    }
+    for schema in written {
         let cell = views.cells.iter().find(|cell| cell.schema == schema);
         let kept = |view: &str| {
             let mut all = views.collections.iter();
@@ -54,14 +60,9 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
                 constant(&schema),
                 constant(&schema)
             );
-            // Of another mapping they are dropped anyway, and may not even be there.
+            // Of another mapping they are dropped anyway.
             for viewed in views.collections.iter().filter(|_| is_same) {
-                let _ = writeln!(
-                    sql,
-                    "DELETE FROM {} WHERE cell = {};",
-                    visible(viewed),
-                    constant(&schema)
-                );
+                let _ = writeln!(sql, "DROP TABLE IF EXISTS {};", part(viewed, &schema));
             }
         }
     }
@@ -83,7 +84,8 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
             }
         }
         for table in subjects {
-            let _ = writeln!(sql, "DROP TABLE privity.{};", quote(&table));
+            // A part goes with the whole, whichever comes first.
+            let _ = writeln!(sql, "DROP TABLE IF EXISTS privity.{};", quote(&table));
         }
         sql.push_str("DELETE FROM privity.released;\nDELETE FROM privity.vector;\nUPDATE privity.state SET policies = '', read_to = NULL, seen_at = NULL;\n");
     }
@@ -92,6 +94,13 @@ pub(super) async fn old(tx: &Transaction<'_>, views: &Views) -> Result<String, E
 
 const VIEWS_IN: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1::text AND c.relkind = 'v' ORDER BY 1";
 const OUR_TABLES: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'privity' AND c.relkind IN ('r', 'p') ORDER BY 1";
+
+/// The schemas that were written.
+async fn written(tx: &Transaction<'_>) -> Result<BTreeSet<String>, Error> {
+    let sql = "SELECT schema_name FROM privity.written";
+    let rows = tx.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
 
 async fn is_there(tx: &Transaction<'_>) -> Result<bool, Error> {
     let row = tx
@@ -140,7 +149,8 @@ impl Expected<'_> {
             ));
             return Ok(found);
         }
-        self.ours(&tx, keys, &mut found).await?;
+        let written = written(&tx).await?;
+        self.ours(&tx, keys, &written, &mut found).await?;
         if !found.is_empty() {
             // What the views rest on has to be right before they can be compared.
             return Ok(found);
@@ -152,7 +162,11 @@ impl Expected<'_> {
         }
         self.others(&tx, &mut found).await?;
         tx.batch_execute("CREATE SCHEMA privity_expected").await?;
-        for (number, (cell, viewed, select)) in selects.iter().enumerate() {
+        let selects = selects.iter().enumerate();
+        // A schema that was never written is missing as a whole.
+        for (number, (cell, viewed, select)) in
+            selects.filter(|(_, (cell, ..))| written.contains(&cell.schema))
+        {
             let expected = format!("CREATE VIEW privity_expected.v{number} AS {select}");
             tx.batch_execute(&expected).await?;
             let one = format!("privity_expected.v{number}");
@@ -166,10 +180,14 @@ impl Expected<'_> {
         &self,
         tx: &Transaction<'_>,
         keys: &[(&Viewed, String)],
+        written: &BTreeSet<String>,
         found: &mut Vec<Difference>,
     ) -> Result<(), Error> {
+        let cells = self.views.cells.iter();
+        let schemas = cells.map(|cell| cell.schema.as_str());
+        let schemas: Vec<&str> = schemas.filter(|schema| written.contains(*schema)).collect();
         let names = OURS.iter().map(|name| (*name).to_owned());
-        let names = names.chain(of_rows(self.views));
+        let names = names.chain(of_rows(self.views, &schemas));
         for name in names {
             let row = tx
                 .query_opt(TABLE, &[&format!("privity.{}", quote(&name))])
@@ -204,6 +222,20 @@ impl Expected<'_> {
                 "it was written for another data map or another schema of attributes",
                 "run `privity policy postgres apply`; until then the views are empty",
             ));
+        }
+        for (viewed, _) in keys {
+            for schema in &schemas {
+                let (name, whole) = (part(viewed, schema), visible(viewed));
+                let row = tx.query_opt(PART, &[&name, &whole]).await?;
+                let bound = format!("FOR VALUES IN ({})", constant(schema));
+                if row.is_some_and(|row| row.get::<_, Option<String>>(0) != Some(bound)) {
+                    let bare = part_table(viewed, schema);
+                    found.push(difference(
+                        format!("`privity.{bare}` is not the part of `privity.{}` for `{}`", visible_table(viewed), schema),
+                        "drop that table, and the view that reads it, then `privity policy postgres apply`",
+                    ));
+                }
+            }
         }
         for (viewed, declared) in keys {
             for name in [subject_table(viewed), visible_table(viewed)] {
@@ -382,6 +414,9 @@ fn difference(what: impl Into<String>, todo: &'static str) -> Difference {
 const TABLE: &str = "SELECT c.relrowsecurity, EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), \
     EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner) OR EXISTS (SELECT FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND t.attacl IS NOT NULL), \
     pg_catalog.pg_get_userbyid(c.relowner) = current_user \
+    FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1::text)";
+
+const PART: &str = "SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = to_regclass($2::text)) THEN pg_get_expr(c.relpartbound, c.oid) END \
     FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1::text)";
 
 const KEY_TYPE: &str = "SELECT format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a WHERE a.attrelid = to_regclass($1::text) AND a.attname = 'key'";

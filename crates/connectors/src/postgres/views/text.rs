@@ -39,6 +39,13 @@ pub(super) fn visible_table(viewed: &Viewed) -> String {
     bare(format!("visible_{}", viewed.name))
 }
 
+/// The bare name of the part of it that one cell reads, by the cell's schema.
+pub(super) fn part_table(viewed: &Viewed, schema: &str) -> String {
+    let table = visible_table(viewed);
+    let start: String = table.chars().take(14).collect();
+    format!("{start}_{}_part", short_hash(&format!("{table}\0{schema}")))
+}
+
 fn bare(name: String) -> String {
     if name.len() > LONGEST {
         index_name(&name, "of")
@@ -53,6 +60,11 @@ pub(super) fn subjects(viewed: &Viewed) -> String {
 
 pub(super) fn visible(viewed: &Viewed) -> String {
     format!("privity.{}", quote(&visible_table(viewed)))
+}
+
+/// The part of [`visible`] that one cell reads.
+pub(super) fn part(viewed: &Viewed, schema: &str) -> String {
+    format!("privity.{}", quote(&part_table(viewed, schema)))
 }
 
 /// That what is kept holds for longer than it should, or for more than a minute less. Clocks never meet twice in the same place: without some play each
@@ -136,16 +148,33 @@ fn ours(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> 
             quote(&index_name(&bare, "of")),
             quote(&index_name(&bare, "by")),
         );
+        let visible = visible(viewed);
         let _ = write!(
             sql,
-            "CREATE TABLE IF NOT EXISTS {0} (cell text NOT NULL, key {1} NOT NULL, shown {1}, vector integer NOT NULL, until timestamptz, PRIMARY KEY (key, cell));\n\
-             CREATE INDEX IF NOT EXISTS {2} ON {0} (cell, shown);\n",
-            visible(viewed),
+            "CREATE TABLE IF NOT EXISTS {visible} (cell text NOT NULL, key {0} NOT NULL, shown {0}, vector integer NOT NULL, until timestamptz, PRIMARY KEY (key, cell)) PARTITION BY LIST (cell);\n\
+             CREATE INDEX IF NOT EXISTS {1} ON {visible} (shown);\n",
             key.declared,
             quote(&index_name(&visible_table(viewed), "by")),
         );
+        for cell in &views.cells {
+            let _ = writeln!(
+                sql,
+                "CREATE TABLE IF NOT EXISTS {} PARTITION OF {visible} FOR VALUES IN ({});",
+                part(viewed, &cell.schema),
+                constant(&cell.schema)
+            );
+        }
     }
-    for table in OURS.map(str::to_owned).into_iter().chain(of_rows(views)) {
+    let schemas: Vec<&str> = views
+        .cells
+        .iter()
+        .map(|cell| cell.schema.as_str())
+        .collect();
+    for table in OURS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(of_rows(views, &schemas))
+    {
         let name = quote(&table);
         let _ = writeln!(
             sql,
@@ -160,10 +189,16 @@ fn ours(views: &Views, tables: &[Arc<Table>]) -> Result<String, ConnectorError> 
     Ok(sql)
 }
 
-/// Bare names of the tables that say of rows whose they are, and who sees them.
-pub(super) fn of_rows(views: &Views) -> impl Iterator<Item = String> {
+/// Bare names of the tables that say of rows whose they are, and who sees them, with the parts of these cells.
+pub(super) fn of_rows(views: &Views, schemas: &[&str]) -> impl Iterator<Item = String> {
     let all = views.collections.iter();
-    all.flat_map(|viewed| [subject_table(viewed), visible_table(viewed)])
+    all.flat_map(|viewed| {
+        let parts = schemas.iter().map(|schema| part_table(viewed, schema));
+        [subject_table(viewed), visible_table(viewed)]
+            .into_iter()
+            .chain(parts)
+            .collect::<Vec<_>>()
+    })
 }
 
 /// The longest name of PostgreSQL, in bytes. It cuts longer ones, and then two may be one.
@@ -172,13 +207,13 @@ const LONGEST: usize = 63;
 /// A short name instead of a long one.
 fn index_name(table: &str, end: &str) -> String {
     let start: String = table.chars().take(14).collect();
-    let hash = domain::audit::Hash::of(table.as_bytes()).to_string();
-    let hash: String = hash
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(12)
-        .collect();
-    format!("{start}_{hash}_{end}")
+    format!("{start}_{}_{end}", short_hash(table))
+}
+
+fn short_hash(text: &str) -> String {
+    let hash = domain::audit::Hash::of(text.as_bytes()).to_string();
+    let hash = hash.chars().filter(char::is_ascii_alphanumeric);
+    hash.take(12).collect()
 }
 
 /// A comment ends with its line.
@@ -212,7 +247,7 @@ fn schema(cell: &ViewCell) -> String {
 /// the columns of the view keeps it from values that the view alters.
 ///
 /// The key comes from the table of the rows that this cell sees, and not from the business's own: a look-up finds it by an index that holds no
-/// key of a row that is hidden, so that neither time nor a plan tells of one. `shown` is what the row was shown with; where the key may be
+/// key of a row that is hidden, and PostgreSQL guesses from what it knows of that table alone, so that neither time nor a plan tells of one. `shown` is what the row was shown with; where the key may be
 /// seen no more, the row is gone until it is looked at again.
 pub(super) fn select(
     views: &Views,
@@ -237,9 +272,10 @@ pub(super) fn select(
         let form = form(own);
         format!("\n  AND CASE {form} WHEN {KEEP} THEN true ELSE k.shown IS NULL END")
     });
-    let (visible, key, name) = (visible(viewed), key(viewed, table)?, constant(&cell.schema));
+    let (part, key) = (part(viewed, &cell.schema), key(viewed, table)?);
+    let name = constant(&cell.schema);
     Ok(format!(
-        "SELECT {}\nFROM {} AS t\nJOIN {visible} AS k ON k.cell = {name} AND k.key = t.{}\nJOIN privity.released AS f ON f.cell = {name} AND f.vector = k.vector\n\
+        "SELECT {}\nFROM {} AS t\nJOIN {part} AS k ON k.key = t.{}\nJOIN privity.released AS f ON f.cell = {name} AND f.vector = k.vector\n\
          WHERE ({}){unless_lowered}\n  AND (k.until IS NULL OR k.until > statement_timestamp())\n  \
          AND (SELECT c.seen_at FROM privity.state AS c) > statement_timestamp() - interval '{} seconds'",
         columns.join(",\n  "),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use connectors::ConnectorError;
 use connectors::postgres::views::{
-    Form, GENERALISE, KEEP, MASK, NULL, Released, SubjectRow, TOKEN, Vector, Views, ViewsRound,
+    Form, GENERALISE, KEEP, KeptRow, MASK, NULL, Released, SubjectRow, TOKEN, Vector, Views,
+    ViewsRound,
 };
 use domain::audit::Hash;
 use domain::id::SubjectId;
@@ -74,6 +75,7 @@ pub(super) struct Place {
     review: Vec<Walk>,
     wants_search: bool,
     wants_review: bool,
+    sweep: Vec<Walk>,
     /// Cells may have keys of rows that they see nothing of any more.
     wants_sweep: bool,
     /// Rows wait that may be shown more of.
@@ -90,6 +92,7 @@ impl Place {
             review: Vec::new(),
             wants_search: false,
             wants_review: false,
+            sweep: Vec::new(),
             wants_sweep: false,
             is_behind: true,
         }
@@ -116,21 +119,26 @@ impl Place {
     pub(super) fn is_at_end(&self) -> bool {
         !self.wants_search
             && !self.wants_review
+            && !self.wants_sweep
             && !self.is_behind
             && is_ended(&self.search)
             && is_ended(&self.review)
+            && is_ended(&self.sweep)
     }
 
     fn begin(&mut self, tables: usize) {
-        let start = || (0..tables).map(|_| Walk::After(None)).collect();
         if std::mem::take(&mut self.wants_search) {
-            self.search = start();
+            self.search = start(tables);
         }
         if std::mem::take(&mut self.wants_review) {
-            self.review = start();
+            self.review = start(tables);
         }
         self.is_behind = false;
     }
+}
+
+fn start(tables: usize) -> Vec<Walk> {
+    (0..tables).map(|_| Walk::After(None)).collect()
 }
 
 fn is_ended(walks: &[Walk]) -> bool {
@@ -154,7 +162,7 @@ pub(super) async fn round(
             "the views were never written, or for another data map or schema of attributes; run `privity policy postgres apply`",
         ));
     };
-    let mut filling = Filling::new(p, planned, round).await?;
+    let mut filling = Filling::new(p, planned, round, &state.written).await?;
     // Read before anything else: what is saved from here on is read again by the next round.
     let read_to = p.now();
     refresh_facts(p).await?;
@@ -168,11 +176,7 @@ pub(super) async fn round(
     fresh.map_err(|error| problem(&error))?;
     filling.catch_up(place).await?;
     filling.walk(place).await?;
-    if place.wants_sweep && !place.is_behind {
-        let swept = filling.round.sweep().await;
-        swept.map_err(|error| problem(&error))?;
-        place.wants_sweep = false;
-    }
+    filling.sweep(place).await?;
     let filled = filling.filled;
     filling.round.end().await.map_err(|error| problem(&error))?;
     Ok(Some(filled))
@@ -216,9 +220,17 @@ struct Known {
 }
 
 impl Filling {
-    async fn new(p: &Privity, planned: Planned, round: ViewsRound) -> Result<Self, Problem> {
+    async fn new(
+        p: &Privity,
+        planned: Planned,
+        round: ViewsRound,
+        written: &BTreeSet<String>,
+    ) -> Result<Self, Problem> {
         let schema = p.needed_schema()?;
-        let cells = planned.views.cells.iter().map(|cell| {
+        // Nothing is disclosed to views that aren't there.
+        let cells = planned.views.cells.iter();
+        let cells = cells.filter(|cell| written.contains(&cell.schema));
+        let cells = cells.map(|cell| {
             let caller = Caller {
                 asked_by: None,
                 recipient: cell.recipient.clone(),
@@ -404,6 +416,21 @@ impl Filling {
         Ok(())
     }
 
+    /// Takes away what is left of keys where nothing is seen any more; when all rows have their new vectors.
+    async fn sweep(&self, place: &mut Place) -> Result<(), Problem> {
+        if place.wants_sweep && !place.is_behind {
+            place.wants_sweep = false;
+            place.sweep = start(self.views.collections.len());
+        }
+        for (at, walk) in place.sweep.iter_mut().enumerate() {
+            let Walk::After(after) = walk else { continue };
+            let last = self.round.sweep(at, after.as_ref(), IN_A_ROUND).await;
+            let last = last.map_err(|error| problem(&error))?;
+            *walk = last.map_or(Walk::Ended, |last| Walk::After(Some(last)));
+        }
+        Ok(())
+    }
+
     async fn step(&mut self, at: usize, keys: Vec<Sensitive<String>>) -> Result<Walk, Problem> {
         for some in keys.chunks(AT_ONCE as usize) {
             self.look_at(at, some).await?;
@@ -424,23 +451,23 @@ impl Filling {
     async fn look_at(&mut self, at: usize, keys: &[Sensitive<String>]) -> Result<(), Problem> {
         self.filled.looked_at += keys.len() as u64;
         let known = self.known(at, keys).await?;
-        let before = self.round.vectors_of(at, keys).await;
-        let before = before.map_err(|error| problem(&error))?;
-        let before: BTreeMap<&str, i32> = before
-            .iter()
-            .map(|(key, vector)| (plain(key), *vector))
-            .collect();
+        let kept = self.round.kept_of(at, keys).await;
+        let kept = kept.map_err(|error| problem(&error))?;
+        let kept: BTreeMap<&str, &KeptRow> =
+            kept.iter().map(|one| (plain(&one.key), one)).collect();
         let mut changes = Changes::default();
         for (key, known) in keys.iter().zip(known) {
-            let old = before.get(plain(key)).copied();
+            let old = kept.get(plain(key)).copied();
             let Some(known) = known else {
                 self.filled.unknown += 1;
                 changes.gone.extend(old.map(|_| key.clone()));
                 continue;
             };
             let vector = self.vector_for(&known.facts, &mut changes);
-            let shown = old
-                .and_then(|old| self.released.get(&old))
+            // What was shown of somebody else whose row it was is nothing that was recorded of her.
+            let hers = old.filter(|old| old.subject == known.canonical.uuid());
+            let shown = hers
+                .and_then(|old| self.released.get(&old.vector))
                 .cloned()
                 .unwrap_or_default();
             let new = self.released.get(&vector).cloned().unwrap_or_default();
@@ -455,7 +482,8 @@ impl Filling {
                 changes.save.push(row);
                 continue;
             }
-            if !cells_that_grow(&new, &shown).is_empty() {
+            let is_anothers = old.is_some() && hers.is_none();
+            if is_anothers || !cells_that_grow(&new, &shown).is_empty() {
                 changes.gone.push(key.clone());
             }
             changes.more.push((row, known.record, grows));

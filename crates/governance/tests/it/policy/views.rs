@@ -23,6 +23,7 @@ use domain::time::{Clock, FixedClock};
 use enforcement::json_filter::{Change, Effect};
 use governance::Privity;
 use governance::disclosure::{Caller, Door, SubjectAsked, disclose};
+use governance::identity::{merge, split};
 use governance::policy::{FilledViews, apply_views, check_views, fill_views, views_text};
 use governance::profile::{forget, sync};
 use governance::settings::Settings;
@@ -958,7 +959,7 @@ async fn a_look_up_by_key_finds_an_index_that_knows_of_no_hidden_row() {
     assert_eq!(house.reads(NEWS, &numbers), "1,2,3");
     // So few rows are read one by one unless PostgreSQL is told not to.
     let by_index = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;";
-    let index = "Index Cond: ((cell = 'privity_mill__orders'::text) AND (shown = ";
+    let index = "Index Cond: (shown = ";
     let plans = [
         format!("EXPLAIN (COSTS OFF) SELECT * FROM {VIEW} WHERE no = 1"),
         format!("EXPLAIN (COSTS OFF) SELECT * FROM {VIEW} WHERE no IN (1, 2, 3)"),
@@ -1022,6 +1023,58 @@ async fn a_look_up_by_key_finds_an_index_that_knows_of_no_hidden_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_postgresql_guesses_of_a_look_up_rests_on_no_hidden_row() {
+    let Some(house) = House::new(&adults()).await else {
+        return;
+    };
+    // Children, whom `orders` doesn't show, stand close together; beyond them is nobody, and adults stand at both ends.
+    let more = "INSERT INTO \"Our \"\"buyers\"\"\" (no, \"E-Mail \"\"x\"\"\", first, born, country, state)
+        SELECT n, 'a' || n || '@example.org', 'Some', DATE '2019-01-01', 'US', 'CA' FROM generate_series(1000, 1199) AS n
+        UNION ALL SELECT n, 'a' || n || '@example.org', 'Some', DATE '1980-01-01', 'US', 'CA' FROM generate_series(5000, 5019) AS n;";
+    house.start(&format!("{THREE}; {more}")).await;
+    house.shop.run("ANALYZE");
+    let count = |schema| house.reads(schema, &format!("SELECT count(*) FROM {VIEW}"));
+    assert_eq!(
+        (count(ORDERS), count(NEWS)),
+        ("22".to_owned(), "223".to_owned())
+    );
+    let guess = |schema: &str, condition: &str| {
+        let plan = house.reads(
+            schema,
+            &format!("EXPLAIN SELECT * FROM {VIEW} WHERE no {condition}"),
+        );
+        plan.replace(condition, "")
+    };
+    let rows = |plan: &str| -> Vec<String> {
+        let words = plan.split(|one: char| one == '(' || one.is_whitespace());
+        let words = words.filter(|word| word.starts_with("rows=") || word.starts_with("cost="));
+        words.map(str::to_owned).collect()
+    };
+    for (hidden, nobody) in [
+        ("= 1100", "= 3100"),
+        ("BETWEEN 1000 AND 1199", "BETWEEN 3000 AND 3199"),
+        ("IN (1000, 1001, 1002)", "IN (3000, 3001, 3002)"),
+    ] {
+        let (one, other) = (guess(ORDERS, hidden), guess(ORDERS, nobody));
+        assert_eq!(rows(&one), rows(&other), "{hidden}\n{one}\n{other}");
+        assert!(!rows(&one).is_empty());
+    }
+    // Where they are shown, PostgreSQL does know them.
+    let range = |range: &str| rows(&guess(NEWS, range));
+    assert_ne!(
+        range("BETWEEN 1000 AND 1199"),
+        range("BETWEEN 3000 AND 3199")
+    );
+    // And nobody is told more than the views show.
+    for sql in [
+        "SELECT count(*) FROM pg_stats WHERE schemaname = 'privity'",
+        "SELECT count(*) FROM pg_stats WHERE tablename LIKE '%buyers%' AND schemaname = 'public'",
+    ] {
+        assert_eq!(house.reads(ORDERS, sql), "0", "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_be_seen_no_more_is_gone_at_once_and_from_the_index_soon() {
     let Some(house) = House::new(&adults()).await else {
         return;
@@ -1068,6 +1121,14 @@ async fn a_key_that_may_be_seen_no_more_is_gone_at_once_and_from_the_index_soon(
         .await;
     house.fill().await;
     assert_eq!(kept(&format!("cell = '{ORDERS}'")), "0");
+    // What is left of keys that nobody sees goes when all rows were looked at, however many there are.
+    house.shop.run(&format!(
+        "INSERT INTO privity.\"visible_Our \"\"buyers\"\"\" (cell, key, shown, vector) SELECT cell, n, n, 1 FROM generate_series(10000, 14500) AS n, (VALUES ('{ORDERS}'), ('{NEWS}')) AS c(cell)"
+    ));
+    assert_eq!(kept("key >= 10000"), "9002");
+    house.fill().await;
+    assert_eq!(kept("key >= 10000"), "0");
+    assert_eq!(kept(&format!("cell = '{NEWS}'")), "3");
     // Nor does a cell keep any of a row that is gone.
     house
         .shop
@@ -1212,7 +1273,9 @@ async fn other_policies_take_away_at_once_and_show_more_only_after_it_was_record
     house.fill().await;
     assert_eq!(house.reads(ORDERS, &row), "1|m***@example.org|Maya|30-39");
     assert_eq!(house.disclosures().await.len(), before + 6);
-    // A recipient that gets nothing any more sees nothing, whether the views are written anew or not.
+    // A recipient that gets nothing any more sees nothing, whether the views are written anew or not; and one that gets something now, only where there is a
+    // view of it.
+    let before = house.disclosures().await.len();
     house
         .publish(&usual().replace(
             "Recipient::\"leads\", action == Action::\"sale\"",
@@ -1224,14 +1287,56 @@ async fn other_policies_take_away_at_once_and_show_more_only_after_it_was_record
         house.reads(SALE, &format!("SELECT count(*) FROM {VIEW}")),
         "0"
     );
-    assert!(house.drift().await.iter().any(|what| what.contains(SALE)));
+    let drift = house.drift().await;
+    let bought = "privity_leads__orders";
+    for schema in [SALE, bought] {
+        assert!(drift.iter().any(|what| what.contains(schema)), "{drift:?}");
+    }
+    assert_eq!(house.disclosures().await.len(), before);
     apply_views(&house.p, "shop").await.unwrap();
+    let count = format!("SELECT count(*) FROM {VIEW}");
+    assert_eq!(house.reads(bought, &count), "0");
+    house.fill().await;
+    assert_eq!(house.reads(bought, &count), "2");
+    assert_eq!(house.disclosures().await.len(), before + 2);
+    assert_eq!(house.drift().await, Vec::<String>::new());
+    // Of the schema that went, no key stays.
+    let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'privity.\"visible_Our \"\"buyers\"\"\"'::regclass";
+    assert_eq!(house.shop.run(parts), "3");
     assert_eq!(
         house
             .shop
             .run(&format!("SELECT to_regnamespace('{SALE}') IS NULL")),
         "t"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_about_somebody_else_by_now_is_recorded_anew() {
+    let Some(house) = House::new(&usual()).await else {
+        return;
+    };
+    house.start(THREE).await;
+    let (maya, sam) = (house.subject("1").await, house.subject("2").await);
+    let rows = format!("SELECT count(*) FROM {VIEW}");
+    let before = house.disclosures().await.len();
+    assert_eq!(house.reads(ORDERS, &rows), "3");
+    let operator = governance::operator::add(&house.p, "Robin")
+        .await
+        .unwrap()
+        .0;
+    let merge = merge(&house.p, maya, sam, operator).await.unwrap();
+    house.fill().await;
+    assert_eq!(house.reads(ORDERS, &rows), "3");
+    // The row of the one who is part of the other now: for orders, and for the sale.
+    let merged = house.disclosures().await.len();
+    assert_eq!(merged, before + 2);
+    split(&house.p, merge, operator).await.unwrap();
+    house.fill().await;
+    assert_eq!(house.reads(ORDERS, &rows), "3");
+    assert_eq!(house.disclosures().await.len(), merged + 2);
+    house.fill().await;
+    assert_eq!(house.disclosures().await.len(), merged + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
