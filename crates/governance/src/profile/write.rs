@@ -140,6 +140,26 @@ pub(crate) async fn prepare(
     })
 }
 
+/// Whether one of these records would be refused because it names somebody who was forgotten. Touches nothing.
+///
+/// # Errors
+/// As [`write()`].
+pub async fn names_forgotten(
+    p: &Privity,
+    source: SourceNumber,
+    records: Vec<GivenRecord>,
+) -> Result<bool, Problem> {
+    let (batch, _) = check(p, p.needed_schema()?, source, records)?;
+    let inside = p.clone();
+    p.read_few("look for forgotten", move |tx| {
+        let all: Vec<usize> = (0..batch.records.len()).collect();
+        let known = look_up(tx, &batch, &all)?;
+        let forgotten = look_for_forgotten(&inside, tx, &batch, &all, &known)?;
+        Ok(!forgotten.is_empty())
+    })
+    .await
+}
+
 /// Stores a batch; `also` runs in the transaction that completes it, with what came of it.
 pub(crate) async fn store(
     p: &Privity,

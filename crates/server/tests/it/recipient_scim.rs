@@ -589,6 +589,103 @@ async fn a_writer_that_the_data_map_does_not_know_is_told_at_the_start() {
     office("", "writers: [mil]").await;
 }
 
+/// The same office, where accounts are found by their address.
+async fn office_by_email(policies: &str) -> (Office, Sensitive<String>) {
+    let schema = SCHEMA
+        .replace("record: account", "record: email")
+        .replace("userName: account", "userName: email")
+        .replace("rule: email }", "rule: email, unique: true }")
+        .replace("WRITERS", "writers: [mill]");
+    let files = [
+        ("profile.yaml", schema.as_str()),
+        ("consent/purposes.yaml", PURPOSES),
+        ("consent/notices.yaml", "notices: []\n"),
+        ("policies/company.cedar", policies),
+    ];
+    let more = "profile: profile.yaml\nconsent: consent\npolicies: policies\n";
+    let office = Office::with(&files, more).await;
+    let terms = CredentialTerms::default();
+    let added = add_key(&office.privity, &"mill".into(), terms).await;
+    (office, added.unwrap().1)
+}
+
+/// Somebody has herself forgotten, by the pages.
+async fn forget_her(office: &Office) {
+    use crate::deletion::{HER, ask, only_request};
+    let tracker = ask(office).await;
+    office.work().await;
+    let code = office.code(HER);
+    let confirmed = office
+        .post(&format!("{tracker}/code"), "", &[("code", &code)])
+        .await;
+    assert_eq!(confirmed.status, StatusCode::SEE_OTHER);
+    office.work().await;
+    let session = office.session().await;
+    let id = only_request(office, &session).await;
+    let path = format!("/console/requests/{id}/approve");
+    let approved = office.post(&path, &session, &[]).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.text);
+    office.work().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_forgotten_is_answered_like_one_that_is_taken() {
+    let permits = all_but(&[("last_name", "withhold")]);
+    let (office, key) = office_by_email(&permits).await;
+    let her = crate::deletion::HER;
+    let of_her = [(2, her), (3, "Maria"), (7, "true")];
+    let forgotten = add(&office, 1, &of_her).await;
+    let taken = "taken@example.org";
+    add(&office, 1, &[(2, taken), (3, "Tao"), (7, "true")]).await;
+    let mine = add(&office, 1, &[(2, "mine@example.org"), (7, "true")]).await;
+    let client = Client {
+        office: &office,
+        key: &key,
+    };
+    forget_her(&office).await;
+    let answers = async |method: &str, path: &str, name: &str| {
+        let mut told = Vec::new();
+        for body in [
+            json!({"userName": name}),
+            json!({"userName": name, "name": {"givenName": "New"}}),
+            json!({"userName": name, "name": {"familyName": "Unseen"}}),
+            json!({"userName": name, "urn:example:params:scim:schemas:born:1.0:User": {"on": "soon"}}),
+        ] {
+            let answer = client.call(method, path, Some(&body)).await;
+            told.push((answer.status, answer.text));
+        }
+        told
+    };
+    let created = answers("POST", "/Users", her).await;
+    assert_eq!(created, answers("POST", "/Users", taken).await);
+    for (status, text) in &created {
+        assert_eq!(*status, StatusCode::CONFLICT, "{text}");
+        assert!(text.contains("uniqueness"), "{text}");
+    }
+    // Whoever is gone is nobody, and no record is renamed to her.
+    for path in [format!("/Users/{forgotten}"), format!("/Users/{mine}")] {
+        let put = answers("PUT", &path, her).await;
+        assert_eq!(put, answers("PUT", &path, taken).await, "{path}");
+        let set = |name: &str| patch(json!([{"op": "replace", "path": "userName", "value": name}]));
+        let to_her = client.call("PATCH", &path, Some(&set(her))).await;
+        let to_taken = client.call("PATCH", &path, Some(&set(taken))).await;
+        assert_eq!(
+            (to_her.status, to_her.text),
+            (to_taken.status, to_taken.text),
+            "{path}"
+        );
+    }
+    // At the business's own door it stays what it is.
+    let own = office.key().await;
+    let mut request =
+        Request::post("/scim/v2/Users").header("authorization", format!("Bearer {own}"));
+    request = request.header("content-type", "application/scim+json");
+    let body = json!({"userName": her}).to_string();
+    let answer = office.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+    assert!(answer.text.contains("suppression list"), "{}", answer.text);
+}
+
 /// Repeatable choices.
 struct Choices(u64);
 

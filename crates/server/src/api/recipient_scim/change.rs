@@ -21,7 +21,9 @@ use domain::sensitive::Sensitive;
 use governance::disclosure::{
     Account, Granted, SubjectAsked, account, disclose, holders, kept_of_nobody,
 };
-use governance::profile::{GivenRecord, GivenValue, Seen, write, write_if};
+use governance::profile::{
+    GivenRecord, GivenValue, Refusal, Seen, names_forgotten, write, write_if,
+};
 use governance::{Privity, Problem};
 use serde_json::Value;
 
@@ -55,6 +57,7 @@ pub(super) async fn create(
             .collect(),
         None => kept_of_nobody(call.privity(), &call.caller, &keys).await?,
     };
+    call.refuse_forgotten(&name, &key).await?;
     call.refuse_unseen(&changes, |key| kept.contains(key))?;
     let id = call.write(changes, None).await?;
     call.written(id, StatusCode::CREATED, &members).await
@@ -223,6 +226,24 @@ impl Call {
         }
     }
 
+    /// Refuses what names somebody who was forgotten, before anything else is found wrong: as where a name is taken.
+    async fn refuse_forgotten(&self, name: &Said<'_>, key: &Said<'_>) -> Result<(), Refused> {
+        let value = |said: &Said<'_>| (said.rule.number, given(Some(said.value.clone())));
+        let record = |values| GivenRecord {
+            values,
+            observed_at: None,
+        };
+        // By itself as well, should the name be none.
+        let records = vec![
+            record(vec![value(key)]),
+            record(vec![value(name), value(key)]),
+        ];
+        if names_forgotten(self.privity(), self.mapping()?.source, records).await? {
+            return Err(Refused::taken());
+        }
+        Ok(())
+    }
+
     /// Refuses what the caller may not see as it is.
     fn refuse_unseen(
         &self,
@@ -349,8 +370,11 @@ impl Call {
                 write_if(p, source, records, seen, actor).await?
             }
         };
-        if let Some((_, reason)) = written.refused.first() {
-            return Err(ScimError::value(reason.to_string()).into());
+        match written.refused.first() {
+            // Who was forgotten is not told from who is there: the list is nobody's to try out.
+            Some((_, Refusal::Suppressed(_))) => return Err(Refused::taken()),
+            Some((_, reason)) => return Err(ScimError::value(reason.to_string()).into()),
+            None => {}
         }
         let subject = written.subjects.first().copied().flatten();
         subject.ok_or_else(|| Refused::from(nobody()))
