@@ -330,18 +330,42 @@ impl Call {
 }
 
 impl User {
-    /// The resource, with the members that are wanted.
+    /// The resource, with the members that are wanted, of which there may be no more here.
     fn resource(&self, call: &Call, members: &Members) -> Result<Value, Problem> {
+        let mut places = call.mapping()?.places.iter();
+        let is_whole = places.all(|(place, _)| members.want(place));
+        self.resource_of(call, members, is_whole)
+    }
+
+    /// The same. A version is told of whoever was asked for whole and of nobody else, so that one state has one version (RFC 7644 3.14):
+    /// what isn't asked for isn't disclosed, not by a version either.
+    fn resource_of(
+        &self,
+        call: &Call,
+        members: &Members,
+        is_whole: bool,
+    ) -> Result<Value, Problem> {
         let values = self.values.iter();
         let mut resource = written(values.filter(|one| members.want(&one.place)));
         resource.insert("id".to_owned(), self.id.to_string().into());
         if members.want_meta() {
             let location = format!("{}/Users/{}", call.root(), self.id);
-            let version = version(&resource)?;
-            let meta = json!({"resourceType": "User", "location": location, "version": version});
+            let mut meta = json!({"resourceType": "User", "location": location});
+            if let Value::Object(meta) = &mut meta
+                && is_whole
+            {
+                meta.insert("version".to_owned(), self.version()?.into());
+            }
             resource.insert("meta".to_owned(), meta);
         }
         Ok(Value::Object(resource))
+    }
+
+    /// Of what goes out alone: when something else of her was changed is not theirs to know.
+    fn version(&self) -> Result<String, Problem> {
+        let mut whole = written(self.values.iter());
+        whole.insert("id".to_owned(), self.id.to_string().into());
+        version(&whole)
     }
 
     /// What filter and order look at: what goes out as it is.
@@ -373,7 +397,6 @@ fn looks_at(path: &Path, place: &Path) -> bool {
     path.covers(place) || path.is_type_of(place)
 }
 
-/// Of what goes out alone: when something else of her was changed is not theirs to know.
 fn version(resource: &Map<String, Value>) -> Result<String, Problem> {
     let text = serde_json::to_string(resource);
     let text = text.map_err(|error| Problem::internal("writing a User", &error))?;

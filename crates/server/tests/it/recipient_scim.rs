@@ -255,6 +255,21 @@ async fn a_user_holds_what_was_released_and_nothing_else() {
         (again.status, again.text.as_str()),
         (StatusCode::NOT_MODIFIED, "")
     );
+    // Of a part no version is told, since it would be another one.
+    let part = client
+        .call("GET", &format!("{path}?attributes=userName,meta"), None)
+        .await;
+    assert_eq!(
+        (part.status, part.headers.get("etag")),
+        (StatusCode::OK, None)
+    );
+    let part: Value = serde_json::from_str(&part.text).unwrap();
+    assert_eq!(part["meta"]["resourceType"], "User");
+    assert!(part["meta"]["version"].is_null(), "{part}");
+    let listed = client.get("/Users?excludedAttributes=name").await;
+    assert!(listed["Resources"][0]["meta"]["version"].is_null());
+    let listed = client.get("/Users").await;
+    assert_eq!(listed["Resources"][0]["meta"]["version"], *version);
     // What was withheld or changed is not even described, nor what is told of nobody.
     let schemas = client.get("/Schemas").await.to_string();
     assert!(
@@ -526,6 +541,29 @@ async fn a_writer_writes_what_it_sees_as_it_is_and_nothing_else() {
         )
         .await;
     assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);
+    let part = format!("{path}?attributes=name");
+    let renamed = client
+        .call_with(
+            "PATCH",
+            &part,
+            Some(&set("name.givenName", "Mona")),
+            &[("if-match", version)],
+        )
+        .await;
+    assert_eq!(renamed.status, StatusCode::OK, "{}", renamed.text);
+    let part = format!("{path}?attributes=meta");
+    let renamed = client
+        .call_with(
+            "PATCH",
+            &part,
+            Some(&set("name.givenName", "Mo")),
+            &[("if-match", version)],
+        )
+        .await;
+    let etag = renamed.headers["etag"].to_str().unwrap().to_owned();
+    let now = client.get(&path).await;
+    assert_eq!(now["meta"]["version"], *etag, "one state has one version");
+    let version = etag.as_str();
     let whole = json!({"userName": "maya", "name": {"givenName": "Mia"}});
     let replaced = client
         .call_with("PUT", &path, Some(&whole), &[("if-match", version)])

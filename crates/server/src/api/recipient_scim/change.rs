@@ -315,9 +315,7 @@ impl Call {
             return Ok(false);
         }
         let again = self.known(&known.user.id.to_string()).await?;
-        let resource = again.user.resource(self, &Members::default())?;
-        let version = resource.get("meta").and_then(|meta| meta.get("version"));
-        if names(wanted, version.and_then(Value::as_str)) {
+        if names(wanted, Some(&again.user.version()?)) {
             return Ok(true);
         }
         let words = "the User was changed meanwhile; read it again and repeat";
@@ -393,7 +391,8 @@ impl Call {
             id,
             values: Vec::new(),
         });
-        let resource = user.resource(self, members)?;
+        // All of it was asked for, whatever is shown.
+        let resource = user.resource_of(self, members, true)?;
         Ok(shown(status, &resource, &HeaderMap::new()))
     }
 }
