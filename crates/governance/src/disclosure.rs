@@ -30,7 +30,7 @@ use enforcement::{Denial, Permit, RecordedPermit, decide, decide_profile};
 use jiff::Timestamp;
 use storage::privacy_request::StoredPrivacyRequest;
 
-pub use account::{Account, account, holders, kept_of_nobody};
+pub use account::{Account, Writing, account, holders};
 pub use by_recipient::{RecipientUse, by_recipient};
 pub use caller::{Caller, Door, ProvenBy, SubjectAsked, TokenClient};
 pub use credential::{

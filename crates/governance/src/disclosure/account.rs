@@ -1,5 +1,5 @@
 //! Records of one source that a recipient may change: whose they are, and what it may write where nobody is yet. Values stay shut here; what
-//! a recipient may see of a subject, and so write, is granted by [`disclose`].
+//! a recipient may see of a subject, and so write, is granted to its [`Writing`].
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,9 @@ use domain::sensitive::Sensitive;
 use storage::{identifier, profile_segment, subject};
 
 use super::caller::{Caller, SubjectAsked};
-use super::recipient::{Foreseeing, disclose};
+use super::granted::Granted;
+use super::pace;
+use super::recipient::{Foreseeing, decide_and_record};
 use crate::profile::read::tags_of;
 use crate::profile::version_of;
 use crate::{Privity, Problem};
@@ -76,17 +78,49 @@ pub async fn account(
     Ok(only.filter(|_| other.is_none()))
 }
 
-/// Which attributes a recipient would have as they are of somebody of whom nothing is known, for whoever wants to write a new record. It is
-/// decided and recorded as a question about nobody.
-///
-/// # Errors
-/// As [`disclose`].
-pub async fn kept_of_nobody(
-    p: &Privity,
-    caller: &Caller,
-    attributes: &[AttributeKey],
-) -> Result<BTreeSet<AttributeKey>, Problem> {
-    let nobody = SubjectAsked::Id(new_id(p.rng(), p.now()));
-    disclose(p, caller, std::slice::from_ref(&nobody), attributes).await?;
-    Ok(Foreseeing::new(p, caller, attributes)?.kept_of_nobody(p))
+/// A call that writes about one subject. It counts as one before anything is looked at, and no more after: what was written has to be
+/// answered as written, however often she is looked at for it. Each look is decided and recorded like every other.
+pub struct Writing(());
+
+impl Writing {
+    /// Counts it.
+    ///
+    /// # Errors
+    /// Status 429 when it doesn't fit into this minute.
+    pub async fn begin(p: &Privity, caller: &Caller) -> Result<Self, Problem> {
+        pace::admit(p, caller, 1).await?;
+        Ok(Self(()))
+    }
+
+    /// What the caller may have of the subject, as by [`super::disclose`].
+    ///
+    /// # Errors
+    /// As there, but for the pace.
+    pub async fn disclose(
+        &self,
+        p: &Privity,
+        caller: &Caller,
+        subject: SubjectId,
+        attributes: &[AttributeKey],
+    ) -> Result<Option<Granted>, Problem> {
+        let asked = [SubjectAsked::Id(subject)];
+        let granted = decide_and_record(p, caller, &asked, attributes).await?;
+        Ok(granted.into_iter().next())
+    }
+
+    /// Which attributes a recipient would have as they are of somebody of whom nothing is known, for whoever wants to write a new record. It
+    /// is decided and recorded as a question about nobody.
+    ///
+    /// # Errors
+    /// As [`Writing::disclose`].
+    pub async fn kept_of_nobody(
+        &self,
+        p: &Privity,
+        caller: &Caller,
+        attributes: &[AttributeKey],
+    ) -> Result<BTreeSet<AttributeKey>, Problem> {
+        let nobody = new_id(p.rng(), p.now());
+        self.disclose(p, caller, nobody, attributes).await?;
+        Ok(Foreseeing::new(p, caller, attributes)?.kept_of_nobody(p))
+    }
 }

@@ -16,9 +16,10 @@ use domain::profile::{Schema, SourceNumber};
 use domain::sensitive::Sensitive;
 use enforcement::vault::IndexKeys;
 use storage::profile_segment::StoredSegment;
-use storage::{Tx, profile_segment, source_record, subject};
+use storage::{Tx, identifier, profile_segment, source_record, subject};
 
 use super::given::{CheckedRecord, Checker, GivenRecord, Refusal};
+use super::read::tags_of;
 use super::seal::{Changes, Known, Ours, seal};
 use super::suppression::suppressed;
 use super::trace::trace;
@@ -98,6 +99,74 @@ pub async fn write_if(
     let mut ready = prepare(p, source, records).await?;
     ready.seen = Some(seen);
     store(p, ready, actor, Kept::Now, |_, _| Ok(())).await
+}
+
+/// What has to hold where a record is written that no other one may be like.
+#[derive(Clone, Default)]
+pub struct Sole {
+    /// The record that may be there before; any other one is another's.
+    pub known: Option<SubjectId>,
+    /// Versions that it may have; any if left out.
+    pub versions: Option<Vec<u64>>,
+    /// What no other record of the source may say.
+    pub name: Option<(IdentifierKind, Sensitive<String>)>,
+}
+
+/// [`write()`] of one record, unless another one is there; looked at in the transaction that writes, one after another. `None` when it is,
+/// and then nothing was kept.
+///
+/// # Errors
+/// As [`write_if`].
+pub async fn write_sole(
+    p: &Privity,
+    source: SourceNumber,
+    record: GivenRecord,
+    sole: Sole,
+    actor: Actor,
+) -> Result<Option<Written>, Problem> {
+    let mut ready = prepare(p, source, vec![record]).await?;
+    let tags = match &sole.name {
+        Some((kind, value)) => match tags_of(p, &ready.batch.schema, (kind, value)) {
+            Ok(tags) => Some((kind.clone(), tags)),
+            // What is no identifier is nobody's.
+            Err(problem) if problem.field == Some("value") => None,
+            Err(problem) => return Err(problem),
+        },
+        None => None,
+    };
+    let (known, log) = (sole.known, p.log_name());
+    let versions = sole.versions.zip(known);
+    ready.seen = versions.map(|(versions, subject)| Seen { subject, versions });
+    let alone = move |tx: &mut Tx, written: &Written| {
+        let subject = written.subjects.first().copied().flatten();
+        if subject.is_some() && written.new == 0 && subject != known {
+            return Err(taken());
+        }
+        let Some((kind, tags)) = &tags else {
+            return Ok(());
+        };
+        // Two that bring the same name at once don't see each other before.
+        storage::audit::hold(tx, &log)?;
+        let mut others = identifier::find_of_source(tx, source, kind, tags)?;
+        others.retain(|one| Some(*one) != subject && Some(*one) != known);
+        let others = subject::get_many(tx, &others)?;
+        if others.iter().any(|one| one.key.is_some()) {
+            return Err(taken());
+        }
+        Ok(())
+    };
+    match store(p, ready, actor, Kept::Now, alone).await {
+        Ok(written) => Ok(Some(written)),
+        Err(problem) if problem.code == TAKEN => Ok(None),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The code under which a round says that another one has the name; it never leaves this file.
+const TAKEN: &str = "taken_write";
+
+fn taken() -> Problem {
+    Problem::new(TAKEN, 409, "another record has this name")
 }
 
 /// A batch that was checked and sealed for the state of the database that it met.

@@ -81,13 +81,27 @@ const ADULTS: &str = "\nwhen { context.least_age >= 18 }";
 const OTHERS: &str = "\nunless { context.least_age >= 18 }";
 
 async fn office(policies: &str, writers: &str) -> (Office, Sensitive<String>) {
-    let schema = SCHEMA.replace("WRITERS", writers);
-    let files = [
+    office_of_map(&SCHEMA.replace("WRITERS", writers), policies, None).await
+}
+
+/// One where the mill writes.
+async fn office_of(schema: &str, policies: &str) -> (Office, Sensitive<String>) {
+    office_of_map(schema, policies, None).await
+}
+
+async fn office_of_map(
+    schema: &str,
+    policies: &str,
+    map: Option<&str>,
+) -> (Office, Sensitive<String>) {
+    let schema = schema.replace("WRITERS", "writers: [mill]");
+    let mut files = vec![
         ("profile.yaml", schema.as_str()),
         ("consent/purposes.yaml", PURPOSES),
         ("consent/notices.yaml", "notices: []\n"),
         ("policies/company.cedar", policies),
     ];
+    files.extend(map.map(|map| ("map.yaml", map)));
     let more = "profile: profile.yaml\nconsent: consent\npolicies: policies\n";
     let office = Office::with(&files, more).await;
     let terms = CredentialTerms::default();
@@ -632,19 +646,8 @@ async fn office_by_email(policies: &str) -> (Office, Sensitive<String>) {
     let schema = SCHEMA
         .replace("record: account", "record: email")
         .replace("userName: account", "userName: email")
-        .replace("rule: email }", "rule: email, unique: true }")
-        .replace("WRITERS", "writers: [mill]");
-    let files = [
-        ("profile.yaml", schema.as_str()),
-        ("consent/purposes.yaml", PURPOSES),
-        ("consent/notices.yaml", "notices: []\n"),
-        ("policies/company.cedar", policies),
-    ];
-    let more = "profile: profile.yaml\nconsent: consent\npolicies: policies\n";
-    let office = Office::with(&files, more).await;
-    let terms = CredentialTerms::default();
-    let added = add_key(&office.privity, &"mill".into(), terms).await;
-    (office, added.unwrap().1)
+        .replace("rule: email }", "rule: email, unique: true }");
+    office_of(&schema, policies).await
 }
 
 /// Somebody has herself forgotten, by the pages.
@@ -722,6 +725,108 @@ async fn a_name_that_was_forgotten_is_answered_like_one_that_is_taken() {
     let answer = office.send(request.body(Body::from(body)).unwrap()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
     assert!(answer.text.contains("suppression list"), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_who_make_the_same_user_at_once_one_does() {
+    // By the record's own key, by a name that is none, and somebody who comes back.
+    for (record, name) in [("account", "account"), ("email", "account")] {
+        let schema = SCHEMA
+            .replace("record: account", &format!("record: {record}"))
+            .replace("userName: account", &format!("userName: {name}"));
+        let (office, key) = office_of(&schema, &all_but(&[])).await;
+        let client = Client {
+            office: &office,
+            key: &key,
+        };
+        for round in ["made", "back"] {
+            let calls: Vec<_> = (0..16)
+                .map(|number| {
+                    let email = format!("ada{number}@example.org");
+                    let body =
+                        json!({"userName": "ada", "emails": [{"type": "work", "value": email}]});
+                    let request = Request::post("/recipient/scim/v2/Users")
+                        .header("authorization", format!("Bearer {}", key.expose()))
+                        .header("x-privity-purpose", "directory");
+                    let request = request.body(Body::from(body.to_string())).unwrap();
+                    let router = office.router.clone();
+                    tokio::spawn(async move {
+                        let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
+                        let status = answer.status();
+                        let body = axum::body::to_bytes(answer.into_body(), 1 << 20)
+                            .await
+                            .unwrap();
+                        (status, String::from_utf8_lossy(&body).into_owned())
+                    })
+                })
+                .collect();
+            let mut made = 0;
+            for call in calls {
+                let (status, text) = call.await.unwrap();
+                made += u32::from(status == StatusCode::CREATED);
+                let is_told = status == StatusCode::CONFLICT && text.contains("uniqueness");
+                assert!(status == StatusCode::CREATED || is_told, "{status} {text}");
+            }
+            assert_eq!(made, 1, "{round} by {record}");
+            let (names, count) = client.names(&[("filter", "active eq true")]).await;
+            assert_eq!((names.len(), count), (1, 1), "{round} by {record}");
+            let list = client.get("/Users").await;
+            let id = list["Resources"][0]["id"].as_str().unwrap().to_owned();
+            let gone = client.call("DELETE", &format!("/Users/{id}"), None).await;
+            assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_counts_once_and_none_is_done_that_is_answered_429() {
+    let map = crate::office::MAP.replace(
+        "    known_by: [email]",
+        "    known_by: [email]\n    subjects_a_minute: 4",
+    );
+    let (office, key) = office_of_map(SCHEMA, &all_but(&[]), Some(&map)).await;
+    let maya = add_person(&office, "maya", "1990-12-31").await;
+    let client = Client {
+        office: &office,
+        key: &key,
+    };
+    let path = format!("/Users/{maya}");
+    let version = client.get(&path).await["meta"]["version"].clone();
+    let set =
+        |value: &str| patch(json!([{"op": "replace", "path": "name.givenName", "value": value}]));
+    let matching = [("if-match", version.as_str().unwrap())];
+    let changed = client
+        .call_with("PATCH", &path, Some(&set("Mona")), &matching)
+        .await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let whole = json!({"userName": "maya", "name": {"givenName": "Mia"}});
+    let replaced = client.call("PUT", &path, Some(&whole)).await;
+    assert_eq!(replaced.status, StatusCode::OK, "{}", replaced.text);
+    let ada = json!({"userName": "ada"});
+    let made = client.call("POST", "/Users", Some(&ada)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let made: Value = serde_json::from_str(&made.text).unwrap();
+    let own = format!("/Users/{}", made["id"].as_str().unwrap());
+    for (method, path, body) in [
+        ("PATCH", &path, Some(set("Late"))),
+        ("PUT", &path, Some(json!({"userName": "maya"}))),
+        ("DELETE", &own, None),
+        (
+            "POST",
+            &"/Users".to_owned(),
+            Some(json!({"userName": "eve"})),
+        ),
+    ] {
+        let over = client.call(method, path, body.as_ref()).await;
+        assert_eq!(over.status, StatusCode::TOO_MANY_REQUESTS, "{method}");
+    }
+    office.clock.advance(jiff::SignedDuration::from_mins(1));
+    assert_eq!(client.get(&path).await["name"]["givenName"], "Mia");
+    assert_eq!(client.get(&own).await["userName"], "ada");
+    let named = [("filter", "userName eq \"eve\"")];
+    assert_eq!(client.names(&named).await.1, 0);
+    let gone = client.call("DELETE", &own, None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
 }
 
 /// Repeatable choices.

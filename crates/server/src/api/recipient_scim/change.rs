@@ -5,7 +5,7 @@
 //! A recipient writes records of the source under `scim`, like the business's own systems, and nothing that other sources say. What it may
 //! write was decided and recorded before, and so was what the answer shows.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use axum::extract::{Path as UrlPath, Query};
 use axum::http::header::IF_MATCH;
@@ -13,17 +13,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::audit::Actor;
-use domain::data_map::ValueKind;
+use domain::data_map::{IdentifierKind, ValueKind};
 use domain::id::SubjectId;
 use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, loosely};
 use domain::scim::{Changes, Members, OnDelete, Path, ScimError, patched, replaced, same_name};
 use domain::sensitive::Sensitive;
-use governance::disclosure::{
-    Account, Granted, SubjectAsked, account, disclose, holders, kept_of_nobody,
-};
-use governance::profile::{
-    GivenRecord, GivenValue, Refusal, Seen, names_forgotten, write, write_if,
-};
+use governance::disclosure::{Account, Granted, Writing, account, holders};
+use governance::profile::{GivenRecord, GivenValue, Refusal, Sole, names_forgotten, write_sole};
 use governance::{Privity, Problem};
 use serde_json::Value;
 
@@ -39,6 +35,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refused> {
     call.needs_writer()?;
     let members = wanted.members()?;
+    let writing = Writing::begin(call.privity(), &call.caller).await?;
     let mapping = call.mapping()?;
     let mut changes = replaced(&mapping.paths(), &read(&body)?)?;
     changes.retain(|_, value| value.is_some());
@@ -48,19 +45,34 @@ pub(super) async fn create(
     let key = key.ok_or_else(|| ScimError::value("a User has what its record is found by"))?;
     let mut known = call.records_saying(&name).await?;
     known.extend(call.records_saying(&key).await?);
+    let sole = |known: Option<(&SubjectId, &u64)>| Sole {
+        known: known.map(|(record, _)| *record),
+        versions: known.map(|(_, version)| vec![*version]),
+        name: name.named(),
+    };
     let keys = call.keys(|_| true)?;
-    let kept = match call.deleted(&known, &keys).await? {
+    let kept = match call.deleted(&writing, &known, &keys).await? {
         Some(granted) => keys
             .iter()
             .filter(|key| granted.keeps(key))
             .cloned()
             .collect(),
-        None => kept_of_nobody(call.privity(), &call.caller, &keys).await?,
+        None => {
+            let asked = writing.kept_of_nobody(call.privity(), &call.caller, &keys);
+            asked.await?
+        }
     };
     call.refuse_forgotten(&name, &key).await?;
     call.refuse_unseen(&changes, |key| kept.contains(key))?;
-    let id = call.write(changes, None).await?;
-    call.written(id, StatusCode::CREATED, &members).await
+    let id = call.write(changes, None, sole(known.first_key_value()));
+    let id = id.await.map_err(|refused| match refused {
+        // Who was deleted came back meanwhile.
+        Refused::Problem(problem) if problem.status == 412 => Refused::taken(),
+        refused => refused,
+    });
+    let id = id?;
+    call.written(&writing, id, StatusCode::CREATED, &members)
+        .await
 }
 
 pub(super) async fn replace(
@@ -127,7 +139,8 @@ pub(super) async fn delete(
     let changes: Changes = going.map(|(place, _)| (place.clone(), None)).collect();
     call.refuse_unseen(&changes, |key| known.granted.keeps(key))?;
     let target = call.target(&known, &headers).await?;
-    call.write(changes, Some(&target)).await?;
+    let sole = target.sole();
+    call.write(changes, Some(&target), sole).await?;
     Ok(gone())
 }
 
@@ -135,6 +148,7 @@ pub(super) async fn delete(
 struct Known {
     user: User,
     granted: Granted,
+    writing: Writing,
 }
 
 /// The record that is changed.
@@ -146,10 +160,29 @@ struct Target {
     is_conditional: bool,
 }
 
+impl Target {
+    /// The record as it has to be when it is written.
+    fn sole(&self) -> Sole {
+        let version = self.is_conditional.then_some(self.account.version);
+        Sole {
+            known: Some(self.account.record),
+            versions: version.map(|version| vec![version]),
+            name: None,
+        }
+    }
+}
+
 /// What is said of an attribute.
 struct Said<'c> {
     rule: &'c AttributeRule,
     value: Sensitive<String>,
+}
+
+impl Said<'_> {
+    fn named(&self) -> Option<(IdentifierKind, Sensitive<String>)> {
+        let used = self.rule.identifier.as_ref()?;
+        Some((used.kind.clone(), self.value.clone()))
+    }
 }
 
 impl Call {
@@ -164,10 +197,28 @@ impl Call {
     }
 
     async fn known(&self, id: &str) -> Result<Known, Problem> {
-        let granted = self.granted_one(id, |_| true).await?;
+        let id = id.parse().map_err(|_| nobody())?;
+        let writing = Writing::begin(self.privity(), &self.caller).await?;
+        let granted = self.looked_up(&writing, id).await?;
         let granted = granted.ok_or_else(nobody)?;
         let user = self.user(&granted)?.ok_or_else(nobody)?;
-        Ok(Known { user, granted })
+        Ok(Known {
+            user,
+            granted,
+            writing,
+        })
+    }
+
+    /// All that the caller may have of a subject whom it writes about.
+    async fn looked_up(
+        &self,
+        writing: &Writing,
+        id: SubjectId,
+    ) -> Result<Option<Granted>, Problem> {
+        let keys = self.keys(|_| true)?;
+        writing
+            .disclose(self.privity(), &self.caller, id, &keys)
+            .await
     }
 
     fn user_name<'c>(&'c self, changes: &Changes) -> Result<Said<'c>, Refused> {
@@ -194,36 +245,39 @@ impl Call {
         Ok(())
     }
 
-    async fn records_saying(&self, said: &Said<'_>) -> Result<BTreeSet<SubjectId>, Problem> {
+    /// Each with its version.
+    async fn records_saying(&self, said: &Said<'_>) -> Result<BTreeMap<SubjectId, u64>, Problem> {
         let Some(used) = &said.rule.identifier else {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         };
         let source = self.mapping()?.source;
         let found = holders(self.privity(), source, (&used.kind, &said.value)).await?;
-        Ok(found.into_iter().map(|one| one.record).collect())
+        let found = found.into_iter();
+        Ok(found.map(|one| (one.record, one.version)).collect())
     }
 
     /// The record that was deleted and comes back; refuses where one is there, or may be without the caller seeing it.
     async fn deleted(
         &self,
-        records: &BTreeSet<SubjectId>,
+        writing: &Writing,
+        records: &BTreeMap<SubjectId, u64>,
         keys: &[AttributeKey],
     ) -> Result<Option<Granted>, Refused> {
-        let asked: Vec<_> = records.iter().map(|id| SubjectAsked::Id(*id)).collect();
-        let granted = disclose(self.privity(), &self.caller, &asked, keys).await?;
+        let mut records = records.keys();
+        let (only, other) = (records.next(), records.next());
+        let Some(only) = only else {
+            return Ok(None);
+        };
+        let granted = writing.disclose(self.privity(), &self.caller, *only, keys);
+        let granted = granted.await?.filter(|_| other.is_none());
+        let granted = granted.ok_or_else(Refused::taken)?;
         let mapping = self.mapping()?;
         let active = mapping.named("active").map(|(_, rule)| &rule.key);
-        for one in &granted {
-            let sees_active = active.is_some_and(|key| one.keeps(key));
-            if !sees_active || self.user(one)?.is_some() {
-                return Err(Refused::taken());
-            }
+        let sees_active = active.is_some_and(|key| granted.keeps(key));
+        if !sees_active || self.user(&granted)?.is_some() {
+            return Err(Refused::taken());
         }
-        let mut granted = granted.into_iter();
-        match (granted.next(), granted.next()) {
-            (_, Some(_)) => Err(Refused::taken()),
-            (only, None) => Ok(only),
-        }
+        Ok(Some(granted))
     }
 
     /// Refuses what names somebody who was forgotten, before anything else is found wrong: as where a name is taken.
@@ -271,15 +325,18 @@ impl Call {
     ) -> Result<Response, Refused> {
         self.refuse_unseen(&changes, |key| known.granted.keeps(key))?;
         let target = self.target(&known, headers).await?;
+        let mut sole = target.sole();
         if let Ok(name) = self.user_name(&changes) {
             let mut others = self.records_saying(&name).await?;
             others.remove(&target.account.record);
             if !others.is_empty() {
                 return Err(Refused::taken());
             }
+            sole.name = name.named();
         }
-        self.write(changes, Some(&target)).await?;
-        self.written(known.user.id, StatusCode::OK, members).await
+        self.write(changes, Some(&target), sole).await?;
+        self.written(&known.writing, known.user.id, StatusCode::OK, members)
+            .await
     }
 
     /// The record of the source that the caller sees, and means.
@@ -314,8 +371,10 @@ impl Call {
         if wanted.split(',').any(|one| one.trim() == "*") {
             return Ok(false);
         }
-        let again = self.known(&known.user.id.to_string()).await?;
-        if names(wanted, Some(&again.user.version()?)) {
+        let again = self.looked_up(&known.writing, known.user.id).await?;
+        let again = again.as_ref().map(|one| self.user(one)).transpose()?;
+        let again = again.flatten().ok_or_else(nobody)?;
+        if names(wanted, Some(&again.version()?)) {
             return Ok(true);
         }
         let words = "the User was changed meanwhile; read it again and repeat";
@@ -323,7 +382,12 @@ impl Call {
     }
 
     /// Writes what changes of a record; a new one where there is none.
-    async fn write(&self, changes: Changes, target: Option<&Target>) -> Result<SubjectId, Refused> {
+    async fn write(
+        &self,
+        changes: Changes,
+        target: Option<&Target>,
+        sole: Sole,
+    ) -> Result<SubjectId, Refused> {
         let mapping = self.mapping()?;
         let mut values = Vec::new();
         for (place, value) in changes {
@@ -344,30 +408,22 @@ impl Call {
             let key = given(Some(target.key.clone()));
             values.push((mapping.record.number, key));
         }
-        self.store(values, target).await
+        self.store(values, sole).await
     }
 
     async fn store(
         &self,
         values: Vec<(AttributeNumber, GivenValue)>,
-        target: Option<&Target>,
+        sole: Sole,
     ) -> Result<SubjectId, Refused> {
         let (p, source): (&Privity, _) = (self.privity(), self.mapping()?.source);
-        let records = vec![GivenRecord {
+        let record = GivenRecord {
             values,
             observed_at: None,
-        }];
-        let actor = Actor::Recipient(self.caller.recipient.clone());
-        let written = match target.filter(|target| target.is_conditional) {
-            None => write(p, source, records, actor).await?,
-            Some(target) => {
-                let seen = Seen {
-                    subject: target.account.record,
-                    versions: vec![target.account.version],
-                };
-                write_if(p, source, records, seen, actor).await?
-            }
         };
+        let actor = Actor::Recipient(self.caller.recipient.clone());
+        let written = write_sole(p, source, record, sole, actor).await?;
+        let written = written.ok_or_else(Refused::taken)?;
         match written.refused.first() {
             // Who was forgotten is not told from who is there: the list is nobody's to try out.
             Some((_, Refusal::Suppressed(_))) => return Err(Refused::taken()),
@@ -381,11 +437,12 @@ impl Call {
     /// What the caller may see of it now; what it wrote may have changed that.
     async fn written(
         &self,
+        writing: &Writing,
         id: SubjectId,
         status: StatusCode,
         members: &Members,
     ) -> Result<Response, Refused> {
-        let granted = self.granted_one(&id.to_string(), |_| true).await?;
+        let granted = self.looked_up(writing, id).await?;
         let user = granted.as_ref().map(|one| self.user(one)).transpose()?;
         let user = user.flatten().unwrap_or(User {
             id,
