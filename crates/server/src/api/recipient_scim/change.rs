@@ -325,6 +325,14 @@ impl Call {
     ) -> Result<Response, Refused> {
         self.refuse_unseen(&changes, |key| known.granted.keeps(key))?;
         let target = self.target(&known, headers).await?;
+        // Before names are looked for: whose the new one is must not be told where none may be new.
+        let mapping = self.mapping()?;
+        for (place, value) in &changes {
+            let rule = mapping.attribute(place);
+            if rule.is_some_and(|rule| rule.number == mapping.record.number) {
+                refuse_new_key(place, &target, value.as_ref())?;
+            }
+        }
         let mut sole = target.sole();
         if let Ok(name) = self.user_name(&changes) {
             let mut others = self.records_saying(&name).await?;
@@ -394,8 +402,8 @@ impl Call {
             let Some(rule) = mapping.attribute(&place) else {
                 continue;
             };
-            if let Some(target) = target.filter(|_| rule.number == mapping.record.number) {
-                refuse_new_key(&place, target, value.as_ref())?;
+            // It stays what it is.
+            if target.is_some() && rule.number == mapping.record.number {
                 continue;
             }
             let value = value.map(|value| match rule.kind {
