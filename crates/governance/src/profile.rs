@@ -40,7 +40,7 @@ pub use sync::{Counts, Synced, sync};
 pub(crate) use sync::{follow_due, is_time};
 pub(crate) use trace::{NEW_ROWS, Parts, new_rows};
 pub use trace::{row_hash, row_text};
-pub use write::{Seen, Sole, Written, names_forgotten, write, write_if, write_sole};
+pub use write::{Sole, Written, names_forgotten, write, write_sole};
 pub(crate) use write::{beside, key_tags, version_of};
 
 use crate::{Privity, Problem};

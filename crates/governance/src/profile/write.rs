@@ -77,28 +77,12 @@ pub(crate) enum Kept {
 }
 
 /// How a record was when somebody decided to change it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+#[derive(Clone, Debug)]
+struct Seen {
     /// Whose it is.
-    pub subject: SubjectId,
+    subject: SubjectId,
     /// Versions that it may have ([`super::record::ShownRecord::version`]).
-    pub versions: Vec<u64>,
-}
-
-/// [`write()`], unless a record is no more as it was seen, which is looked at in the transaction that writes.
-///
-/// # Errors
-/// As [`write()`], and status 412 when it was changed or erased meanwhile; nothing was kept then.
-pub async fn write_if(
-    p: &Privity,
-    source: SourceNumber,
-    records: Vec<GivenRecord>,
-    seen: Seen,
-    actor: Actor,
-) -> Result<Written, Problem> {
-    let mut ready = prepare(p, source, records).await?;
-    ready.seen = Some(seen);
-    store(p, ready, actor, Kept::Now, |_, _| Ok(())).await
+    versions: Vec<u64>,
 }
 
 /// What has to hold where a record is written that no other one may be like.
@@ -116,7 +100,7 @@ pub struct Sole {
 /// and then nothing was kept.
 ///
 /// # Errors
-/// As [`write_if`].
+/// As [`write()`], and status 412 when the known record was changed or erased meanwhile; nothing was kept then.
 pub async fn write_sole(
     p: &Privity,
     source: SourceNumber,

@@ -19,7 +19,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use domain::audit::Actor;
-use domain::data_map::ValueKind;
+use domain::data_map::{IdentifierKind, ValueKind};
 use domain::id::SubjectId;
 use domain::profile::{AttributeRule, Confidence, loosely};
 use domain::scim::{
@@ -28,7 +28,7 @@ use domain::scim::{
 use domain::sensitive::Sensitive;
 use governance::Problem;
 use governance::profile::record::{Reader, ShownRecord};
-use governance::profile::{GivenRecord, GivenValue, ScimMapping, Seen, write, write_if};
+use governance::profile::{GivenRecord, GivenValue, ScimMapping, Sole, write_sole};
 use serde_json::Value;
 
 use self::answer::{Refused, created, gone, list, one, unchanged, version_in};
@@ -62,6 +62,15 @@ pub(super) fn error(status: StatusCode, detail: &str) -> Response {
         response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
     }
     response
+}
+
+/// The identifier that a name is; nobody else may have it.
+fn named(
+    rule: &AttributeRule,
+    name: &Sensitive<String>,
+) -> Option<(IdentifierKind, Sensitive<String>)> {
+    let used = rule.identifier.as_ref()?;
+    Some((used.kind.clone(), name.clone()))
 }
 
 /// One call by one client.
@@ -99,13 +108,21 @@ async fn create(
     let key = call.mapping.places.iter();
     let key = key.filter(|(_, rule)| rule.number == call.mapping.record.number);
     let key = key.filter_map(|(place, rule)| Some((rule, changes.get(place)?.as_ref()?)));
+    let mut deleted = None;
     for (rule, value) in key.chain([(rule, &name)]) {
-        if !call.holders(rule, value).await?.is_empty() {
+        let found = call.records_saying(rule, value).await?;
+        if found.iter().any(|record| call.exists(record)) {
             return Err(Refused::taken());
         }
+        deleted = deleted.or_else(|| found.first().map(|record| record.id));
     }
+    let sole = Sole {
+        known: deleted,
+        versions: None,
+        name: named(rule, &name),
+    };
     call.make_active(&mut changes);
-    let id = call.write(changes, None).await?;
+    let id = call.write(changes, None, sole).await?;
     let record = call.reader().show(id).await?;
     Ok(created(&call, &record, &wanted))
 }
@@ -186,7 +203,12 @@ async fn delete(
             && (call.mapping.on_delete == OnDelete::Withdraw || Some(place) == active)
     });
     let changes = going.map(|(place, _)| (place.clone(), None)).collect();
-    call.write(changes, Some((&record, wanted))).await?;
+    let sole = Sole {
+        known: Some(record.id),
+        versions: wanted,
+        name: None,
+    };
+    call.write(changes, Some(&record), sole).await?;
     Ok(gone())
 }
 
@@ -221,8 +243,17 @@ impl<'a> Call<'a> {
         found.ok_or_else(|| Refused::from(Problem::not_found("place for `userName`")))
     }
 
-    /// Records with an identifier, and nobody where it is none of its kind.
+    /// Records with an identifier that were not deleted.
     async fn holders(
+        &self,
+        rule: &AttributeRule,
+        value: &Sensitive<String>,
+    ) -> Result<Vec<ShownRecord>, Problem> {
+        Ok(self.existing(self.records_saying(rule, value).await?))
+    }
+
+    /// Records with an identifier, and nobody where it is none of its kind.
+    async fn records_saying(
         &self,
         rule: &AttributeRule,
         value: &Sensitive<String>,
@@ -231,7 +262,7 @@ impl<'a> Call<'a> {
             return Ok(Vec::new());
         };
         match self.reader().find(&used.kind, value).await {
-            Ok(found) => Ok(self.existing(found)),
+            Ok(found) => Ok(found),
             Err(problem) if problem.code == "invalid_value" => Ok(Vec::new()),
             Err(problem) => Err(problem),
         }
@@ -324,7 +355,14 @@ impl<'a> Call<'a> {
         let record = self.record(id).await?;
         let versions = wanted_versions(headers, &record)?;
         self.refuse_taken(&changes, &record).await?;
-        self.write(changes, Some((&record, versions))).await?;
+        let (place, rule) = self.user_name()?;
+        let name = changes.get(place).cloned().flatten();
+        let sole = Sole {
+            known: Some(record.id),
+            versions,
+            name: name.and_then(|name| named(rule, &name)),
+        };
+        self.write(changes, Some(&record), sole).await?;
         let record = self.reader().show(record.id).await?;
         Ok(one(self, &record, wanted))
     }
@@ -342,13 +380,13 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Writes what changes of a record, unless it has none of the versions that are wanted; a new one where there is none.
+    /// Writes what changes of a record, or a new one.
     async fn write(
         &self,
         changes: Changes,
-        change_of: Option<(&ShownRecord, Option<Vec<u64>>)>,
+        record: Option<&ShownRecord>,
+        sole: Sole,
     ) -> Result<SubjectId, Refused> {
-        let (record, versions) = change_of.unzip();
         let mut values = Vec::new();
         for (place, value) in changes {
             let Some(rule) = self.mapping.attribute(&place) else {
@@ -374,20 +412,14 @@ impl<'a> Call<'a> {
                 given(Some(Sensitive::new(key.text()))),
             ));
         }
-        let records = vec![GivenRecord {
+        let record = GivenRecord {
             values,
             observed_at: None,
-        }];
+        };
         let actor = Actor::Operator(self.operator.0.id);
         let (p, source) = (&self.app.privity, self.mapping.source);
-        let written = match record.zip(versions.flatten()) {
-            None => write(p, source, records, actor).await?,
-            Some((record, versions)) => {
-                let subject = record.id;
-                let seen = Seen { subject, versions };
-                write_if(p, source, records, seen, actor).await?
-            }
-        };
+        let written = write_sole(p, source, record, sole, actor).await?;
+        let written = written.ok_or_else(Refused::taken)?;
         if let Some((_, reason)) = written.refused.first() {
             return Err(ScimError::value(reason.to_string()).into());
         }

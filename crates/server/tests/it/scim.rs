@@ -299,6 +299,35 @@ async fn of_two_who_change_one_version_at_once_one_is_refused_and_changes_nothin
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_make_one_user_at_once_one_does() {
+    on_each_engine(SCHEMA, async |office, key| {
+        let client = Client { office, key };
+        for round in 0..12 {
+            let name = format!("user{round}");
+            let [one, other] = [1, 2].map(|of| {
+                // By the record's key and by the name, and by the name alone.
+                let number = if round % 2 == 0 {
+                    round
+                } else {
+                    100 * of + round
+                };
+                person(&number.to_string(), &name)
+            });
+            let (one, other) = tokio::join!(
+                client.call("POST", "/Users", Some(&one)),
+                client.call("POST", "/Users", Some(&other)),
+            );
+            let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [201, 409], "{round}");
+            let found = client.found(&format!("userName eq \"{name}\"")).await;
+            assert_eq!(found, [name]);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn filters_find_by_what_identifies_and_by_nothing_else() {
     on_each_engine(SCHEMA, async |office, key| {
