@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use storage::Tx;
 use storage::policy_version::{self, Pointers, StoredVersion, VersionState};
+use tokio::sync::watch;
 
 use super::load::{Sources, compile_sources};
 use super::shadow::Shadow;
@@ -577,12 +578,21 @@ fn difference(before: &[PolicyText], after: &[PolicyText]) -> Difference {
     difference
 }
 
-/// Keeps policies and facts current until told to stop: every node sees a new version within half a second, and what is due is worked out.
-pub async fn keep_current(p: Privity, mut shutdown: tokio::sync::watch::Receiver<bool>) {
-    const LOOK: std::time::Duration = std::time::Duration::from_millis(400);
-    if p.settings().policies.is_none() {
-        return;
+/// How often is looked for a new version, and for facts that are due.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(400);
+
+/// Keeps policies and facts current until told to stop: every node sees a new version within half a second, and what is due is worked out. Each
+/// by itself, since the facts of everybody may be due at once, and no version waits for that.
+pub async fn keep_current(p: Privity, shutdown: watch::Receiver<bool>) {
+    if p.settings().policies.is_some() {
+        tokio::join!(
+            keep_policies(&p, shutdown.clone()),
+            keep_facts(&p, shutdown)
+        );
     }
+}
+
+async fn keep_policies(p: &Privity, mut shutdown: watch::Receiver<bool>) {
     let mut last = None;
     while !*shutdown.borrow() {
         let problem = p.adopt_policies().await.err();
@@ -591,8 +601,22 @@ pub async fn keep_current(p: Privity, mut shutdown: tokio::sync::watch::Receiver
             tracing::error!(cause = %problem, recipients.denied = p.policies().is_none(), "the active version of the policies could not be taken up; where it doesn't fit what is declared here, repair the files, then `privity policy publish --activate`");
         }
         last = problem;
-        if let Err(problem) = super::refresh_facts(&p).await {
-            tracing::warn!(cause = %problem, "facts that are due could not be worked out; whoever asks works them out");
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = shutdown.changed() => {}
+        }
+    }
+}
+
+async fn keep_facts(p: &Privity, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        tokio::select! {
+            refreshed = super::refresh_facts(p) => {
+                if let Err(problem) = refreshed {
+                    tracing::warn!(cause = %problem, "facts that are due could not be worked out; whoever asks works them out");
+                }
+            }
+            _ = shutdown.changed() => return,
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

@@ -1,11 +1,17 @@
 //! A version is published, tried, activated, seen by every node, and taken back.
 
+use std::io::{BufRead as _, Write as _};
+
 use domain::audit::{Action, Actor};
+use domain::consent::Party;
 use domain::policy::{AttributeSet, Question, Release};
 use jiff::SignedDuration;
+use tokio::sync::watch;
 
-use super::{COMPANY, facts, on_each_engine, release, write};
+use super::{COMPANY, facts, house, on_each_engine, release, write};
+use crate::consent::{keep, no};
 use crate::profile_house::ProfileHouse;
+use crate::server::{Engine, engine};
 
 /// The same policies, with the sale narrowed to whoever lives in California.
 fn narrowed() -> String {
@@ -293,4 +299,68 @@ async fn policies_that_no_longer_fit_deny_everything_and_can_be_repaired() {
         assert!(house.p.policies().is_none());
     })
     .await;
+}
+
+/// In PostgreSQL alone, where somebody else can hold a table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_does_not_wait_for_facts_that_cannot_be_worked_out() {
+    let Some(store) = engine(Engine::Postgres) else {
+        return;
+    };
+    let url = store.url();
+    let house = house(Some(store)).await;
+    let maya = somebody(&house, "1", "CA").await;
+    let second = house.second().await;
+    let (stop, stopped) = watch::channel(false);
+    put(&house, &narrowed());
+    let published = house.p.publish_policies("less is sold", Actor::CommandLine);
+    let number = published.await.unwrap().number;
+    keep(&house.p, no(Party::Subject(maya), "sale")).await;
+    let mut holding = std::process::Command::new("psql")
+        .args(["-X", "-q", "-A", "-t", &url])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(holding.stdout.take().unwrap());
+    let mut statements = holding.stdin.take().unwrap();
+    writeln!(
+        statements,
+        "BEGIN; LOCK TABLE subject_facts IN EXCLUSIVE MODE; SELECT 'held';"
+    )
+    .unwrap();
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "held");
+    let keeping = tokio::spawn(governance::policy::keep_current(second.clone(), stopped));
+    house
+        .p
+        .activate_policies(number, None, Actor::CommandLine)
+        .await
+        .unwrap();
+    let has_it = async {
+        while second.policies().unwrap().version != number {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), has_it).await;
+    assert!(waited.is_ok(), "the version waits for the facts");
+    assert!(!is_worked_out(&second).await, "they were held");
+    drop(statements);
+    holding.wait().unwrap();
+    while !is_worked_out(&second).await {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    stop.send(true).unwrap();
+    keeping.await.unwrap();
+}
+
+async fn is_worked_out(p: &governance::Privity) -> bool {
+    let now = p.now();
+    let read = p
+        .database()
+        .read::<_, storage::Error, _>("look", move |tx| {
+            storage::subject_facts::is_any_due(tx, now)
+        });
+    !read.await.unwrap()
 }
