@@ -93,6 +93,8 @@ struct Parts {
     shown: disclosure::Shown,
     /// How many subjects each recipient asked about within this minute.
     pace: disclosure::Pace,
+    /// What facts that are worked out here rest on.
+    ground: policy::Ground,
 }
 
 impl Privity {

@@ -31,7 +31,7 @@ pub use ::policy::{PackProof, Proof, ProofError};
 pub(crate) use board::reasons_for_subject;
 pub use board::{Cases, DecidedCell, DecidedLine, DecidedMatrix, Deciding};
 pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, PolicyShown, Said, Who};
-pub(crate) use ground::take_ground;
+pub(crate) use ground::{Ground, take_ground};
 pub use impact::{CellChange, Heads, Impact, compare};
 pub(crate) use lifecycle::begin;
 pub use lifecycle::{ChangedPolicy, Difference, Published, Version, keep_current};
@@ -55,6 +55,8 @@ pub struct InForce {
     pub configuration: Configuration,
     /// A candidate that decides beside it: see [`InForce::observe`].
     pub shadow: Option<Shadow>,
+    /// The version that is to be that candidate, whether it fits or not.
+    candidate: Option<u64>,
 }
 
 /// The place of the policies in force.

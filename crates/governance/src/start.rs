@@ -110,6 +110,7 @@ pub async fn start_watched(
             recorder: crate::recorder::Recorder::default(),
             shown: crate::disclosure::Shown::default(),
             pace: crate::disclosure::Pace::default(),
+            ground: policy::Ground::default(),
         }
     });
     let privity = Privity { parts };

@@ -145,19 +145,28 @@ pub fn pointers(tx: &mut Tx) -> Result<Pointers, Error> {
     Ok(pointers)
 }
 
-/// Makes a version the active one; the one before retires.
+/// Makes a version the active one; the one before retires, and a moment that is over takes no other one back.
 pub fn activate(tx: &mut Tx, number: u64, at: Timestamp) -> Result<(), Error> {
     let retire = "-- retire policy_version\nUPDATE policy_version SET state = 'retired' WHERE state = 'active' AND number <> ?1";
     tx.execute(retire, &[number.into()])?;
     let sql = "-- activate policy_version\nUPDATE policy_version SET state = 'active', activates_at = NULL, activated_at = ?2 WHERE number = ?1";
-    tx.execute(sql, &[number.into(), at.into()]).map(drop)
+    tx.execute(sql, &[number.into(), at.into()])?;
+    let over = "-- end schedules of policy_version\nUPDATE policy_version SET activates_at = NULL WHERE activates_at IS NOT NULL AND activates_at <= ?1";
+    tx.execute(over, &[at.into()]).map(drop)
 }
 
-/// Says when a version is to become active by itself; `None` takes it back.
-pub fn schedule(tx: &mut Tx, number: u64, at: Option<Timestamp>) -> Result<(), Error> {
+/// Says when a version is to become active by itself, in the place of every other one that was to.
+pub fn schedule(tx: &mut Tx, number: u64, at: Timestamp) -> Result<(), Error> {
+    unschedule(tx)?;
     let sql =
         "-- schedule policy_version\nUPDATE policy_version SET activates_at = ?2 WHERE number = ?1";
     tx.execute(sql, &[number.into(), at.into()]).map(drop)
+}
+
+/// Says that none becomes active by itself.
+pub fn unschedule(tx: &mut Tx) -> Result<(), Error> {
+    let sql = "-- unschedule policy_version\nUPDATE policy_version SET activates_at = NULL WHERE activates_at IS NOT NULL";
+    tx.execute(sql, &[]).map(drop)
 }
 
 /// Makes a version the shadow, and no other; `None` ends it.

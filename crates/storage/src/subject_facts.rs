@@ -103,9 +103,10 @@ pub fn outdate_rows(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<(), E
     tx.execute_many(sql, &sets(subjects)).map(drop)
 }
 
-/// The same for everybody, those included of whom no row was made yet. Passes over all subjects.
+/// The same for everybody, those included of whom no row was made yet. Passes over all subjects; and writes those that are outdated already, since
+/// whoever works one of them out at this moment doesn't see yet what changed.
 pub fn outdate_all(tx: &mut Tx) -> Result<(), Error> {
-    let all = "-- outdate all subject_facts\nUPDATE subject_facts SET changes_at = 0 WHERE changes_at IS NULL OR changes_at > 0";
+    let all = "-- outdate all subject_facts\nUPDATE subject_facts SET changes_at = 0";
     tx.execute(all, &[])?;
     let missing = "-- insert missing subject_facts
         INSERT INTO subject_facts (subject_id, version, changes_at) SELECT s.id, 0, 0 FROM subject s

@@ -70,6 +70,8 @@ pub struct Standing {
     pub rule: Option<Arc<str>>,
     /// The moment of the choice that decided; none when none did.
     pub since: Option<Timestamp>,
+    /// Whether a no stands that nothing has lifted, whatever the reason says: somebody whose later yes doesn't count should hear what was missing.
+    pub opposed: bool,
     /// Until when the answer holds at least, if nothing new is recorded: a consent ends, or a birthday comes.
     pub until: Option<Timestamp>,
     /// Set while a no stands after which the law wants silence.
@@ -201,6 +203,7 @@ pub fn standing(
         reason: regime.unmet,
         rule: regime.rule.clone(),
         since: None,
+        opposed: false,
         until: None,
         may_ask_again: None,
         conflict: None,
@@ -210,9 +213,6 @@ pub fn standing(
         return answer;
     }
     answer.until = next_birthday(facts, on);
-    if regime.demand == Demand::Impossible {
-        return answer;
-    }
     let judge = Judge {
         question,
         on,
@@ -221,7 +221,11 @@ pub fn standing(
     };
     let said = judge.yeses(events);
     let left = judge.noes_left(events, &said);
-    if left.is_any() {
+    answer.opposed = left.is_any();
+    if regime.demand == Demand::Impossible {
+        return answer;
+    }
+    if answer.opposed {
         judge.denied(&mut answer, &said, &left);
     } else {
         judge.unopposed(&mut answer, &regime, &said);

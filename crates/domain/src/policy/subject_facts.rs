@@ -72,14 +72,10 @@ pub struct Seen {
 impl From<&Standing> for ChoiceFacts {
     fn from(standing: &Standing) -> Self {
         let consented = matches!(standing.reason, Reason::Consented | Reason::ConsentedAgain);
-        let opted_out = matches!(
-            standing.reason,
-            Reason::Refused | Reason::Withdrawn | Reason::OptedOut | Reason::Signal
-        );
         Self {
             allows: standing.allowed,
             consented: standing.allowed && consented,
-            opted_out,
+            opted_out: standing.opposed,
         }
     }
 }

@@ -18,6 +18,7 @@ use storage::subject::{self, StoredSubject};
 use storage::subject_facts::{self, Counts, Found, StoredFacts};
 
 use super::InForce;
+use super::ground::is_taken;
 use super::working::{Circumstances, work_out};
 use crate::consent::read_histories;
 use crate::legal_hold::HeldProfiles;
@@ -366,6 +367,9 @@ async fn refresh_some(p: &Privity) -> Result<u64, Problem> {
 
 fn refresh(p: &Privity, tx: &mut Tx, in_force: &InForce, now: Timestamp) -> Result<u64, Problem> {
     let due = subject_facts::hold_due(tx, now, AT_ONCE)?;
+    if !is_taken(p, tx)? {
+        return Ok(0);
+    }
     let ids: BTreeSet<SubjectId> = due.keys().copied().collect();
     let alive = subject::get_many(tx, &ids)?;
     let standing = alive

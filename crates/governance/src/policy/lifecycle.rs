@@ -186,7 +186,7 @@ impl Privity {
         let stored = self.policy_version(number).await?;
         let now = self.now();
         if stored.state == VersionState::Active {
-            return Err(Problem::conflict("this version decides already"));
+            return self.keep_active(number, at, by).await;
         }
         if at.is_some_and(|at| at <= now) {
             return Err(Problem::invalid(
@@ -197,7 +197,7 @@ impl Privity {
         self.table_of(&stored).await?;
         self.write_silently("activate policies", move |tx| {
             match at {
-                Some(_) => policy_version::schedule(tx, number, at)?,
+                Some(at) => policy_version::schedule(tx, number, at)?,
                 None => policy_version::activate(tx, number, now)?,
             }
             Ok(((), vec![activated(now, by.clone(), number, at)]))
@@ -207,7 +207,27 @@ impl Privity {
         Ok(())
     }
 
-    /// Goes back to the version that decided before. Answers its number.
+    /// Says that the version that decides goes on deciding, though another one was to follow.
+    async fn keep_active(
+        &self,
+        number: u64,
+        at: Option<Timestamp>,
+        by: Actor,
+    ) -> Result<(), Problem> {
+        let pointers = self.read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?));
+        if at.is_some() || pointers.await?.scheduled.is_empty() {
+            return Err(Problem::conflict("this version decides already"));
+        }
+        let now = self.now();
+        self.write_silently("activate policies", move |tx| {
+            policy_version::unschedule(tx)?;
+            Ok(((), vec![activated(now, by.clone(), number, None)]))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Goes back to the version that decided before, and whose policies are others. Answers its number.
     ///
     /// # Errors
     /// None decided before; as [`Privity::activate_policies`].
@@ -215,10 +235,14 @@ impl Privity {
         let all = self
             .read("list policy versions", |tx| Ok(policy_version::list(tx)?))
             .await?;
-        let retired = all
-            .iter()
-            .filter(|version| version.state == VersionState::Retired);
-        let last = retired.max_by_key(|version| version.activated_at);
+        let mut active = all.iter();
+        let active = active.find(|version| version.state == VersionState::Active);
+        // One that is only the same policies over another data map takes nothing back.
+        let earlier = all.iter().filter(|version| {
+            let is_other = active.is_none_or(|active| active.sources != version.sources);
+            version.state != VersionState::Active && version.activated_at.is_some() && is_other
+        });
+        let last = earlier.max_by_key(|version| (version.activated_at, version.number));
         let number = last.map(|version| version.number).ok_or_else(|| {
             Problem::conflict("no version decided before this one; publish the policies that you want and activate them")
         })?;
@@ -285,9 +309,8 @@ impl Privity {
                 .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
                 .await?;
         }
-        let shadow = |held: &InForce| held.shadow.as_ref().map(|shadow| shadow.version);
         let is_same = |held: &InForce| {
-            pointers.active == Some(held.version) && pointers.shadow == shadow(held)
+            pointers.active == Some(held.version) && pointers.shadow == held.candidate
         };
         if held.as_deref().is_some_and(is_same) {
             return Ok(false);
@@ -321,19 +344,29 @@ impl Privity {
     async fn in_force(&self, active: u64, shadow: Option<u64>) -> Result<InForce, Problem> {
         let stored = self.policy_version(active).await?;
         let table = self.table_of(&stored).await?;
-        let shadow = match shadow {
-            Some(number) => {
-                let stored = self.policy_version(number).await?;
-                Some(Shadow::new(number, self.table_of(&stored).await?))
-            }
-            None => None,
-        };
         Ok(InForce {
             version: active,
             table,
             configuration: self.declared_configuration()?,
-            shadow,
+            candidate: shadow,
+            shadow: match shadow {
+                Some(number) => self.shadow_of(number).await?,
+                None => None,
+            },
         })
+    }
+
+    /// The candidate; none where it doesn't fit what the business declares, since a shadow changes nothing of what decides.
+    async fn shadow_of(&self, number: u64) -> Result<Option<Shadow>, Problem> {
+        let stored = self.policy_version(number).await?;
+        match self.table_of(&stored).await {
+            Ok(table) => Ok(Some(Shadow::new(number, table))),
+            Err(problem) if is_wrong(&problem) => {
+                tracing::warn!(cause = %problem, version = number, "the shadow no longer fits what the business declares, and is not tried; publish another one, or `privity policy shadow --end`");
+                Ok(None)
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     pub(super) async fn policy_version(&self, number: u64) -> Result<StoredVersion, Problem> {
@@ -494,7 +527,8 @@ fn activated(now: Timestamp, by: Actor, number: u64, at: Option<Timestamp>) -> N
 /// Of those whose moment has come the last.
 fn due(pointers: &Pointers, now: Timestamp) -> Option<u64> {
     let due = pointers.scheduled.iter().filter(|(_, at)| *at <= now);
-    due.max_by_key(|(_, at)| *at).map(|(number, _)| *number)
+    due.max_by_key(|(number, at)| (*at, *number))
+        .map(|(number, _)| *number)
 }
 
 /// Compiles, and compares the table with Cedar.

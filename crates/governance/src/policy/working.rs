@@ -173,7 +173,7 @@ impl Work<'_> {
 
     /// Whether a no stands, whatever it changes.
     fn objects(
-        &self,
+        &mut self,
         purpose: &PurposeOfUse,
         recipient: Option<&RecipientKey>,
         attribute: Option<&AttributeKey>,
@@ -188,7 +188,10 @@ impl Work<'_> {
             recipient,
             attribute,
         };
-        ChoiceFacts::from(&self.without_law(self.history, &question)).opted_out
+        let standing = self.without_law(self.history, &question);
+        // A yes that lifts it may end.
+        self.ends(standing.until);
+        standing.opposed
     }
 
     /// What the choices alone come to: no law raises what is asked for.

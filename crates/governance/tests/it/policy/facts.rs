@@ -5,10 +5,12 @@ use domain::policy::{Fact, Release};
 use domain::purpose_of_use::UseKind;
 use domain::signal::Signal;
 use governance::consent::{NewChoice, Said};
+use governance::policy::refresh_facts;
 use governance::profile::forget;
 
-use super::{fact, facts, on_each_engine, release, write};
+use super::{fact, facts, house, on_each_engine, release, write};
 use crate::consent::{keep, no, yes};
+use crate::server::{Engine, engine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_chose_nothing_has_what_the_purposes_say() {
@@ -165,4 +167,90 @@ async fn whoever_was_forgotten_and_whoever_never_was_have_no_facts() {
         assert_eq!(p.subject_facts(id).await.unwrap(), None);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_that_does_not_count_does_not_lift_an_opt_out() {
+    on_each_engine(async |house| {
+        let values = [
+            ("customer_number", "1"),
+            ("email", "maya@example.org"),
+            ("birth_date", "1990-05-20"),
+            ("country", "US"),
+            ("state", "CA"),
+        ];
+        let id = write(house, &values).await;
+        let second = jiff::SignedDuration::from_secs(1);
+        keep(&house.p, no(Party::Subject(id), "sale")).await;
+        assert_eq!(fact(house, id, Fact::OptedOut).await, Some(true));
+        house.clock.advance(second);
+        let mut brief = yes(Party::Subject(id), "sale");
+        if let Said::Given(yes) = &mut brief.said {
+            yes.expires = Some(house.p.now() + second);
+        }
+        keep(&house.p, brief).await;
+        house.clock.advance(second + second);
+        assert_eq!(fact(house, id, Fact::ChoiceAllows).await, Some(false));
+        assert_eq!(fact(house, id, Fact::OptedOut).await, Some(true));
+        house.clock.advance(second);
+        keep(&house.p, yes(Party::Subject(id), "sale")).await;
+        assert_eq!(fact(house, id, Fact::OptedOut).await, Some(false));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_rests_on_what_was_keeps_nothing_of_what_it_works_out() {
+    on_each_engine(async |house| {
+        let values = [("customer_number", "1"), ("email", "maya@example.org")];
+        let id = write(house, &values).await;
+        assert_eq!(refresh_facts(&house.p).await.unwrap(), 1);
+        let purposes = house.dir.path().join("consent/purposes.yaml");
+        let text = std::fs::read_to_string(&purposes).unwrap();
+        let asked = text.replacen("choice: opt_out", "choice: opt_in", 1);
+        assert_ne!(text, asked);
+        std::fs::write(&purposes, asked).unwrap();
+        // A command, or a node with the new files.
+        let new = house.second().await;
+        assert_eq!(refresh_facts(&house.p).await.unwrap(), 0);
+        assert_eq!(refresh_facts(&new).await.unwrap(), 1);
+        let facts = new.subject_facts(id).await.unwrap().unwrap();
+        let in_force = new.policies().unwrap();
+        let seen = super::seen(&in_force, &facts, "leads", "sale", "email");
+        assert_eq!(seen.is(Fact::ChoiceAllows), Some(false));
+    })
+    .await;
+}
+
+/// In PostgreSQL, where two write at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_for_everybody_waits_for_nobody_who_works_out_what_was() {
+    let Some(store) = engine(Engine::Postgres) else {
+        return;
+    };
+    let house = house(Some(store)).await;
+    let second = house.second().await;
+    refresh_facts(&second).await.unwrap();
+    write(&house, &[("customer_number", "1")]).await;
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let database = house.p.database().clone();
+    let outdating = tokio::spawn(async move {
+        database
+            .write::<_, storage::Error, _>("outdate", move |tx| {
+                storage::subject_facts::outdate_all(tx)?;
+                held.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+            .await
+    });
+    tokio::task::spawn_blocking(move || is_held.recv().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(refresh_facts(&second).await.unwrap(), 0);
+    go_on.send(()).unwrap();
+    outdating.await.unwrap().unwrap();
+    assert_eq!(refresh_facts(&second).await.unwrap(), 1);
 }

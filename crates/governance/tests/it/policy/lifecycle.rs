@@ -179,6 +179,82 @@ async fn a_version_begins_at_its_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_that_were_to_begin_the_last_one_does_and_none_comes_back() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        let publish = async |text: &str| {
+            put(house, text);
+            let published = p.publish_policies("", Actor::CommandLine);
+            published.await.unwrap().number
+        };
+        let second = publish(&narrowed()).await;
+        let third = publish(&narrowed().replace("US-CA", "US-TX")).await;
+        let is_active = || p.policies().unwrap().version;
+        let tomorrow = p.now() + SignedDuration::from_hours(24);
+        for number in [second, third] {
+            p.activate_policies(number, Some(tomorrow), Actor::CommandLine)
+                .await
+                .unwrap();
+        }
+        house.clock.set(tomorrow);
+        p.adopt_policies().await.unwrap();
+        assert_eq!(is_active(), third);
+        for _ in 0..2 {
+            assert!(!p.adopt_policies().await.unwrap());
+        }
+        assert_eq!(is_active(), third);
+        // What was scheduled is taken back by saying that the one that decides goes on.
+        let later = p.now() + SignedDuration::from_hours(1);
+        p.activate_policies(second, Some(later), Actor::CommandLine)
+            .await
+            .unwrap();
+        p.activate_policies(third, None, Actor::CommandLine)
+            .await
+            .unwrap();
+        house.clock.set(later);
+        p.adopt_policies().await.unwrap();
+        assert_eq!(is_active(), third);
+        let again = p.activate_policies(third, None, Actor::CommandLine).await;
+        assert!(again.unwrap_err().title.contains("decides already"));
+        // One that was to begin later doesn't outlive one that began by hand after that moment.
+        let soon = p.now() + SignedDuration::from_hours(1);
+        p.activate_policies(second, Some(soon), Actor::CommandLine)
+            .await
+            .unwrap();
+        house.clock.set(soon);
+        p.activate_policies(1, None, Actor::CommandLine)
+            .await
+            .unwrap();
+        p.adopt_policies().await.unwrap();
+        assert_eq!(is_active(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_finds_the_one_before_though_it_is_a_shadow_by_now() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        put(house, &narrowed());
+        let second = p.publish_policies("", Actor::CommandLine).await.unwrap();
+        let activate = async |number| p.activate_policies(number, None, Actor::CommandLine).await;
+        activate(second.number).await.unwrap();
+        house.clock.advance(SignedDuration::from_secs(1));
+        put(house, &narrowed().replace("US-CA", "US-TX"));
+        let third = p.publish_policies("", Actor::CommandLine).await.unwrap();
+        activate(third.number).await.unwrap();
+        p.shadow_policies(Some(second.number), Actor::CommandLine)
+            .await
+            .unwrap();
+        house.clock.advance(SignedDuration::from_secs(1));
+        let back = p.roll_back_policies(Actor::CommandLine).await.unwrap();
+        assert_eq!(back, second.number);
+        assert!(p.policies().unwrap().shadow.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_with_its_line_and_not_published() {
     on_each_engine(async |house| {
         put(
@@ -297,6 +373,29 @@ async fn policies_that_no_longer_fit_deny_everything_and_can_be_repaired() {
         assert!(house.p.policies().is_some());
         assert!(house.p.adopt_policies().await.is_err());
         assert!(house.p.policies().is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_fits_no_more_is_left_out_and_the_active_version_decides() {
+    on_each_engine(async |house| {
+        let purposes = house.dir.path().join("consent/purposes.yaml");
+        let text = std::fs::read_to_string(&purposes).unwrap();
+        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
+        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        let with = house.second().await;
+        put(house, &COMPANY.replace("Action::\"orders\"", "Action::\"extra\""));
+        let published = with.publish_policies("", Actor::CommandLine).await.unwrap();
+        with.shadow_policies(Some(published.number), Actor::CommandLine)
+            .await
+            .unwrap();
+        assert!(with.policies().unwrap().shadow.is_some());
+        std::fs::write(&purposes, &text).unwrap();
+        let without = house.second().await;
+        let in_force = without.policies().expect("the active version decides");
+        assert!(in_force.shadow.is_none());
+        assert!(!without.adopt_policies().await.unwrap(), "it isn't tried at each look");
     })
     .await;
 }

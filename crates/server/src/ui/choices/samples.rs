@@ -12,6 +12,10 @@ fn standing(reason: Reason, conflict: Option<Conflict>) -> Standing {
         reason,
         rule: None,
         since: None,
+        opposed: matches!(
+            reason,
+            Reason::OptedOut | Reason::Refused | Reason::Withdrawn | Reason::Signal
+        ),
         until: None,
         may_ask_again: None,
         conflict,
