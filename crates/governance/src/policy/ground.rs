@@ -26,6 +26,19 @@ pub(super) fn is_taken(p: &Privity, tx: &mut Tx) -> Result<bool, Problem> {
     Ok(storage::meta::get(tx, KEPT)? == Some(own))
 }
 
+/// What to do about a node whose facts aren't kept.
+pub(super) const OTHER_GROUND: &str = "law data, purposes, notices, the data map or profile.yaml are others by now than this program started with, so that nothing of what it works out is kept; restart it with the new files";
+
+/// The same by itself.
+///
+/// # Errors
+/// Our database doesn't answer.
+pub(super) async fn is_own(p: &Privity) -> Result<bool, Problem> {
+    let inside = p.clone();
+    p.read_few("read ground of facts", move |tx| is_taken(&inside, tx))
+        .await
+}
+
 /// Outdates all facts when what they rest on is not what it was.
 ///
 /// # Errors

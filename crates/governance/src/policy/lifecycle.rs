@@ -14,6 +14,7 @@ use storage::Tx;
 use storage::policy_version::{self, Pointers, StoredVersion, VersionState};
 use tokio::sync::watch;
 
+use super::ground::{OTHER_GROUND, is_own};
 use super::load::{Sources, compile_sources};
 use super::shadow::Shadow;
 use super::{InForce, take_ground};
@@ -323,7 +324,11 @@ impl Privity {
             self.parts.policies.clear();
         }
         self.parts.policies.put(next?);
-        take_ground(self).await?;
+        if let Err(problem) = take_ground(self).await {
+            // Taken up again at the next look, with its ground.
+            self.parts.policies.clear();
+            return Err(problem);
+        }
         Ok(true)
     }
 
@@ -643,6 +648,7 @@ async fn keep_policies(p: &Privity, mut shutdown: watch::Receiver<bool>) {
 }
 
 async fn keep_facts(p: &Privity, mut shutdown: watch::Receiver<bool>) {
+    let mut was_own = true;
     while !*shutdown.borrow() {
         tokio::select! {
             refreshed = super::refresh_facts(p) => {
@@ -652,6 +658,12 @@ async fn keep_facts(p: &Privity, mut shutdown: watch::Receiver<bool>) {
             }
             _ = shutdown.changed() => return,
         }
+        let is_own = is_own(p).await.unwrap_or(was_own);
+        // Once, not at every look.
+        if was_own && !is_own {
+            tracing::error!("{OTHER_GROUND}");
+        }
+        was_own = is_own;
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = shutdown.changed() => {}

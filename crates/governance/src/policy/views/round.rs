@@ -21,6 +21,7 @@ use enforcement::json_filter::{Change, Effect};
 use jiff::{SignedDuration, Timestamp};
 use storage::{source_record, subject_facts};
 
+use super::super::ground::{OTHER_GROUND, is_own};
 use super::super::{InForce, facts_in, refresh_facts};
 use super::{Planned, problem};
 use crate::disclosure::{Caller, Door, Foreseeing, MOST_SUBJECTS, SubjectAsked, disclose};
@@ -166,6 +167,11 @@ pub(super) async fn round(
     // Read before anything else: what is saved from here on is read again by the next round.
     let read_to = p.now();
     refresh_facts(p).await?;
+    if !is_own(p).await? {
+        // Who withdrew is found by facts that are kept: without them the views must not be told that they are fresh.
+        filling.round.end().await.map_err(|error| problem(&error))?;
+        return Err(Problem::conflict(OTHER_GROUND));
+    }
     if state.policies != filling.policies {
         filling.decide_anew().await?;
         place.wants_sweep = true;

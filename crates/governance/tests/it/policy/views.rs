@@ -1340,6 +1340,40 @@ async fn a_row_that_is_about_somebody_else_by_now_is_recorded_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_the_files_of_yesterday_lets_the_views_run_dry() {
+    let Some(house) = House::new(&usual()).await else {
+        return;
+    };
+    house.start(THREE).await;
+    let sold = format!("SELECT count(*) FROM {VIEW}");
+    assert_eq!(house.reads(SALE, &sold), "2");
+    let purposes = house.dir.path().join("consent/purposes.yaml");
+    let text = std::fs::read_to_string(&purposes).unwrap();
+    std::fs::write(
+        &purposes,
+        text.replacen("title: {en: ", "title: {en: New ", 1),
+    )
+    .unwrap();
+    let storage = format!("sqlite:{}/privity.db", house.dir.path().display());
+    let new = open(house.dir.path(), &storage, &house.roles, &house.clock).await;
+    // It keeps no facts, so that it doesn't see who withdrew.
+    let maya = house.subject("1").await;
+    house.clock.advance(SignedDuration::from_secs(1));
+    keep(&house.p, no(Party::Subject(maya), "sale")).await;
+    let seen = "SELECT seen_at FROM privity.state";
+    let before = house.shop.run(seen);
+    let problem = fill_views(&house.p, "shop").await.unwrap_err();
+    assert!(problem.title.contains("restart it"), "{problem}");
+    assert_eq!(
+        house.shop.run(seen),
+        before,
+        "they are not said to be fresh"
+    );
+    fill_views(&new, "shop").await.unwrap();
+    assert_eq!(house.reads(SALE, &sold), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_of_tokens_is_null_and_the_sql_says_so() {
     let policies = usual().replace("@release(\"mask\")", "@release(\"token\")");
     let Some(house) = House::new(&policies).await else {
