@@ -71,6 +71,7 @@ pub struct Standing {
     /// The moment of the choice that decided; none when none did.
     pub since: Option<Timestamp>,
     /// Whether a no stands that nothing has lifted, whatever the reason says: somebody whose later yes doesn't count should hear what was missing.
+    /// Not looked at where there is no choice.
     pub opposed: bool,
     /// Until when the answer holds at least, if nothing new is recorded: a consent ends, or a birthday comes.
     pub until: Option<Timestamp>,

@@ -1,5 +1,5 @@
-//! AuthZEN's searches, decisions without data: what each of several callers would get of a subject. Nothing opens, nothing enters the ledger; that it was asked is
-//! recorded.
+//! AuthZEN's searches, decisions without data: what each of several callers would get of a subject. Nothing opens, nothing enters the ledger;
+//! that it was asked is recorded.
 
 use std::collections::BTreeMap;
 

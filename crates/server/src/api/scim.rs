@@ -65,7 +65,7 @@ pub(super) fn error(status: StatusCode, detail: &str) -> Response {
 }
 
 /// The identifier that a name is; nobody else may have it.
-fn named(
+pub(in crate::api) fn named(
     rule: &AttributeRule,
     name: &Sensitive<String>,
 ) -> Option<(IdentifierKind, Sensitive<String>)> {

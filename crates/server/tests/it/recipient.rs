@@ -302,22 +302,7 @@ async fn a_recipient_that_asks_about_too_many_in_a_minute_waits_and_is_recorded_
         assert_eq!(over.status, StatusCode::TOO_MANY_REQUESTS);
         office.clock.advance(jiff::SignedDuration::from_mins(1));
     }
-    let database = office.privity.database();
-    let read = database.read("read log", |tx| {
-        let rows = tx.query(
-            "-- all\nSELECT entry FROM audit_entry ORDER BY sequence",
-            &[],
-        )?;
-        let texts = rows
-            .iter()
-            .map(|row| row.bytes("entry").map(<[u8]>::to_vec));
-        Ok::<Vec<_>, Problem>(texts.collect::<Result<_, _>>()?)
-    });
-    let log = read.await.unwrap();
-    let texts = log.iter().map(|entry| String::from_utf8_lossy(entry));
-    let stopped: Vec<_> = texts
-        .filter(|text| text.contains("recipient_stopped"))
-        .collect();
+    let stopped: Vec<_> = stops(&office).await.iter().map(Value::to_string).collect();
     assert_eq!(stopped.len(), 2, "one a minute: {stopped:?}");
     assert!(
         stopped[1].contains(r#""refused_since_last_record":2"#),

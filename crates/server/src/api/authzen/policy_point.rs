@@ -224,9 +224,10 @@ impl<'b> Naming<'b> {
         };
         self.count += listed.as_ref().map_or(0, Listed::len);
         if self.count > MOST_NAMED {
-            return Err(malformed(
-                "one call names at most 16384 attributes of profiles; ask in several",
-            ));
+            let todo = format!(
+                "one call names at most {MOST_NAMED} attributes of profiles; ask in several"
+            );
+            return Err(malformed(&todo));
         }
         Ok(listed)
     }

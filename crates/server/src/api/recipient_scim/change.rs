@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::audit::Actor;
-use domain::data_map::{IdentifierKind, ValueKind};
+use domain::data_map::ValueKind;
 use domain::id::SubjectId;
 use domain::profile::{AttributeKey, AttributeNumber, AttributeRule, loosely};
 use domain::scim::{Changes, Members, OnDelete, Path, ScimError, patched, replaced, same_name};
@@ -26,7 +26,7 @@ use serde_json::Value;
 use super::{Call, User, names, nobody, shown};
 use crate::api::scim::answer::{Refused, gone};
 use crate::api::scim::wanted::Wanted;
-use crate::api::scim::{given, read};
+use crate::api::scim::{given, named, read};
 
 pub(super) async fn create(
     call: Call,
@@ -48,7 +48,7 @@ pub(super) async fn create(
     let sole = |known: Option<(&SubjectId, &u64)>| Sole {
         known: known.map(|(record, _)| *record),
         versions: known.map(|(_, version)| vec![*version]),
-        name: name.named(),
+        name: named(name.rule, &name.value),
     };
     let keys = call.keys(|_| true)?;
     let kept = match call.deleted(&writing, &known, &keys).await? {
@@ -176,13 +176,6 @@ impl Target {
 struct Said<'c> {
     rule: &'c AttributeRule,
     value: Sensitive<String>,
-}
-
-impl Said<'_> {
-    fn named(&self) -> Option<(IdentifierKind, Sensitive<String>)> {
-        let used = self.rule.identifier.as_ref()?;
-        Some((used.kind.clone(), self.value.clone()))
-    }
 }
 
 impl Call {
@@ -340,7 +333,7 @@ impl Call {
             if !others.is_empty() {
                 return Err(Refused::taken());
             }
-            sole.name = name.named();
+            sole.name = named(name.rule, &name.value);
         }
         self.write(changes, Some(&target), sole).await?;
         self.written(&known.writing, known.user.id, StatusCode::OK, members)
