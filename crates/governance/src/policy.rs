@@ -34,7 +34,7 @@ pub use explain::{Asked, Explanation, Hypothetical, Kind, Line, PolicyShown, Sai
 pub(crate) use ground::{Ground, take_ground};
 pub use impact::{CellChange, Heads, Impact, compare};
 pub(crate) use lifecycle::begin;
-pub use lifecycle::{ChangedPolicy, Difference, Published, Version, keep_current};
+pub use lifecycle::{Activation, ChangedPolicy, Difference, Published, Version, keep_current};
 pub(crate) use shadow::Watched;
 pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use trial::{Checked, MatrixLine, TestFile, Tested, check_files, run_tests};

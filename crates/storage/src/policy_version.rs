@@ -104,7 +104,7 @@ pub fn get(tx: &mut Tx, number: u64) -> Result<Option<StoredVersion>, Error> {
         .transpose()
 }
 
-/// The newest version, and holds it where the engine has rows to hold: two who publish come one after the other.
+/// The newest version.
 pub fn newest(tx: &mut Tx) -> Result<Option<StoredVersion>, Error> {
     let sql = format!(
         "-- newest policy_version\nSELECT {COLUMNS} FROM policy_version ORDER BY number DESC LIMIT 1"
@@ -124,6 +124,14 @@ pub struct Pointers {
     pub shadow: Option<u64>,
     /// What is to become active, and when.
     pub scheduled: Vec<(u64, Timestamp)>,
+}
+
+/// Holds the pointers until the transaction ends, where the engine has rows to hold: of two who change what decides, the second reads what the
+/// first has written.
+pub fn hold(tx: &mut Tx) -> Result<(), Error> {
+    let sql = "-- hold policy_version
+        SELECT number FROM policy_version ORDER BY number LIMIT 1 /* for update */";
+    tx.query(sql, &[]).map(drop)
 }
 
 /// A few bytes that every node reads several times a second.

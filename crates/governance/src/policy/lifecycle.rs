@@ -48,6 +48,55 @@ pub struct Version {
     pub activated_at: Option<Timestamp>,
 }
 
+/// Which version is to decide, from when on, and instead of which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activation {
+    number: u64,
+    at: Option<Timestamp>,
+    instead_of: Option<u64>,
+}
+
+impl Activation {
+    /// From now on, whichever decides.
+    pub const fn of(number: u64) -> Self {
+        Self {
+            number,
+            at: None,
+            instead_of: None,
+        }
+    }
+
+    /// From a moment on, if there is one.
+    #[must_use]
+    pub fn at(self, at: impl Into<Option<Timestamp>>) -> Self {
+        Self {
+            at: at.into(),
+            ..self
+        }
+    }
+
+    /// Only while this one decides, if there is one: what somebody compared the new one with.
+    #[must_use]
+    pub fn instead_of(self, active: impl Into<Option<u64>>) -> Self {
+        Self {
+            instead_of: active.into(),
+            ..self
+        }
+    }
+
+    /// Looked at with the pointers held, so that it is still so when it is written.
+    fn check(&self, tx: &mut Tx) -> Result<Pointers, Problem> {
+        policy_version::hold(tx)?;
+        let pointers = policy_version::pointers(tx)?;
+        if self.instead_of.is_some() && pointers.active != self.instead_of {
+            return Err(Problem::conflict(
+                "another version decides by now; look at what this one changes now, and say again which one is to decide",
+            ));
+        }
+        Ok(pointers)
+    }
+}
+
 /// What publishing came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Published {
@@ -158,15 +207,18 @@ impl Privity {
         compared: usize,
         by: Actor,
     ) -> Result<(), Problem> {
-        let record = NewRecord::new(self.now(), by.clone(), Action::PoliciesPublished)
-            .with("version", version.number)
-            .with("table", version.table_hash.clone())
-            .with("compared", compared);
-        let mut records = vec![record];
+        let mut records = vec![published(&version, compared, by.clone())];
         if version.state == VersionState::Active {
             records.push(activated(self.now(), by, version.number, None));
         }
         let written = self.write_silently("publish policies", move |tx| {
+            policy_version::hold(tx)?;
+            let newest = policy_version::newest(tx)?.map_or(0, |newest| newest.number);
+            if newest + 1 != version.number {
+                return Err(Problem::conflict(
+                    "somebody else published a version meanwhile; look at `privity policy versions`, and publish again",
+                ));
+            }
             policy_version::insert(tx, &version)?;
             Ok(((), records.clone()))
         });
@@ -176,18 +228,18 @@ impl Privity {
     /// Makes a version decide, now or at a moment. The one that decided before retires.
     ///
     /// # Errors
-    /// There is no such version; it decides already; the moment is over; it no longer compiles over what the business declares; our
-    /// database doesn't answer.
+    /// There is no such version; it decides already; another one decides than the one that it is to follow; the moment is over; it no longer
+    /// compiles over what the business declares; our database doesn't answer.
     pub async fn activate_policies(
         &self,
-        number: u64,
-        at: Option<Timestamp>,
+        activation: Activation,
         by: Actor,
     ) -> Result<(), Problem> {
+        let Activation { number, at, .. } = activation;
         let stored = self.policy_version(number).await?;
         let now = self.now();
         if stored.state == VersionState::Active {
-            return self.keep_active(number, at, by).await;
+            return self.keep_active(activation, by).await;
         }
         if at.is_some_and(|at| at <= now) {
             return Err(Problem::invalid(
@@ -197,6 +249,7 @@ impl Privity {
         }
         self.table_of(&stored).await?;
         self.write_silently("activate policies", move |tx| {
+            activation.check(tx)?;
             match at {
                 Some(at) => policy_version::schedule(tx, number, at)?,
                 None => policy_version::activate(tx, number, now)?,
@@ -209,30 +262,33 @@ impl Privity {
     }
 
     /// Says that the version that decides goes on deciding, though another one was to follow.
-    async fn keep_active(
-        &self,
-        number: u64,
-        at: Option<Timestamp>,
-        by: Actor,
-    ) -> Result<(), Problem> {
-        let pointers = self.read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?));
-        if at.is_some() || pointers.await?.scheduled.is_empty() {
-            return Err(Problem::conflict("this version decides already"));
-        }
+    async fn keep_active(&self, activation: Activation, by: Actor) -> Result<(), Problem> {
         let now = self.now();
         self.write_silently("activate policies", move |tx| {
+            let pointers = activation.check(tx)?;
+            if activation.at.is_some()
+                || pointers.scheduled.is_empty()
+                || pointers.active != Some(activation.number)
+            {
+                return Err(Problem::conflict("this version decides already"));
+            }
             policy_version::unschedule(tx)?;
-            Ok(((), vec![activated(now, by.clone(), number, None)]))
+            Ok((
+                (),
+                vec![activated(now, by.clone(), activation.number, None)],
+            ))
         })
         .await?;
         Ok(())
     }
 
-    /// Goes back to the version that decided before, and whose policies are others. Answers its number.
+    /// Takes a version back: the one that decided before, and whose policies are others, decides again. Answers its number. Without a version it
+    /// is the one that decides, whichever that is.
     ///
     /// # Errors
-    /// None decided before; as [`Privity::activate_policies`].
-    pub async fn roll_back_policies(&self, by: Actor) -> Result<u64, Problem> {
+    /// It doesn't decide: somebody else took it back already, or activated another one; none decided before; as
+    /// [`Privity::activate_policies`].
+    pub async fn roll_back_policies(&self, from: Option<u64>, by: Actor) -> Result<u64, Problem> {
         let all = self
             .read("list policy versions", |tx| Ok(policy_version::list(tx)?))
             .await?;
@@ -247,7 +303,9 @@ impl Privity {
         let number = last.map(|version| version.number).ok_or_else(|| {
             Problem::conflict("no version decided before this one; publish the policies that you want and activate them")
         })?;
-        self.activate_policies(number, None, by).await?;
+        let from = from.or(active.map(|version| version.number));
+        let back = Activation::of(number).instead_of(from);
+        self.activate_policies(back, by).await?;
         Ok(number)
     }
 
@@ -267,6 +325,7 @@ impl Privity {
         }
         let now = self.now();
         self.write_silently("shadow policies", move |tx| {
+            policy_version::hold(tx)?;
             policy_version::shadow(tx, number)?;
             let record =
                 NewRecord::new(now, by.clone(), Action::PoliciesShadowed).with("version", number);
@@ -336,6 +395,7 @@ impl Privity {
         let now = self.now();
         self.write_silently("activate due policies", move |tx| {
             // Of two nodes one does it.
+            policy_version::hold(tx)?;
             if due(&policy_version::pointers(tx)?, now) != Some(number) {
                 return Ok(((), Vec::new()));
             }
@@ -425,36 +485,42 @@ impl Privity {
     }
 }
 
+/// How often is looked anew what decides when that changes during the start.
+const MOST_LOOKS: usize = 5;
+
 /// Brings policies into force at the start: the version that is active, or what the settings name as the first one.
 ///
 /// # Errors
-/// Everything that is wrong with the policies.
+/// Everything that is wrong with the policies; what decides changes each time that it is looked at.
 pub(crate) async fn begin(p: &Privity) -> Result<(), Problem> {
     if p.settings().policies.is_none() {
         return Ok(());
     }
-    let pointers = p
-        .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
-        .await?;
-    let active = match pointers.active {
-        Some(active) => active,
-        None => first(p).await?,
-    };
-    let in_force = match p.in_force(active, pointers.shadow).await {
-        Ok(in_force) => in_force,
-        Err(problem) if is_wrong(&problem) => {
-            // Closed, but not stopped: whoever repairs the policies publishes them with this program.
-            tracing::error!(cause = %problem, version = active, "the policies in force no longer fit what the business declares, and every recipient is denied; repair the files, then `privity policy publish --activate`");
+    for _ in 0..MOST_LOOKS {
+        let pointers = p
+            .read_few("read pointers", |tx| Ok(policy_version::pointers(tx)?))
+            .await?;
+        let active = match pointers.active {
+            Some(active) => active,
+            None => first(p).await?,
+        };
+        let in_force = match p.in_force(active, pointers.shadow).await {
+            Ok(in_force) => in_force,
+            Err(problem) if is_wrong(&problem) => {
+                // Closed, but not stopped: whoever repairs the policies publishes them with this program.
+                tracing::error!(cause = %problem, version = active, "the policies in force no longer fit what the business declares, and every recipient is denied; repair the files, then `privity policy publish --activate`");
+                return Ok(());
+            }
+            Err(problem) => return Err(problem),
+        };
+        if is_followed(p, &in_force).await? {
+            p.parts.policies.put(in_force);
             return Ok(());
         }
-        Err(problem) => return Err(problem),
-    };
-    let in_force = match follow_configuration(p, &in_force).await? {
-        Some(number) => p.in_force(number, pointers.shadow).await?,
-        None => in_force,
-    };
-    p.parts.policies.put(in_force);
-    Ok(())
+    }
+    Err(Problem::conflict(
+        "other nodes change which version of the policies decides; start again",
+    ))
 }
 
 /// What the settings name becomes version 1 by itself.
@@ -487,12 +553,13 @@ async fn first(p: &Privity) -> Result<u64, Problem> {
 }
 
 /// The same policies over a changed data map, schema or purposes come to another table: that is a version of its own, so that records
-/// name what decided. Answers its number.
-async fn follow_configuration(p: &Privity, in_force: &InForce) -> Result<Option<u64>, Problem> {
+/// name what decided. Answers whether what is in force is such a version already; if not, it is made, where nobody else was faster, and what
+/// decides is to be looked at anew.
+async fn is_followed(p: &Privity, in_force: &InForce) -> Result<bool, Problem> {
     let stored = p.policy_version(in_force.version).await?;
     let hash = in_force.table.hash().to_string();
     if stored.table_hash == hash {
-        return Ok(None);
+        return Ok(true);
     }
     let (sources, configuration) = (sources_of(&stored)?, p.declared_configuration()?);
     let newest = p.newest_version().await?;
@@ -500,12 +567,12 @@ async fn follow_configuration(p: &Privity, in_force: &InForce) -> Result<Option<
     let work = move || compile_compared(&sources, &configuration, before.as_ref());
     let (_, compared) = beside(work).await??;
     let newest = newest.map_or(0, |newest| newest.number);
-    let now = p.now();
+    let (now, followed) = (p.now(), stored.number);
     let version = StoredVersion {
         number: newest + 1,
         table_hash: hash,
         author: Actor::System.to_string(),
-        note: format!("version {} over a changed configuration", stored.number),
+        note: format!("version {followed} over a changed configuration"),
         layout: as_json(&KeptLayout::from(in_force.table.layout().as_ref()))?,
         state: VersionState::Draft,
         published_at: now,
@@ -513,14 +580,31 @@ async fn follow_configuration(p: &Privity, in_force: &InForce) -> Result<Option<
         activated_at: None,
         ..stored
     };
-    let number = version.number;
-    p.insert_version(version, compared, Actor::System).await?;
-    p.write_silently("activate policies", move |tx| {
-        policy_version::activate(tx, number, now)?;
-        Ok(((), vec![activated(now, Actor::System, number, None)]))
+    p.write_silently("follow configuration", move |tx| {
+        policy_version::hold(tx)?;
+        let active = policy_version::pointers(tx)?.active;
+        let is_newest = policy_version::newest(tx)?.map(|newest| newest.number) == Some(newest);
+        // While this compiled, somebody may have activated another one: that stays.
+        if active != Some(followed) || !is_newest {
+            return Ok(((), Vec::new()));
+        }
+        policy_version::insert(tx, &version)?;
+        policy_version::activate(tx, version.number, now)?;
+        let records = vec![
+            published(&version, compared, Actor::System),
+            activated(now, Actor::System, version.number, None),
+        ];
+        Ok(((), records))
     })
     .await?;
-    Ok(Some(number))
+    Ok(false)
+}
+
+fn published(version: &StoredVersion, compared: usize, by: Actor) -> NewRecord {
+    NewRecord::new(version.published_at, by, Action::PoliciesPublished)
+        .with("version", version.number)
+        .with("table", version.table_hash.clone())
+        .with("compared", compared)
 }
 
 fn activated(now: Timestamp, by: Actor, number: u64, at: Option<Timestamp>) -> NewRecord {

@@ -6,7 +6,7 @@ use axum::response::Response;
 use domain::audit::Actor;
 use domain::policy::{AgeBand, Fact};
 use governance::Problem;
-use governance::policy::{Asked, Hypothetical, Who};
+use governance::policy::{Activation, Asked, Hypothetical, Who};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,14 +17,17 @@ use super::operator::Operator;
 use crate::Shared;
 use crate::failure::{Failure, ProblemBody, no_content};
 
-/// From when on a version decides.
+/// From when on a version decides, and instead of which one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Activation {
+pub(super) struct Activate {
     /// A moment to come; now, if left out.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
+    /// The version that you compared it with, or take back: if another one decides by now, nothing changes. Any, if left out.
+    #[serde(default)]
+    instead_of: Option<u64>,
 }
 
 /// A decision to be explained: about a subject, or about somebody of whom only facts are given.
@@ -95,19 +98,19 @@ pub(super) async fn versions(
 #[utoipa::path(
     post, path = "/api/v1/policies/versions/{number}/activate", tag = "policies", security(("operator_key" = [])),
     params(("number" = u64, Path, description = "The version.")),
-    request_body = Activation,
+    request_body = Activate,
     responses((status = 204, description = "It decides, or will."), (status = "4XX", body = ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn activate(
     State(app): Shared,
     operator: Operator,
     Path(number): Path<u64>,
-    body: Body<Activation>,
+    body: Body<Activate>,
 ) -> Result<Response, Failure> {
     let by = Actor::Operator(operator.0.id);
-    app.privity
-        .activate_policies(number, body.value.at, by)
-        .await?;
+    let Activate { at, instead_of } = body.value;
+    let activation = Activation::of(number).at(at).instead_of(instead_of);
+    app.privity.activate_policies(activation, by).await?;
     Ok(no_content())
 }
 
@@ -115,7 +118,7 @@ pub(super) async fn activate(
 #[utoipa::path(
     get, path = "/api/v1/policies/versions/{number}/impact", tag = "policies", security(("operator_key" = [])),
     params(("number" = u64, Path, description = "The version.")),
-    responses((status = 200, description = "`cells` with the inputs for which an answer changes, `heads` with `gained`, `lost` and `changed` by recipient, purpose and attribute, `subjects`, `vectors`, `unknown`.", body = Value), (status = "4XX", body = ProblemBody, content_type = "application/problem+json"))
+    responses((status = 200, description = "`cells` with the inputs for which an answer changes, `heads` with `gained`, `lost` and `changed` by recipient, purpose and attribute, `subjects`, `vectors`, `unknown`, and `outdated`: how many wait to be worked out anew, counted by what was known of them before.", body = Value), (status = "4XX", body = ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn impact(
     State(app): Shared,

@@ -9,8 +9,8 @@ use domain::id::SubjectId;
 use domain::policy::{AgeBand, Fact};
 use governance::Problem;
 use governance::policy::{
-    Asked, Difference, Explanation, Hypothetical, Impact, PackProof, Proof, TestFile, Who,
-    check_files, run_tests,
+    Activation, Asked, Difference, Explanation, Hypothetical, Impact, PackProof, Proof, TestFile,
+    Who, check_files, run_tests,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -46,7 +46,10 @@ pub(super) enum PolicyCommand {
     /// Let a version decide.
     Activate(Activate),
     /// Go back to the version that decided before.
-    Rollback,
+    Rollback {
+        /// The version to take back: if another one decides by now, nothing changes. The one that decides, if left out.
+        version: Option<u64>,
+    },
     /// Let a version decide beside the active one, and count what it would change; `--end` ends it.
     Shadow {
         /// Its number.
@@ -116,6 +119,9 @@ pub(super) struct Activate {
     /// From this moment on, e.g. `2027-01-01T00:00:00Z`; now, if left out.
     #[arg(long, value_name = "MOMENT")]
     at: Option<Timestamp>,
+    /// The version that you compared it with: if another one decides by now, nothing changes. Any, if left out.
+    #[arg(long, value_name = "VERSION")]
+    instead_of: Option<u64>,
 }
 
 /// Arguments of `privity policy explain`.
@@ -179,10 +185,10 @@ impl PolicyCommand {
             Self::Test { files, json } => return test(config, &files, json),
             Self::Publish(publish) => publish.run(config).await?,
             Self::Activate(activate) => activate.run(config).await?,
-            Self::Rollback => {
+            Self::Rollback { version } => {
                 let number = open(config, &Watch::new(false))
                     .await?
-                    .roll_back_policies(BY)
+                    .roll_back_policies(version, BY)
                     .await?;
                 show::text(&format!("Version {number} decides again."))?;
             }
@@ -338,7 +344,9 @@ impl Publish {
         let published = privity.publish_policies(&self.note, BY).await?;
         let number = published.number;
         if self.activate {
-            privity.activate_policies(number, None, BY).await?;
+            privity
+                .activate_policies(Activation::of(number), BY)
+                .await?;
             return show::text(&format!("Version {number} is published and decides."));
         }
         show::text(&format!(
@@ -351,11 +359,16 @@ impl Publish {
 impl Activate {
     async fn run(self, config: &Path) -> anyhow::Result<()> {
         let privity = open(config, &Watch::new(false)).await?;
-        privity.activate_policies(self.version, self.at, BY).await?;
         let number = self.version;
+        let activation = Activation::of(number)
+            .at(self.at)
+            .instead_of(self.instead_of);
+        privity.activate_policies(activation, BY).await?;
         show::text(&match self.at {
             Some(at) => format!("Version {number} decides from {at} on."),
-            None => format!("Version {number} decides; `privity policy rollback` takes it back."),
+            None => format!(
+                "Version {number} decides; `privity policy rollback {number}` takes it back."
+            ),
         })
     }
 }
@@ -444,8 +457,14 @@ async fn impact(config: &Path, version: Option<u64>, as_json: bool) -> anyhow::R
     ))?;
     if impact.unknown > 0 {
         show::aside(&format!(
-            "Of {} more nothing can be said: what is known of them is of another version of this program.",
+            "Of {} more nothing can be said: what is known of them is of another version of this program, or a record of theirs is damaged.",
             impact.unknown
+        ));
+    }
+    if impact.outdated > 0 {
+        show::aside(&format!(
+            "{} wait to be worked out anew, by another node or since this one has other files than the running ones; they are counted by what was known before.",
+            impact.outdated
         ));
     }
     cells_table(&impact)?;

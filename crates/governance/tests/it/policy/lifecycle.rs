@@ -5,6 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use domain::audit::{Action, Actor};
 use domain::consent::Party;
 use domain::policy::{AttributeSet, Question, Release};
+use governance::policy::Activation;
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
@@ -108,7 +109,7 @@ async fn a_version_is_published_weighed_activated_and_taken_back_on_every_node()
             "a draft decides nothing"
         );
         assert_eq!(p.policy_impact(Some(2)).await.unwrap().heads, impact.heads);
-        p.activate_policies(2, None, Actor::CommandLine)
+        p.activate_policies(Activation::of(2), Actor::CommandLine)
             .await
             .unwrap();
         assert_eq!(
@@ -124,7 +125,10 @@ async fn a_version_is_published_weighed_activated_and_taken_back_on_every_node()
         assert_eq!(other.policies().unwrap().version, 2);
         assert!(!other.adopt_policies().await.unwrap());
         assert_eq!(
-            other.roll_back_policies(Actor::CommandLine).await.unwrap(),
+            other
+                .roll_back_policies(None, Actor::CommandLine)
+                .await
+                .unwrap(),
             1
         );
         p.adopt_policies().await.unwrap();
@@ -155,12 +159,12 @@ async fn a_version_begins_at_its_moment() {
             .await
             .unwrap();
         let past = p
-            .activate_policies(2, Some(p.now()), Actor::CommandLine)
+            .activate_policies(Activation::of(2).at(p.now()), Actor::CommandLine)
             .await
             .unwrap_err();
         assert_eq!(past.field, Some("at"));
         let tomorrow = p.now() + SignedDuration::from_hours(24);
-        p.activate_policies(2, Some(tomorrow), Actor::CommandLine)
+        p.activate_policies(Activation::of(2).at(tomorrow), Actor::CommandLine)
             .await
             .unwrap();
         assert!(!p.adopt_policies().await.unwrap());
@@ -192,7 +196,7 @@ async fn of_several_that_were_to_begin_the_last_one_does_and_none_comes_back() {
         let is_active = || p.policies().unwrap().version;
         let tomorrow = p.now() + SignedDuration::from_hours(24);
         for number in [second, third] {
-            p.activate_policies(number, Some(tomorrow), Actor::CommandLine)
+            p.activate_policies(Activation::of(number).at(tomorrow), Actor::CommandLine)
                 .await
                 .unwrap();
         }
@@ -205,24 +209,26 @@ async fn of_several_that_were_to_begin_the_last_one_does_and_none_comes_back() {
         assert_eq!(is_active(), third);
         // What was scheduled is taken back by saying that the one that decides goes on.
         let later = p.now() + SignedDuration::from_hours(1);
-        p.activate_policies(second, Some(later), Actor::CommandLine)
+        p.activate_policies(Activation::of(second).at(later), Actor::CommandLine)
             .await
             .unwrap();
-        p.activate_policies(third, None, Actor::CommandLine)
+        p.activate_policies(Activation::of(third), Actor::CommandLine)
             .await
             .unwrap();
         house.clock.set(later);
         p.adopt_policies().await.unwrap();
         assert_eq!(is_active(), third);
-        let again = p.activate_policies(third, None, Actor::CommandLine).await;
+        let again = p
+            .activate_policies(Activation::of(third), Actor::CommandLine)
+            .await;
         assert!(again.unwrap_err().title.contains("decides already"));
         // One that was to begin later doesn't outlive one that began by hand after that moment.
         let soon = p.now() + SignedDuration::from_hours(1);
-        p.activate_policies(second, Some(soon), Actor::CommandLine)
+        p.activate_policies(Activation::of(second).at(soon), Actor::CommandLine)
             .await
             .unwrap();
         house.clock.set(soon);
-        p.activate_policies(1, None, Actor::CommandLine)
+        p.activate_policies(Activation::of(1), Actor::CommandLine)
             .await
             .unwrap();
         p.adopt_policies().await.unwrap();
@@ -237,7 +243,10 @@ async fn going_back_finds_the_one_before_though_it_is_a_shadow_by_now() {
         let p = &house.p;
         put(house, &narrowed());
         let second = p.publish_policies("", Actor::CommandLine).await.unwrap();
-        let activate = async |number| p.activate_policies(number, None, Actor::CommandLine).await;
+        let activate = async |number| {
+            p.activate_policies(Activation::of(number), Actor::CommandLine)
+                .await
+        };
         activate(second.number).await.unwrap();
         house.clock.advance(SignedDuration::from_secs(1));
         put(house, &narrowed().replace("US-CA", "US-TX"));
@@ -247,11 +256,102 @@ async fn going_back_finds_the_one_before_though_it_is_a_shadow_by_now() {
             .await
             .unwrap();
         house.clock.advance(SignedDuration::from_secs(1));
-        let back = p.roll_back_policies(Actor::CommandLine).await.unwrap();
-        assert_eq!(back, second.number);
+        // Who looked at another version than the one that decides takes nothing back.
+        let stale = p.roll_back_policies(Some(second.number), Actor::CommandLine);
+        let stale = stale.await.unwrap_err();
+        assert!(stale.title.contains("another version decides"), "{stale}");
+        let back = p.roll_back_policies(Some(third.number), Actor::CommandLine);
+        assert_eq!(back.await.unwrap(), second.number);
+        let again = p.roll_back_policies(Some(third.number), Actor::CommandLine);
+        assert!(
+            again.await.is_err(),
+            "the second of two doesn't bring the bad one back"
+        );
+        assert_eq!(p.policies().unwrap().version, second.number);
         assert!(p.policies().unwrap().shadow.is_none());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_passes_over_the_same_policies_on_other_ground() {
+    on_each_engine(async |house| {
+        let p = &house.p;
+        put(house, &narrowed());
+        let second = p.publish_policies("", Actor::CommandLine).await.unwrap();
+        p.activate_policies(Activation::of(second.number), Actor::CommandLine)
+            .await
+            .unwrap();
+        house.clock.advance(SignedDuration::from_secs(1));
+        // The same policies over other purposes are a version of their own.
+        let purposes = house.dir.path().join("consent/purposes.yaml");
+        let text = std::fs::read_to_string(&purposes).unwrap();
+        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
+        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        let with = house.second().await;
+        assert_eq!(with.policies().unwrap().version, second.number + 1);
+        house.clock.advance(SignedDuration::from_secs(1));
+        let back = with.roll_back_policies(None, Actor::CommandLine).await;
+        assert_eq!(back.unwrap(), 1, "the policies before, not the same ones");
+    })
+    .await;
+}
+
+/// In PostgreSQL, where two write at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_changes_what_decides_waits_for_whoever_does_so_already() {
+    let Some(store) = engine(Engine::Postgres) else {
+        return;
+    };
+    let house = house(Some(store)).await;
+    let (p, other) = (&house.p, house.second().await);
+    for text in [narrowed(), narrowed().replace("US-CA", "US-TX")] {
+        put(&house, &text);
+        p.publish_policies("", Actor::CommandLine).await.unwrap();
+    }
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let (database, now) = (p.database().clone(), p.now());
+    let first = tokio::spawn(async move {
+        database
+            .write::<_, storage::Error, _>("activate", move |tx| {
+                storage::policy_version::hold(tx)?;
+                storage::policy_version::activate(tx, 2, now)?;
+                held.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+            .await
+    });
+    tokio::task::spawn_blocking(move || is_held.recv().unwrap())
+        .await
+        .unwrap();
+    let node = other.clone();
+    let second = tokio::spawn(async move {
+        let activation = Activation::of(3).instead_of(1);
+        node.activate_policies(activation, Actor::CommandLine).await
+    });
+    let waits = || {
+        p.database().read::<_, storage::Error, _>("look", |tx| {
+            let sql = "-- look\nSELECT COUNT(*) AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            tx.query_one(sql, &[])?.count::<u64>("waiting")
+        })
+    };
+    while waits().await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    go_on.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    let problem = second.await.unwrap().unwrap_err();
+    assert!(
+        problem.title.contains("another version decides"),
+        "{problem}"
+    );
+    let versions = p.policy_versions().await.unwrap();
+    let active = versions.iter().filter(|version| version.state == "active");
+    let active: Vec<_> = active.map(|version| version.number).collect();
+    assert_eq!(active, [2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -278,7 +378,7 @@ async fn what_is_wrong_is_told_with_its_line_and_not_published() {
         assert_eq!(
             house
                 .p
-                .activate_policies(7, None, Actor::CommandLine)
+                .activate_policies(Activation::of(7), Actor::CommandLine)
                 .await
                 .unwrap_err()
                 .status,
@@ -287,7 +387,7 @@ async fn what_is_wrong_is_told_with_its_line_and_not_published() {
         assert!(
             house
                 .p
-                .roll_back_policies(Actor::CommandLine)
+                .roll_back_policies(None, Actor::CommandLine)
                 .await
                 .is_err()
         );
@@ -364,7 +464,7 @@ async fn policies_that_no_longer_fit_deny_everything_and_can_be_repaired() {
             .await
             .unwrap();
         second
-            .activate_policies(published.number, None, Actor::CommandLine)
+            .activate_policies(Activation::of(published.number), Actor::CommandLine)
             .await
             .unwrap();
         assert_eq!(second.policies().unwrap().version, 2);
@@ -434,7 +534,7 @@ async fn a_new_version_does_not_wait_for_facts_that_cannot_be_worked_out() {
     let keeping = tokio::spawn(governance::policy::keep_current(second.clone(), stopped));
     house
         .p
-        .activate_policies(number, None, Actor::CommandLine)
+        .activate_policies(Activation::of(number), Actor::CommandLine)
         .await
         .unwrap();
     let has_it = async {

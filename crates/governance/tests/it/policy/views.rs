@@ -24,7 +24,9 @@ use enforcement::json_filter::{Change, Effect};
 use governance::Privity;
 use governance::disclosure::{Caller, Door, SubjectAsked, disclose};
 use governance::identity::{merge, split};
-use governance::policy::{FilledViews, apply_views, check_views, fill_views, views_text};
+use governance::policy::{
+    Activation, FilledViews, apply_views, check_views, fill_views, views_text,
+};
 use governance::profile::{forget, sync};
 use governance::settings::Settings;
 use jiff::SignedDuration;
@@ -311,7 +313,7 @@ impl House {
             .await
             .unwrap();
         self.p
-            .activate_policies(published.number, None, Actor::CommandLine)
+            .activate_policies(Activation::of(published.number), Actor::CommandLine)
             .await
             .unwrap();
     }

@@ -4,7 +4,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::audit::Actor;
-use governance::policy::{CellChange, Difference, Heads, Impact};
+use governance::policy::{Activation, CellChange, Difference, Heads, Impact};
 use governance::{Privity, Problem};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -102,10 +102,10 @@ pub(super) async fn activate(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let p = &app.privity;
-    let done = match confirmed(p, &fields) {
-        Ok(at) => {
+    let done = match confirmed(p, number, &fields) {
+        Ok((activation, at)) => {
             let by = Actor::Operator(operator.0.id);
-            let done = p.activate_policies(number, at, by).await;
+            let done = p.activate_policies(activation, by).await;
             done.map(|()| at)
         }
         Err(problem) => Err(problem),
@@ -148,28 +148,34 @@ async fn again(
 }
 
 /// From when on, once she said that she knows what it changes, and nothing else decides by now than what she compared it with.
-fn confirmed(p: &Privity, fields: &Fields) -> Result<Option<Timestamp>, Problem> {
+fn confirmed(
+    p: &Privity,
+    number: u64,
+    fields: &Fields,
+) -> Result<(Activation, Option<Timestamp>), Problem> {
     if fields.text("confirm") != Some("yes") {
         return Err(Problem::invalid(
             "confirm",
             "say that you looked at what it changes",
         ));
     }
-    let active = p.policies().map(|in_force| in_force.version.to_string());
-    if fields.text("against").unwrap_or_default() != active.unwrap_or_default() {
+    let active = p.policies().map(|in_force| in_force.version);
+    let against = fields.text("against").and_then(|text| text.parse().ok());
+    if against != active {
         return Err(Problem::conflict(
             "another version decides by now; look again at what this one changes",
         ));
     }
+    let activation = Activation::of(number).instead_of(active);
     let Some(typed) = fields.text("at") else {
-        return Ok(None);
+        return Ok((activation, None));
     };
     let moment = typed.parse::<DateTime>().ok();
     let moment = moment.and_then(|moment| moment.to_zoned(zone(p)).ok());
     let moment = moment.map(|moment| moment.timestamp());
-    moment
-        .map(Some)
-        .ok_or_else(|| Problem::invalid("at", "this is no moment; write it as 2027-01-31T09:00"))
+    let at = moment
+        .ok_or_else(|| Problem::invalid("at", "this is no moment; write it as 2027-01-31T09:00"))?;
+    Ok((activation.at(at), Some(at)))
 }
 
 async fn load(p: &Privity, number: u64) -> Result<VersionPage, Failure> {
@@ -243,6 +249,12 @@ impl ImpactWords {
         if impact.unknown > 0 {
             let unknown = words::count(impact.unknown, "subject", "subjects");
             summary.push_str(&format!(" Of {unknown} nothing could be said."));
+        }
+        if impact.outdated > 0 {
+            let outdated = words::count(impact.outdated, "subject waits", "subjects wait");
+            summary.push_str(&format!(
+                " {outdated} to be worked out anew; look again in a moment."
+            ));
         }
         let rows = impact.heads.len().max(impact.cells.len());
         let more = rows.saturating_sub(ROWS) as u64;
