@@ -77,6 +77,12 @@ pub fn count_due(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     tx.query_one(sql, &[now.into()])?.count("due")
 }
 
+/// How many rows were worked out to nothing and are tried again later: what is recorded of these subjects can't be read.
+pub fn count_damaged(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
+    let sql = "-- count damaged subject_facts\nSELECT COUNT(*) AS damaged FROM subject_facts WHERE changes_at > ?1 AND packed IS NULL";
+    tx.query_one(sql, &[now.into()])?.count("damaged")
+}
+
 /// Makes rows for new subjects, to be worked out.
 pub fn insert_new(tx: &mut Tx, subjects: &[SubjectId]) -> Result<u64, Error> {
     let sql = "-- insert subject_facts
@@ -88,12 +94,18 @@ pub fn insert_new(tx: &mut Tx, subjects: &[SubjectId]) -> Result<u64, Error> {
 }
 
 /// Says that what is kept of these records, and of whoever stands for them, has to be worked out anew. The rows are held, so that whoever
-/// works them out at this moment comes before or after.
+/// works them out at this moment comes before or after; and who stands for them is asked only then, since whoever merges or splits holds them, too.
 pub fn outdate(tx: &mut Tx, records: &BTreeSet<SubjectId>) -> Result<(), Error> {
-    let sql = "-- outdate subject_facts
-        UPDATE subject_facts SET changes_at = 0 FROM (VALUES (?1 /* BYTEA */)) AS given
-        WHERE subject_id = COALESCE((SELECT s.canonical FROM subject s WHERE s.id = column1), column1)";
-    tx.execute_many(sql, &sets(records)).map(drop)
+    outdate_rows(tx, records)?;
+    let sql = "-- find who stands for subjects
+        SELECT s.canonical FROM (VALUES (?1 /* BYTEA */)) AS given JOIN subject s ON s.id = column1 WHERE s.canonical IS NOT NULL";
+    let standing = tx.query_given(sql, &sets(records))?;
+    let standing = standing.iter().map(|row| row.id("canonical"));
+    let standing = standing.collect::<Result<BTreeSet<SubjectId>, _>>()?;
+    if standing.is_empty() {
+        return Ok(());
+    }
+    outdate_rows(tx, &standing)
 }
 
 /// The same for exactly these rows.

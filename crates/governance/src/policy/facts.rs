@@ -10,8 +10,9 @@ use domain::consent::{Age, Party};
 use domain::id::SubjectId;
 use domain::policy::{AgeBand, Layout, SubjectFacts, UNKNOWN};
 use domain::profile::Segment;
-use jiff::Timestamp;
+use enforcement::vault::{VaultError, WrappedSubjectKey};
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use storage::Tx;
 use storage::profile_segment::{self, StoredSegment};
 use storage::subject::{self, StoredSubject};
@@ -22,13 +23,17 @@ use super::ground::is_taken;
 use super::working::{Circumstances, work_out};
 use crate::consent::read_histories;
 use crate::legal_hold::HeldProfiles;
-use crate::profile::{place_of, subject_key};
+use crate::profile::place_of;
 use crate::{Privity, Problem};
 
 /// Subjects whose facts are worked out in one transaction.
 const AT_ONCE: u32 = 500;
 
-/// The facts of these subjects, by the ids that were asked for; those that have no profile here, and those that were forgotten, are left out.
+/// When it is tried again to work out the facts of whoever has a damaged record. Whoever asks about her tries each time.
+const AFTER_DAMAGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The facts of these subjects, by the ids that were asked for; those that have no profile here, those that were forgotten, and those with a
+/// damaged record are left out.
 ///
 /// # Errors
 /// Our database doesn't answer.
@@ -92,11 +97,11 @@ pub(super) fn facts_at(
     }
     let one = [found.canonical].into();
     let mut worked_out = worked_out(p, tx, layout, &one, on.unwrap_or(now))?;
-    let facts = worked_out.remove(&found.canonical);
-    Ok(facts.map(|facts| {
-        let version = next_version(found.stored.as_ref(), &facts.pack());
-        facts.numbered(version)
-    }))
+    let facts = worked_out
+        .remove(&found.canonical)
+        .ok_or_else(|| Problem::internal("working out facts", &"a record of hers is damaged"))?;
+    let version = next_version(found.stored.as_ref(), &facts.pack());
+    Ok(Some(facts.numbered(version)))
 }
 
 /// What is kept, if it holds at this moment and under this layout.
@@ -119,7 +124,8 @@ fn next_version(stored: Option<&StoredFacts>, packed: &[u8]) -> u64 {
     stored.version + u64::from(!is_same)
 }
 
-/// Works out the facts of whoever stands for a subject, from everything that is recorded.
+/// Works out the facts of whoever stands for a subject, from everything that is recorded. Whoever has a damaged record is left out, so that
+/// nothing is allowed about her, and all others get theirs.
 fn worked_out(
     p: &Privity,
     tx: &mut Tx,
@@ -148,13 +154,22 @@ fn circumstances(
     let held = HeldProfiles::read(p, tx)?;
     let segments = describing(p, tx, &records, held.names_subjects())?;
     let mut all: BTreeMap<SubjectId, Said> = BTreeMap::new();
+    let mut damaged = BTreeSet::new();
     for record in &records {
         let said = all.entry(record.stands_for()).or_insert_with(Said::nothing);
         let segments = segments.get(&record.id).map_or(&[][..], Vec::as_slice);
-        said.record(p, record, segments, &held, now)?;
+        match said.record(p, record, segments, &held, now) {
+            Ok(()) => {}
+            Err(cause @ (VaultError::Damaged(_) | VaultError::WrongSubjectKey)) => {
+                tracing::error!(record = %record.id, %cause, "nothing is known of a subject, and nothing is allowed about her; restore this record from a backup, or forget her");
+                damaged.insert(record.stands_for());
+            }
+            Err(error) => return Err(Problem::internal("working out facts", &error)),
+        }
     }
     let own = own_jurisdiction(p)?;
     all.into_iter()
+        .filter(|(id, _)| !damaged.contains(id))
         .map(|(id, said)| Ok((id, said.circumstances(p, &own, now)?)))
         .collect()
 }
@@ -204,6 +219,9 @@ impl Said {
     }
 
     /// What can't be read is told, not passed over: a child must not become an adult by damage.
+    ///
+    /// # Errors
+    /// Key or segments of this record were changed; the key ring lacks an epoch.
     fn record(
         &mut self,
         p: &Privity,
@@ -211,22 +229,22 @@ impl Said {
         segments: &[StoredSegment],
         held: &HeldProfiles,
         now: Timestamp,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), VaultError> {
         self.hold(held.everybody());
         let (Some(key), Some(schema)) = (&record.key, p.schema()) else {
             return Ok(());
         };
-        let key = subject_key(p, record.id, key)?;
-        let damaged = |error| Problem::internal("working out facts", &error);
+        let wrapped = WrappedSubjectKey::from_parts(key.version, key.wrapped.clone());
+        let key = p.keys().unwrap_subject_key(record.id, &wrapped)?;
         let places = segments.iter().map(|one| (place_of(one), &one.sealed));
-        let said = key.circumstances(schema, places, now).map_err(damaged)?;
+        let said = key.circumstances(schema, places, now)?;
         self.jurisdictions.extend(said.jurisdiction);
         self.age = self.age.or_younger(said.age);
         if held.names_subjects() {
             for segment in segments {
                 let tags =
                     key.suppression_tags(&p.keys(), schema, &place_of(segment), &segment.sealed);
-                for (_, tag) in tags.map_err(damaged)? {
+                for (_, tag) in tags? {
                     self.hold(held.of(&tag));
                 }
             }
@@ -296,6 +314,8 @@ pub(crate) fn outdate(
         }
     }
     if !others.is_empty() {
+        // Whoever links them to subjects waits here, too: one of the two sees what the other one wrote.
+        storage::audit::hold(tx, &p.log_name())?;
         let near = storage::party_link::of_parties(tx, &others)?;
         let mut between = BTreeSet::new();
         for (from, to) in near {
@@ -375,7 +395,7 @@ fn refresh(p: &Privity, tx: &mut Tx, in_force: &InForce, now: Timestamp) -> Resu
     let standing = alive
         .iter()
         .filter(|one| one.canonical.is_none() && one.erased_at.is_none());
-    let standing = standing.map(|one| one.id).collect();
+    let standing: BTreeSet<SubjectId> = standing.map(|one| one.id).collect();
     let mut new = worked_out(p, tx, in_force.table.layout(), &standing, now)?;
     let (mut save, mut counts) = (BTreeMap::new(), Counts::default());
     for (id, before) in &due {
@@ -391,8 +411,12 @@ fn refresh(p: &Privity, tx: &mut Tx, in_force: &InForce, now: Timestamp) -> Resu
         let version = packed
             .as_ref()
             .map_or(before.version, |packed| next_version(Some(before), packed));
-        let changes_at = facts.and_then(|facts| facts.changes_at());
-        // Nobody stands in a row of a record that was merged away.
+        let changes_at = match facts {
+            Some(facts) => facts.changes_at(),
+            None if standing.contains(id) => Some(now + AFTER_DAMAGE),
+            // Nobody stands in a row of a record that was merged away.
+            None => None,
+        };
         save.insert(
             *id,
             StoredFacts {

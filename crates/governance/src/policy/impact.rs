@@ -31,8 +31,10 @@ pub struct Impact {
     pub subjects: u64,
     /// In how many ways they differ.
     pub vectors: usize,
-    /// Of how many more nothing could be said: what is known of them is of another version of this program.
+    /// Of how many more nothing could be said: what is known of them is of another version of this program, or a record of theirs is damaged.
     pub unknown: u64,
+    /// How many wait to be worked out anew, and were counted by what was known of them before, if at all.
+    pub outdated: u64,
 }
 
 /// A recipient and a purpose whose answers can change.
@@ -94,13 +96,23 @@ impl Privity {
             None => self.files_as_they_are().await?,
         };
         refresh_facts(self).await?;
-        let read = |tx: &mut Tx| Ok(storage::subject_facts::counts(tx)?);
-        let counts = self.read("count facts", read).await?;
         let now = self.now();
+        let read = move |tx: &mut Tx| {
+            let counts = storage::subject_facts::counts(tx)?;
+            let outdated = storage::subject_facts::count_due(tx, now)?;
+            Ok((
+                counts,
+                outdated,
+                storage::subject_facts::count_damaged(tx, now)?,
+            ))
+        };
+        let (counts, outdated, damaged) = self.read("count facts", read).await?;
         let work = move || {
             let mut impact = compare(&in_force.table, &candidate, &counts, now);
             impact.active = in_force.version;
             impact.candidate = version;
+            impact.outdated = outdated;
+            impact.unknown += damaged;
             impact
         };
         let done = tokio::task::spawn_blocking(work).await;
