@@ -21,7 +21,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use governance::{Privity, Problem};
 use minijinja::value::{Serde, Value};
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, HtmlEscape, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::App;
@@ -180,6 +180,8 @@ impl Pages {
         let mut environment = Environment::new();
         // A page that prints something it was not given is wrong; one that asks whether it was given is not.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.add_filter("number", words::number);
+        environment.add_filter("marked", marked);
         for (name, text) in TEMPLATES {
             if let Err(error) = environment.add_template(name, text) {
                 tracing::error!(template = name, cause = %error, "a built-in template is wrong");
@@ -254,6 +256,20 @@ impl Pages {
             .get_template(template)?
             .render(minijinja::context! { frame, page })
     }
+}
+
+/// What stands between backticks in words that logs and commands show, too, set as code.
+fn marked(words: &str) -> Value {
+    let escaped = HtmlEscape(words).to_string();
+    let parts: Vec<&str> = escaped.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return Value::from_safe_string(escaped);
+    }
+    let set = parts.iter().enumerate().map(|(at, part)| match at % 2 {
+        0 => (*part).to_owned(),
+        _ => format!("<span class=\"mono\">{part}</span>"),
+    });
+    Value::from_safe_string(set.collect())
 }
 
 /// What all pages show.

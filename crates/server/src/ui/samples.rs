@@ -969,6 +969,21 @@ fn every_page_renders_escaped_and_without_inline_script_or_style() {
 }
 
 #[test]
+fn words_between_backticks_are_set_as_code_and_stay_escaped() {
+    let set = super::marked("`a<b>` goes out as `keep`").to_string();
+    let code = "<span class=\"mono\">";
+    assert_eq!(
+        set,
+        format!("{code}a&lt;b&gt;</span> goes out as {code}keep</span>")
+    );
+    assert_eq!(
+        super::marked("one ` alone <i>").to_string(),
+        "one ` alone &lt;i&gt;"
+    );
+    assert!(super::marked("`").is_safe());
+}
+
+#[test]
 fn an_opt_out_asks_for_nothing_that_shows_who_she_is() {
     let (_, html) = all()
         .into_iter()

@@ -377,9 +377,22 @@ pub(crate) fn hour(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     at.strftime(pattern).to_string()
 }
 
-/// 1 row, 2 rows.
-pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+/// 1 row, 2 rows, 1,204 rows.
+pub(crate) fn count(of: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(of), if of == 1 { one } else { many })
+}
+
+/// 12, 1,204, 1,000,000.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// What kind of file it is.
@@ -451,6 +464,14 @@ mod tests {
         assert_eq!(size(999), "999 bytes");
         assert_eq!(size(1_250), "1.2 kB");
         assert_eq!(size(48_300_000), "48.3 MB");
+    }
+
+    #[test]
+    fn numbers_are_read_by_people() {
+        let read = [0, 12, 999, 1_204, 12_430, 1_000_000].map(number);
+        assert_eq!(read, ["0", "12", "999", "1,204", "12,430", "1,000,000"]);
+        assert_eq!(count(1, "row", "rows"), "1 row");
+        assert_eq!(count(1_204, "row", "rows"), "1,204 rows");
     }
 
     #[test]

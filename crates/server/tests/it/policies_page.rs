@@ -197,6 +197,16 @@ async fn a_version_decides_only_after_somebody_looked_at_what_it_changes_and_can
         now.contains("decides from January 1, 2030, 12:00 am PST on"),
         "{now}"
     );
+    // What is to follow is taken back on the page of the version that decides.
+    let active = "/console/policies/versions/1";
+    let shown = page(&office, &session, active).await;
+    assert!(shown.contains("Version 2 is to follow"), "{shown}");
+    let keep = [("confirm", "yes"), ("against", "1")];
+    let keeps = format!("{active}/activate");
+    let kept = office.post(&keeps, &session, &keep);
+    assert_eq!(kept.await.location, "/console/policies?said=activated");
+    let shown = page(&office, &session, active).await;
+    assert!(!shown.contains("is to follow"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,8 @@ struct VersionPage {
     /// Another version decides, with which this one is compared.
     against: Option<u64>,
     is_active: bool,
+    /// Of the version that decides: what is to follow it by itself.
+    follows: Option<VersionLine>,
     is_shadow: bool,
     goes_back: bool,
     changes: Vec<Change>,
@@ -199,12 +201,17 @@ async fn load(p: &Privity, number: u64) -> Result<VersionPage, Failure> {
         }
     }
     let zone = zone(p);
+    let is_active = found.state == "active";
+    let follows = versions.iter().find(|one| one.activates_at.is_some());
     Ok(VersionPage {
         title: format!("Version {number} of the policies"),
         tab: "",
         error: None,
         version: VersionLine::of(found, &operators, &zone),
-        is_active: found.state == "active",
+        is_active,
+        follows: follows
+            .filter(|_| is_active)
+            .map(|one| VersionLine::of(one, &operators, &zone)),
         is_shadow: found.state == "shadow",
         goes_back: found.state == "retired",
         against,
@@ -303,7 +310,7 @@ impl CellLine {
             purpose: titles.purpose(&cell.purpose.as_str().into()),
             words: format!(
                 "for {} of {}",
-                cell.changed,
+                words::number(cell.changed as u64),
                 words::count(cell.inputs as u64, "input", "inputs")
             ),
             attributes: attributes.collect(),
@@ -361,6 +368,10 @@ pub(crate) mod samples {
             version: line(3, if is_active { "active" } else { "draft" }),
             against: (!is_active).then_some(2),
             is_active,
+            follows: is_active.then(|| VersionLine {
+                since: Some("decides from January 1, 2027, 12:00 am PST on".to_owned()),
+                ..line(4, "draft")
+            }),
             is_shadow: false,
             goes_back: false,
             changes: if is_active { Vec::new() } else { vec![change] },
