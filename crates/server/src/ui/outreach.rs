@@ -171,7 +171,7 @@ impl OutreachPage {
                 format!("{business} asks you to stop selling a person’s data")
             },
             lead: format!(
-                "You got this data from {business}. The person has used a legal right, and the law asks you to follow. It takes a minute; you need no account."
+                "This data came to you from {business}, the person has used a legal right, and the law asks you to follow. It takes a minute; you need no account."
             ),
             path,
             recipient: view.recipient,

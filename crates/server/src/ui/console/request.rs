@@ -686,7 +686,7 @@ impl PlanWords {
             manual: plan
                 .manual
                 .iter()
-                .map(ToString::to_string)
+                .map(|system| words::label(system.as_ref()))
                 .collect::<Vec<_>>()
                 .join(", "),
         }
