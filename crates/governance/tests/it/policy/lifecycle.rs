@@ -297,6 +297,22 @@ async fn going_back_passes_over_the_same_policies_on_other_ground() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_at_once_with_the_same_new_files_make_one_version_of_them() {
+    on_each_engine(async |house| {
+        let purposes = house.dir.path().join("consent/purposes.yaml");
+        let text = std::fs::read_to_string(&purposes).unwrap();
+        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
+        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        let (one, other) = tokio::join!(house.second(), house.second());
+        for node in [&one, &other] {
+            assert_eq!(node.policies().unwrap().version, 2);
+        }
+        assert_eq!(one.policy_versions().await.unwrap().len(), 2);
+    })
+    .await;
+}
+
 /// In PostgreSQL, where two write at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_changes_what_decides_waits_for_whoever_does_so_already() {
