@@ -9,20 +9,22 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 
 use crate::Gateway;
 use crate::answer::Refusal;
+use crate::tls::Fingerprint;
 
 /// What the recipient declares to want the data for; a key that is for one purpose alone needs none.
 const PURPOSE: &str = "x-privity-purpose";
 
-/// Finds out who calls.
+/// Finds out who calls; `shown` is the certificate of the connection.
 ///
 /// # Errors
 /// One and the same 401 for every credential that doesn't hold.
 pub(crate) async fn identify(
     gateway: &Gateway,
+    shown: Option<Fingerprint>,
     headers: &HeaderMap,
     door: Door,
 ) -> Result<Caller, Refusal> {
-    let (key, certificate) = (key(headers), gateway.certificate(headers));
+    let (key, certificate) = (key(headers), gateway.certificate(shown, headers));
     let credential = match (&key, &certificate) {
         (Some(key), None) => Credential::Bearer(key),
         (None, Some(certificate)) => Credential::Certificate(certificate),
@@ -49,7 +51,7 @@ fn purpose(headers: &HeaderMap) -> Result<Option<PurposeKey>, Refusal> {
 }
 
 /// The SHA-256 of a certificate, in hexadecimal, once.
-pub(crate) fn fingerprint(headers: &HeaderMap, name: &HeaderName) -> Option<[u8; 32]> {
+pub(crate) fn fingerprint(headers: &HeaderMap, name: &HeaderName) -> Option<Fingerprint> {
     let mut values = headers.get_all(name).iter();
     let text = values.next()?.to_str().ok()?;
     let is_hash = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());

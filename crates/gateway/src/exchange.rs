@@ -19,11 +19,13 @@ use crate::ext_authz;
 use crate::query::Query;
 use crate::route::pattern::Parameters;
 use crate::route::{Found, Route, Routes};
+use crate::tls::Fingerprint;
 use crate::upstream::{Sent, bare, is_single};
 
-/// Answers one call.
+/// Answers one call over a connection on which this certificate was shown.
 pub(crate) async fn exchange(
     gateway: &Gateway,
+    shown: Option<Fingerprint>,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let started = std::time::Instant::now();
@@ -32,7 +34,7 @@ pub(crate) async fn exchange(
     // Whoever sends a body in pieces could have announced a length as well (RFC 9112, section 6.1).
     let ends = request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut at = None;
-    let mut response = match carry(gateway, request, &mut at).await {
+    let mut response = match carry(gateway, shown, request, &mut at).await {
         Ok(response) => response,
         Err(refusal) => {
             if let (Some(route), Some(outcome)) = (&at, refusal.outcome) {
@@ -58,6 +60,7 @@ pub(crate) async fn exchange(
 
 async fn carry(
     gateway: &Gateway,
+    shown: Option<Fingerprint>,
     request: Request<Incoming>,
     at: &mut Option<Arc<Route>>,
 ) -> Result<Response<AnswerBody>, Refusal> {
@@ -65,10 +68,11 @@ async fn carry(
     check_framing(&parts)?;
     let routes = gateway.routes();
     if let Some(path) = gateway.asked_by_envoy(parts.uri.path()) {
-        let caller = identify(gateway, &parts.headers, Door::ExtAuthz).await?;
+        // The connection is Envoy's, and its certificate says nothing of whom it asks for.
+        let caller = identify(gateway, None, &parts.headers, Door::ExtAuthz).await?;
         return ext_authz::check(gateway, &routes, caller, &parts, path, at).await;
     }
-    let caller = identify(gateway, &parts.headers, Door::Gateway).await?;
+    let caller = identify(gateway, shown, &parts.headers, Door::Gateway).await?;
     let (route, parameters) = locate(&routes, &parts.method, parts.uri.path())?;
     *at = Some(Arc::clone(&route));
     let query = query(&route, &parts)?;

@@ -16,6 +16,7 @@ mod patient;
 mod query;
 mod route;
 mod serve;
+mod tls;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -23,16 +24,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use domain::rng::Rng;
 use governance::data_map::Findings;
+use governance::settings::GatewaySettings;
 use governance::{Privity, Problem};
 
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
+use jiff::Timestamp;
 
 pub use counts::{Counted, Outcome};
 pub use route::Routes;
 pub use serve::serve;
 
 use route::load::{Stamp, load};
+use tls::{Fingerprint, Tls};
 use upstream::Upstreams;
 
 /// The gateway: routes that may change, and connections to upstreams that are kept.
@@ -43,8 +47,7 @@ pub struct Gateway {
     folder: PathBuf,
     /// The prefix under which Envoy asks.
     envoy: Option<String>,
-    /// The header with the fingerprint of the caller's certificate.
-    certificate: Option<HeaderName>,
+    certificates: Certificates,
     stamp: Mutex<Stamp>,
     rng: Arc<dyn Rng>,
 }
@@ -74,9 +77,7 @@ impl Gateway {
                 "there is no gateway here; set `gateway.listen` and `gateway.routes`",
             ));
         };
-        let certificate = (settings.certificate_header.as_deref())
-            .map(header)
-            .transpose()?;
+        let certificates = Certificates::of(&settings)?;
         let stamp = Stamp::of(&settings.routes);
         let routes = read(&privity, &settings.routes, &Routes::default())?
             .map_err(|findings| Problem::new("setup", 500, findings.to_string()))?;
@@ -85,7 +86,7 @@ impl Gateway {
             routes: RwLock::new(Arc::new(routes)),
             folder: settings.routes,
             envoy: settings.ext_authz,
-            certificate,
+            certificates,
             stamp: Mutex::new(stamp),
             privity,
             rng,
@@ -180,9 +181,25 @@ impl Gateway {
         rest.starts_with('/').then_some(rest)
     }
 
-    /// The fingerprint of the caller's certificate, where whatever ends TLS tells it.
-    pub(crate) fn certificate(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
-        caller::fingerprint(headers, self.certificate.as_ref()?)
+    /// TLS towards recipients, where the gateway ends it itself.
+    pub(crate) const fn tls(&self) -> Option<&Tls> {
+        match &self.certificates {
+            Certificates::Shown(tls) => Some(tls),
+            Certificates::Unknown | Certificates::ToldIn(_) => None,
+        }
+    }
+
+    /// The fingerprint of the caller's certificate: the one that was shown to us, or of which whatever ends TLS tells.
+    pub(crate) fn certificate(
+        &self,
+        shown: Option<Fingerprint>,
+        headers: &HeaderMap,
+    ) -> Option<Fingerprint> {
+        match &self.certificates {
+            Certificates::Shown(_) => shown,
+            Certificates::ToldIn(header) => caller::fingerprint(headers, header),
+            Certificates::Unknown => None,
+        }
     }
 
     pub(crate) fn base_url(&self) -> &str {
@@ -194,6 +211,36 @@ impl Gateway {
         let mut bytes = [0; 16];
         self.rng.fill(&mut bytes);
         format!("{:032x}", u128::from_be_bytes(bytes))
+    }
+}
+
+/// How the gateway comes to know recipients' certificates.
+enum Certificates {
+    /// Not at all.
+    Unknown,
+    /// By this header, from whatever ends TLS in front of it.
+    ToldIn(HeaderName),
+    /// It ends TLS itself.
+    Shown(Box<Tls>),
+}
+
+impl Certificates {
+    fn of(settings: &GatewaySettings) -> Result<Self, Problem> {
+        let files = (&settings.tls_certificate, &settings.tls_key);
+        let words = match (&settings.certificate_header, files) {
+            (None, (None, None)) => return Ok(Self::Unknown),
+            (Some(name), (None, None)) => return header(name).map(Self::ToldIn),
+            (None, (Some(certificate), Some(key))) => {
+                return Tls::open(certificate, key).map(|tls| Self::Shown(Box::new(tls)));
+            }
+            (Some(_), (Some(_), _) | (_, Some(_))) => {
+                "`gateway.certificate_header` is for what ends TLS in front of the gateway, and here the gateway ends it itself; leave one of the two out"
+            }
+            (None, (Some(_), None) | (None, Some(_))) => {
+                "`gateway.tls_certificate` and `gateway.tls_key` belong together; give both or none"
+            }
+        };
+        Err(Problem::new("setup", 500, words))
     }
 }
 
@@ -213,6 +260,19 @@ pub fn check(privity: &Privity) -> Result<Option<Result<usize, Findings>>, Probl
         return Ok(None);
     };
     check_folder(privity, &settings.routes).map(Some)
+}
+
+/// Looks at the certificate with which the gateway ends TLS, where it does: when it ends.
+///
+/// # Errors
+/// [`Problem`] when it can't be used.
+pub fn check_certificate(privity: &Privity) -> Result<Option<Timestamp>, Problem> {
+    let Some(settings) = &privity.settings().gateway else {
+        return Ok(None);
+    };
+    Certificates::of(settings)?;
+    let file = settings.tls_certificate.as_deref();
+    file.map(tls::ends).transpose()
 }
 
 /// The same for any folder or file.

@@ -1,4 +1,4 @@
-//! Listens, speaks HTTP/1.1 with recipients, and looks every second whether the routes have changed.
+//! Listens, speaks HTTP/1.1 with recipients, and looks every second whether the routes or its own certificate have changed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -14,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::exchange::exchange;
 use crate::patient::Patient;
+use crate::tls::{Fingerprint, Tls};
 use crate::{Counted, Gateway, Reloaded};
 
 /// A head has to be here by then.
@@ -76,8 +78,11 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
 
 async fn look_again(gateway: &Arc<Gateway>) {
     let gateway = Arc::clone(gateway);
-    let looked = tokio::task::spawn_blocking(move || gateway.reload()).await;
-    match looked {
+    let looked = tokio::task::spawn_blocking(move || {
+        renew_certificate(&gateway);
+        gateway.reload()
+    });
+    match looked.await {
         Ok(Reloaded::Swapped(routes)) => {
             tracing::info!(
                 gateway.routes = routes,
@@ -90,6 +95,17 @@ async fn look_again(gateway: &Arc<Gateway>) {
             );
         }
         Ok(Reloaded::Unchanged) | Err(_) => {}
+    }
+}
+
+fn renew_certificate(gateway: &Gateway) {
+    match gateway.tls().map(Tls::reload) {
+        Some(Ok(true)) => tracing::info!("the gateway's certificate was read again"),
+        Some(Err(problem)) => tracing::error!(
+            cause = %problem,
+            "the gateway's certificate can't be used, the one before stays in force"
+        ),
+        Some(Ok(false)) | None => {}
     }
 }
 
@@ -116,9 +132,29 @@ async fn keep_learnt(gateway: &Arc<Gateway>) {
 
 async fn connection(gateway: Arc<Gateway>, stream: TcpStream, shutdown: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, TAKING);
+    let Some(tls) = gateway.tls() else {
+        return speak(gateway, stream, None, shutdown).await;
+    };
+    match tokio::time::timeout(HEAD, tls.accept(stream)).await {
+        Ok(Ok((stream, shown))) => speak(gateway, stream, shown, shutdown).await,
+        // Told, since the caller sees a word of the protocol at most.
+        Ok(Err(error)) => tracing::info!(cause = %error, "a handshake with the gateway failed"),
+        Err(_) => tracing::debug!("a handshake with the gateway took too long"),
+    }
+}
+
+async fn speak<S>(
+    gateway: Arc<Gateway>,
+    stream: S,
+    shown: Option<Fingerprint>,
+    shutdown: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request| {
         let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, Infallible>(exchange(&gateway, request).await) }
+        async move { Ok::<_, Infallible>(exchange(&gateway, shown, request).await) }
     });
     let mut protocol = http1::Builder::new();
     protocol
@@ -127,7 +163,7 @@ async fn connection(gateway: Arc<Gateway>, stream: TcpStream, shutdown: watch::R
         .max_buf_size(LARGEST_HEAD)
         .max_headers(MOST_HEADERS)
         .half_close(false);
-    let served = protocol.serve_connection(TokioIo::new(Patient::new(stream, TAKING)), service);
+    let served = protocol.serve_connection(TokioIo::new(stream), service);
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

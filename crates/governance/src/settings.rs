@@ -154,6 +154,13 @@ pub struct GatewaySettings {
     /// takes that header away from everybody else; recipients are not known by certificates when left out.
     #[serde(default)]
     pub certificate_header: Option<String>,
+    /// The gateway's own certificate in PEM form, then those that lead to its authority, where it ends TLS itself: recipients are known by the
+    /// certificates that they show it. Both files are read again when they change.
+    #[serde(default)]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM form.
+    #[serde(default)]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Views in one source system.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const STARTER: &str = include_str!("../starter.yaml");
 
 /// All settings by their path in the file, and what their value is.
-const KEYS: [(&str, Kind); 69] = [
+const KEYS: [(&str, Kind); 71] = [
     ("business.name", Kind::Text),
     ("business.privacy_contact", Kind::Text),
     ("business.privacy_policy", Kind::Text),
@@ -55,6 +55,8 @@ const KEYS: [(&str, Kind); 69] = [
     ("gateway.routes", Kind::Path),
     ("gateway.ext_authz", Kind::Text),
     ("gateway.certificate_header", Kind::Text),
+    ("gateway.tls_certificate", Kind::Path),
+    ("gateway.tls_key", Kind::Path),
     ("policies", Kind::Path),
     ("policy_packs", Kind::Other),
     ("views", Kind::Other),

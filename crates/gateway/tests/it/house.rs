@@ -92,22 +92,17 @@ impl House {
         Self::with_map(routes, allowed, "", &map).await
     }
 
+    /// Our own state with these settings of the gateway, which nobody has opened yet.
+    pub(crate) async fn unopened(more: &str) -> Privity {
+        let dir = folder(CUSTOMER, &[], MAP);
+        open(&dir, more).await
+    }
+
     async fn with_map(routes: &str, allowed: Allowed<'_>, more: &str, map: &str) -> Self {
         let upstream = Upstream::start().await;
-        let dir = tempfile::tempdir().unwrap();
-        for folder in ["routes", "consent", "policies"] {
-            std::fs::create_dir(dir.path().join(folder)).unwrap();
-        }
         let lists = lists(allowed);
         let routes = routes.replace("UPSTREAM", &upstream.address.to_string());
-        for (name, text) in [
-            ("map.yaml", map),
-            ("consent/purposes.yaml", PURPOSES),
-            ("policies/company.cedar", policies(&lists).as_str()),
-            ("routes/shop.yaml", routes.as_str()),
-        ] {
-            std::fs::write(dir.path().join(name), text).unwrap();
-        }
+        let dir = folder(&routes, &lists, map);
         let p = open(&dir, more).await;
         let key = key(&p, "carrier", Some("fulfil_orders")).await;
         write_subjects(&p, allowed, &lists).await;
@@ -267,6 +262,23 @@ async fn opt_out(p: &Privity, subject: SubjectId, scope: Scope) {
     }
 }
 
+/// All files that a house needs.
+fn folder(routes: &str, lists: &[&[&str]], map: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["routes", "consent", "policies"] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+    }
+    for (name, text) in [
+        ("map.yaml", map),
+        ("consent/purposes.yaml", PURPOSES),
+        ("policies/company.cedar", policies(lists).as_str()),
+        ("routes/shop.yaml", routes),
+    ] {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
 async fn open(dir: &tempfile::TempDir, more: &str) -> Privity {
     let base = dir.path().display();
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo/profile.yaml");
@@ -418,7 +430,7 @@ async fn answer(
 }
 
 impl Answer {
-    fn read(bytes: &[u8], is_head: bool) -> Self {
+    pub(crate) fn read(bytes: &[u8], is_head: bool) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let (head, rest) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head

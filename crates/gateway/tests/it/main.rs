@@ -18,4 +18,5 @@ mod property;
 mod read;
 mod reload;
 mod routes;
+mod tls;
 mod write;

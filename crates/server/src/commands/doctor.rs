@@ -29,6 +29,7 @@ impl Doctor {
             )
             .await;
         findings.extend(gateway_routes(&privity));
+        findings.extend(gateway_certificate(&privity));
         let ok = findings.iter().all(|finding| finding.ok);
         if self.json {
             show::json(&serde_json::json!({"ok": ok, "findings": findings}))?;
@@ -70,6 +71,25 @@ fn gateway_routes(privity: &Privity) -> Option<Finding> {
         Ok(Some(Err(findings))) => Some(bad(findings.to_string())),
         Err(problem) => Some(bad(problem.title)),
     }
+}
+
+/// Its own certificate, where it ends TLS itself.
+fn gateway_certificate(privity: &Privity) -> Option<Finding> {
+    let (ends, words) = match gateway::check_certificate(privity) {
+        Ok(None) => return None,
+        Ok(Some(ends)) => (Some(ends), format!("its certificate ends at {ends}")),
+        Err(problem) => (None, problem.title),
+    };
+    let ok = ends.is_some_and(|ends| ends > privity.now());
+    Some(Finding {
+        what: "gateway's certificate".to_owned(),
+        ok,
+        words,
+        what_to_do: (!ok).then(|| {
+            "put one that is valid now in its place; a gateway that runs takes it up within a second"
+                .to_owned()
+        }),
+    })
 }
 
 fn row(finding: &Finding) -> Vec<String> {

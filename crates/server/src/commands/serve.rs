@@ -88,8 +88,12 @@ async fn listen_for_gateway(
         .local_addr()
         .context("cannot tell the address that the gateway listens on")?;
     let routes = gateway.routes().len();
+    let scheme = match settings.tls_certificate {
+        Some(_) => "https",
+        None => "http",
+    };
     show::aside(&format!(
-        "Gateway         http://{local}/ ({routes} routes)"
+        "Gateway         {scheme}://{local}/ ({routes} routes)"
     ));
     Ok(Some((Arc::new(gateway), listener)))
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;
 
+use crate::office::Office;
 use crate::recipient::{get, office};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -140,4 +142,43 @@ async fn the_ledger_is_shown_exported_and_looked_through() {
     );
     let nobody = run(folder, &["ledger", "show", "maya"]);
     assert!(!nobody.status.success() && said(&nobody).contains("no id of a subject"));
+}
+
+/// The certificate with which the gateway ends TLS: until when it counts, and what is wrong with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_looks_at_the_gateways_certificate() {
+    let key = KeyPair::generate().unwrap();
+    let until = |year| {
+        let mut params = CertificateParams::new(vec!["gateway.example".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 1, 1);
+        params.self_signed(&key).unwrap().pem()
+    };
+    let settings = "gateway: { listen: \"127.0.0.1:0\", routes: routes, tls_certificate: gateway.pem, tls_key: gateway.key }\n";
+    let files = [
+        ("gateway.pem", until(2090)),
+        ("gateway.key", key.serialize_pem()),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let office = Office::with(&files, settings).await;
+    let folder = office.folder();
+    let looked = || {
+        let output = run(folder, &["doctor", "--json"]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = found["findings"].as_array().unwrap().clone();
+        let mut findings = findings.into_iter();
+        let of = findings.find(|one| one["what"] == "gateway's certificate");
+        let of = of.unwrap_or_else(|| panic!("{found}"));
+        (of["ok"] == true, of["words"].as_str().unwrap().to_owned())
+    };
+    let ends = "its certificate ends at 2090-01-01T00:00:00Z".to_owned();
+    assert_eq!(looked(), (true, ends));
+    std::fs::write(folder.join("gateway.pem"), until(2020)).unwrap();
+    let ended = "its certificate ends at 2020-01-01T00:00:00Z".to_owned();
+    assert_eq!(looked(), (false, ended));
+    std::fs::write(folder.join("gateway.pem"), "nothing").unwrap();
+    let (is_ok, words) = looked();
+    assert!(
+        !is_ok && words.contains("holds no certificate in PEM form"),
+        "{words}"
+    );
 }
