@@ -19,6 +19,7 @@ mod gateway;
 mod identity;
 mod know;
 mod office;
+mod policies_api;
 mod policies_page;
 mod policy_views;
 mod proven;

@@ -6,7 +6,7 @@ use crate::office::Office;
 use crate::recipient::{get, log_size, office};
 
 /// What the first version permits, without the first names.
-const NARROWER: &str = r#"
+pub(crate) const NARROWER: &str = r#"
 @id("office.address")
 @citation("Contract with Paper Mill")
 @title("Paper Mill sees whose address it is")
@@ -16,7 +16,7 @@ const NARROWER: &str = r#"
 permit (principal == Recipient::"mill", action == Action::"catalogue", resource == Attribute::"email");
 "#;
 
-const CASES: &str = "cases:
+pub(crate) const CASES: &str = "cases:
   - {case: the printer sees first names, recipient: mill, purpose: catalogue, attributes: [first_name], expect: keep}
   - {case: the printer never sees last names, recipient: mill, purpose: catalogue, attributes: [last_name], expect: keep}
 ";
@@ -28,7 +28,7 @@ async fn page(office: &Office, session: &str, path: &str) -> String {
 }
 
 /// Publishes other files as version 2.
-async fn publish(office: &Office) {
+pub(crate) async fn publish(office: &Office) {
     std::fs::write(office.folder().join("policies/company.cedar"), NARROWER).unwrap();
     let published = office
         .privity

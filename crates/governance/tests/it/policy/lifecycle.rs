@@ -26,6 +26,13 @@ fn put(house: &ProfileHouse, text: &str) {
     std::fs::write(house.dir.path().join("policies/company.cedar"), text).unwrap();
 }
 
+fn one_purpose_more(house: &ProfileHouse) {
+    let purposes = house.dir.path().join("consent/purposes.yaml");
+    let text = std::fs::read_to_string(&purposes).unwrap();
+    let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
+    std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+}
+
 async fn somebody(house: &ProfileHouse, number: &str, state: &str) -> domain::id::SubjectId {
     let email = format!("c{number}@example.org");
     write(
@@ -284,10 +291,7 @@ async fn going_back_passes_over_the_same_policies_on_other_ground() {
             .unwrap();
         house.clock.advance(SignedDuration::from_secs(1));
         // The same policies over other purposes are a version of their own.
-        let purposes = house.dir.path().join("consent/purposes.yaml");
-        let text = std::fs::read_to_string(&purposes).unwrap();
-        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
-        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        one_purpose_more(house);
         let with = house.second().await;
         assert_eq!(with.policies().unwrap().version, second.number + 1);
         house.clock.advance(SignedDuration::from_secs(1));
@@ -300,10 +304,7 @@ async fn going_back_passes_over_the_same_policies_on_other_ground() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_start_at_once_with_the_same_new_files_make_one_version_of_them() {
     on_each_engine(async |house| {
-        let purposes = house.dir.path().join("consent/purposes.yaml");
-        let text = std::fs::read_to_string(&purposes).unwrap();
-        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
-        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        one_purpose_more(house);
         let (one, other) = tokio::join!(house.second(), house.second());
         for node in [&one, &other] {
             assert_eq!(node.policies().unwrap().version, 2);
@@ -311,6 +312,49 @@ async fn nodes_that_start_at_once_with_the_same_new_files_make_one_version_of_th
         assert_eq!(one.policy_versions().await.unwrap().len(), 2);
     })
     .await;
+}
+
+/// Somebody who lets version 2 decide and takes her time over it.
+struct Activating {
+    done: tokio::task::JoinHandle<()>,
+    go_on: std::sync::mpsc::Sender<()>,
+}
+
+impl Activating {
+    async fn version_2(p: &governance::Privity) -> Self {
+        let (held, is_held) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        let may_go_on = std::sync::Mutex::new(may_go_on);
+        let (database, now) = (p.database().clone(), p.now());
+        let done = tokio::spawn(async move {
+            let activated = database.write::<_, storage::Error, _>("activate", move |tx| {
+                storage::policy_version::hold(tx)?;
+                storage::policy_version::activate(tx, 2, now)?;
+                held.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                Ok(())
+            });
+            activated.await.unwrap();
+        });
+        tokio::task::spawn_blocking(move || is_held.recv().unwrap())
+            .await
+            .unwrap();
+        Self { done, go_on }
+    }
+
+    async fn goes_on_when_another_waits(self, p: &governance::Privity) {
+        let waits = || {
+            p.database().read::<_, storage::Error, _>("look", |tx| {
+                let sql = "-- look\nSELECT COUNT(*) AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                tx.query_one(sql, &[])?.count::<u64>("waiting")
+            })
+        };
+        while waits().await.unwrap() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        self.go_on.send(()).unwrap();
+        self.done.await.unwrap();
+    }
 }
 
 /// In PostgreSQL, where two write at once.
@@ -325,40 +369,14 @@ async fn who_changes_what_decides_waits_for_whoever_does_so_already() {
         put(&house, &text);
         p.publish_policies("", Actor::CommandLine).await.unwrap();
     }
-    let (held, is_held) = std::sync::mpsc::channel();
-    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
-    let may_go_on = std::sync::Mutex::new(may_go_on);
-    let (database, now) = (p.database().clone(), p.now());
-    let first = tokio::spawn(async move {
-        database
-            .write::<_, storage::Error, _>("activate", move |tx| {
-                storage::policy_version::hold(tx)?;
-                storage::policy_version::activate(tx, 2, now)?;
-                held.send(()).unwrap();
-                may_go_on.lock().unwrap().recv().unwrap();
-                Ok(())
-            })
-            .await
-    });
-    tokio::task::spawn_blocking(move || is_held.recv().unwrap())
-        .await
-        .unwrap();
-    let node = other.clone();
+    let first = Activating::version_2(p).await;
     let second = tokio::spawn(async move {
         let activation = Activation::of(3).instead_of(1);
-        node.activate_policies(activation, Actor::CommandLine).await
+        other
+            .activate_policies(activation, Actor::CommandLine)
+            .await
     });
-    let waits = || {
-        p.database().read::<_, storage::Error, _>("look", |tx| {
-            let sql = "-- look\nSELECT COUNT(*) AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            tx.query_one(sql, &[])?.count::<u64>("waiting")
-        })
-    };
-    while waits().await.unwrap() == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    go_on.send(()).unwrap();
-    first.await.unwrap().unwrap();
+    first.goes_on_when_another_waits(p).await;
     let problem = second.await.unwrap().unwrap_err();
     assert!(
         problem.title.contains("another version decides"),
@@ -368,6 +386,27 @@ async fn who_changes_what_decides_waits_for_whoever_does_so_already() {
     let active = versions.iter().filter(|version| version.state == "active");
     let active: Vec<_> = active.map(|version| version.number).collect();
     assert_eq!(active, [2]);
+}
+
+/// A node that starts with other files follows what decides, and not what decided when it began to look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_other_files_does_not_undo_what_was_activated_meanwhile() {
+    let Some(store) = engine(Engine::Postgres) else {
+        return;
+    };
+    let house = house(Some(store)).await;
+    let p = &house.p;
+    put(&house, &narrowed());
+    p.publish_policies("", Actor::CommandLine).await.unwrap();
+    one_purpose_more(&house);
+    let activating = Activating::version_2(p).await;
+    let (node, ()) = tokio::join!(house.second(), activating.goes_on_when_another_waits(p));
+    assert_eq!(node.policies().unwrap().version, 3);
+    let versions = p.policy_versions().await.unwrap();
+    let of = |number| versions.iter().find(|one| one.number == number).unwrap();
+    assert_eq!(versions.len(), 3);
+    assert_eq!((of(2).state, of(3).state), ("retired", "active"));
+    assert_eq!(of(3).note, "version 2 over a changed configuration");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -498,10 +537,12 @@ async fn a_shadow_that_fits_no_more_is_left_out_and_the_active_version_decides()
     on_each_engine(async |house| {
         let purposes = house.dir.path().join("consent/purposes.yaml");
         let text = std::fs::read_to_string(&purposes).unwrap();
-        let more = "  extra:\n    title: {en: Extra}\n    description: {en: More of it.}\n    categories: [user.name]\n    choice: none\n";
-        std::fs::write(&purposes, format!("{text}{more}")).unwrap();
+        one_purpose_more(house);
         let with = house.second().await;
-        put(house, &COMPANY.replace("Action::\"orders\"", "Action::\"extra\""));
+        put(
+            house,
+            &COMPANY.replace("Action::\"orders\"", "Action::\"extra\""),
+        );
         let published = with.publish_policies("", Actor::CommandLine).await.unwrap();
         with.shadow_policies(Some(published.number), Actor::CommandLine)
             .await
@@ -511,7 +552,10 @@ async fn a_shadow_that_fits_no_more_is_left_out_and_the_active_version_decides()
         let without = house.second().await;
         let in_force = without.policies().expect("the active version decides");
         assert!(in_force.shadow.is_none());
-        assert!(!without.adopt_policies().await.unwrap(), "it isn't tried at each look");
+        assert!(
+            !without.adopt_policies().await.unwrap(),
+            "it isn't tried at each look"
+        );
     })
     .await;
 }
