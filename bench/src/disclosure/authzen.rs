@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 use bench::figure::{Against, Figures, Peer};
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::callers::{self, Call};
+use crate::floor::Floor;
 use crate::house::House;
 use crate::peer::Server;
 use crate::threads::{Thread, process_cpu_us};
@@ -37,11 +39,16 @@ pub(crate) async fn measure(
         .map(|id| evaluations(&id.to_string(), house.key.expose()))
         .collect();
     let plain: Arc<[Call]> = [Call::get("/", None)].into();
-    let (mut empties, mut owns, mut alls) = (Vec::new(), Vec::new(), Vec::new());
+    let recorded: Arc<[Call]> = [Call::get("/recorded", None)].into();
+    let (mut empties, mut floors) = (Vec::new(), Vec::new());
+    let (mut owns, mut alls) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let before = empty.cpu_us()?;
         callers::call(&people, nothing, &plain, count, 0).await?;
         empties.push((empty.cpu_us()? - before) / f64::from(count));
+        let before = empty.cpu_us()?;
+        callers::call(&people, nothing, &recorded, count, 0).await?;
+        floors.push((empty.cpu_us()? - before) / f64::from(count));
         let (own, all, theirs) = (door.cpu_us()?, process_cpu_us()?, people.cpu_us()?);
         callers::call(&people, ours, &calls, count, 500).await?;
         owns.push((door.cpu_us()? - own) / f64::from(count));
@@ -49,7 +56,8 @@ pub(crate) async fn measure(
         alls.push(all / f64::from(count));
     }
     house.stop();
-    let (empty, own, all) = (median(empties), median(owns), median(alls));
+    let (empty, floor) = (median(empties), median(floors));
+    let (own, all) = (median(owns), median(alls));
     let cerbos = match cerbos {
         Some(cerbos) => Some(by_cerbos(cerbos, &people, count / 40).await?),
         None => None,
@@ -66,6 +74,13 @@ pub(crate) async fn measure(
     add(
         "an empty answer of the same HTTP libraries",
         empty,
+        US,
+        None,
+        None,
+    );
+    add(
+        "the least that a durable record adds to that",
+        floor - empty,
         US,
         None,
         None,
@@ -99,13 +114,21 @@ pub(crate) async fn measure(
 
 const US: &str = "µs of CPU";
 
+/// An empty answer, and one after a bare durable record.
 async fn nothing(thread: &Thread) -> anyhow::Result<SocketAddr> {
+    let floor = Floor::start()?;
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     thread.handle.spawn(async move {
         if let Ok(listener) = TcpListener::from_std(listener) {
-            let router: Router = Router::new().route("/", get(|| async {}));
+            let recorded = || async move {
+                let done = floor.record().await;
+                done.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+            };
+            let router: Router = Router::new()
+                .route("/", get(|| async {}))
+                .route("/recorded", get(recorded));
             let _ = axum::serve(listener, router).await;
         }
     });

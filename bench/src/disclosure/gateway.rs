@@ -9,6 +9,7 @@ use bench::figure::{Against, Figures};
 
 use crate::authzen::free_port;
 use crate::callers::{self, Call};
+use crate::floor::Floor;
 use crate::gateway_house::House;
 use crate::peer::Server;
 use crate::threads::{Thread, process_cpu_us};
@@ -23,6 +24,8 @@ struct Stage {
     callers: Thread,
     proxy: Thread,
     passing: SocketAddr,
+    /// Passed on as well, after a durable record.
+    floor: SocketAddr,
     gateway: SocketAddr,
     nginx: Option<(Server, SocketAddr)>,
     house: House,
@@ -53,7 +56,7 @@ pub(crate) async fn measure(
         ("50", "50 KB", 60.0),
         ("list", "50 KB, a list of 25", 60.0),
     ] {
-        let [passed, recorded, filtered, nginx] = stage.measure(size, count).await?;
+        let [passed, floor, recorded, filtered, nginx] = stage.measure(size, count).await?;
         let mut add = |what: &str, value, aim| {
             let against = Against {
                 aim,
@@ -65,6 +68,11 @@ pub(crate) async fn measure(
             add("passed on by nginx", nginx.nginx, None);
         }
         add("passed on by the same libraries", passed.own, None);
+        add(
+            "the least that a durable record adds to that",
+            floor.own - passed.own,
+            None,
+        );
         // A list has no subject in its path, and so no document.
         if size != "list" {
             add(
@@ -101,7 +109,8 @@ impl Stage {
             None => None,
         };
         Ok(Self {
-            passing: pass::start(&proxy, address).await?,
+            passing: pass::start(&proxy, address, None).await?,
+            floor: pass::start(&proxy, address, Some(Floor::start()?)).await?,
             gateway: house.serve(&proxy).await?,
             nginx,
             upstream,
@@ -112,11 +121,13 @@ impl Stage {
         })
     }
 
-    /// What a call costs that is passed on; decided, recorded and passed on as a document; decided, recorded and filtered; passed on by nginx.
-    async fn measure(&self, size: &str, count: u32) -> anyhow::Result<[Cost; 4]> {
+    /// What a call costs that is passed on; passed on after a bare durable record; decided, recorded and passed on as a document; decided, recorded
+    /// and filtered; passed on by nginx.
+    async fn measure(&self, size: &str, count: u32) -> anyhow::Result<[Cost; 5]> {
         let nginx = self.nginx.as_ref().map(|(_, address)| *address);
         let series = [
             (Some(self.passing), format!("/plain/{size}")),
+            (Some(self.floor), format!("/plain/{size}")),
             (
                 (size != "list").then_some(self.gateway),
                 format!("/documents/{size}/7"),
@@ -124,7 +135,7 @@ impl Stage {
             (Some(self.gateway), format!("/customers/{size}/7")),
             (nginx, format!("/plain/{size}")),
         ];
-        let mut costs: [Vec<Cost>; 4] = Default::default();
+        let mut costs: [Vec<Cost>; 5] = Default::default();
         for _ in 0..ROUNDS {
             for ((address, path), costs) in series.iter().zip(&mut costs) {
                 if let Some(address) = address {

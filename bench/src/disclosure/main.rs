@@ -6,6 +6,7 @@
 mod authzen;
 mod callers;
 mod decision;
+mod floor;
 mod gateway;
 mod gateway_house;
 mod house;

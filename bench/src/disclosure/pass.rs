@@ -1,4 +1,5 @@
-//! A proxy that passes everything on, on the same libraries as the gateway: what it costs is the price of standing between.
+//! A proxy that passes everything on, on the same libraries as the gateway: what it costs is the price of standing between. With a floor, it
+//! waits for a durable record before, as the gateway must.
 
 use std::net::SocketAddr;
 
@@ -13,11 +14,16 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
+use crate::floor::Floor;
 use crate::threads::Thread;
 
 type Upstream = Client<HttpConnector, Empty<Bytes>>;
 
-pub(crate) async fn start(thread: &Thread, upstream: SocketAddr) -> anyhow::Result<SocketAddr> {
+pub(crate) async fn start(
+    thread: &Thread,
+    upstream: SocketAddr,
+    floor: Option<Floor>,
+) -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -30,8 +36,9 @@ pub(crate) async fn start(thread: &Thread, upstream: SocketAddr) -> anyhow::Resu
         let client: Upstream = Client::builder(TokioExecutor::new()).build(connector);
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            let client = client.clone();
-            let service = service_fn(move |request| pass(client.clone(), upstream, request));
+            let (client, floor) = (client.clone(), floor.clone());
+            let service =
+                service_fn(move |request| pass(client.clone(), upstream, floor.clone(), request));
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
@@ -41,8 +48,12 @@ pub(crate) async fn start(thread: &Thread, upstream: SocketAddr) -> anyhow::Resu
 async fn pass(
     client: Upstream,
     upstream: SocketAddr,
+    floor: Option<Floor>,
     request: Request<Incoming>,
 ) -> anyhow::Result<Response<Incoming>> {
+    if let Some(floor) = floor {
+        floor.record().await?;
+    }
     let mut asked = Request::new(Empty::new());
     let path = request.uri().path();
     *asked.uri_mut() = Uri::builder()

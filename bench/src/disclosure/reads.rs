@@ -19,8 +19,20 @@ const ROUNDS: usize = 5;
 const READERS: usize = 256;
 
 /// A profile read by e-mail over HTTP by Databunker, µs of CPU and reads a second (measured.md).
-const DATABUNKER_US: Peer = Peer(215.0, 256.0);
-const DATABUNKER_A_SECOND: Peer = Peer(3_600.0, 3_200.0);
+const DATABUNKER: Databunker = Databunker {
+    us: Peer(215.0, 256.0),
+    a_second: Peer(3_600.0, 3_200.0),
+};
+/// The same with its data in PostgreSQL.
+const DATABUNKER_POSTGRES: Databunker = Databunker {
+    us: Peer(364.0, 404.0),
+    a_second: Peer(350.0, 180.0),
+};
+
+struct Databunker {
+    us: Peer,
+    a_second: Peer,
+}
 
 /// Where it is measured.
 pub(crate) struct Place<'a> {
@@ -132,9 +144,13 @@ async fn over_http(place: &Place<'_>, house: &House, figures: &mut Figures) -> a
         doors.push((door.cpu_us()? - own) / reads);
     }
     let engine = place.engine;
+    let databunker = match place.storage {
+        None => DATABUNKER,
+        Some(_) => DATABUNKER_POSTGRES,
+    };
     let against = Against {
         aim: None,
-        peer: Some(DATABUNKER_A_SECOND),
+        peer: Some(databunker.a_second),
         more_is_better: true,
     };
     figures.add(
@@ -145,7 +161,7 @@ async fn over_http(place: &Place<'_>, house: &House, figures: &mut Figures) -> a
     );
     let against = Against {
         aim: place.storage.is_none().then_some(80.0),
-        peer: Some(DATABUNKER_US),
+        peer: Some(databunker.us),
         more_is_better: false,
     };
     figures.add(
