@@ -51,7 +51,7 @@ pub use listing::{MOST_LISTED, disclose_all, disclose_sharing, possible, readabl
 pub use minimisation::{AsksForMore, Minimisation, minimise};
 pub use pace::ListPace;
 pub(crate) use pace::Pace;
-pub(crate) use recipient::Foreseeing;
+pub(crate) use recipient::{Decisions, Foreseeing, Found, Undecided, find_for};
 pub use recipient::{MOST_SUBJECTS, Question, disclose, disclose_each, disclose_listed};
 pub(crate) use shown::Shown;
 

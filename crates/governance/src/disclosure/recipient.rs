@@ -1,5 +1,8 @@
-//! The governed read of a recipient: facts are loaded in one read, policies decide, the decision is in the audit log and in the ledger for
-//! good, and only then does anything open or pass.
+//! The governed read of a recipient: facts are loaded, policies decide, the decision is in the audit log and in the ledger for good, and only
+//! then does anything open or pass.
+//!
+//! Those who ask at the same time are decided together, from one state of our database, and recorded together: the thread that answers waits once
+//! (docs/decisions/022-decided-together.md).
 //!
 //! Law: 11 CCR 7002, 7051, 7053; GDPR Art. 5(1)(b)-(c), 15(1)(c). An unknown subject, one of whom nothing goes out, and one whose facts are
 //! not fresh look the same to the recipient, and make the same work.
@@ -114,10 +117,10 @@ pub(super) async fn decide_and_record(
 ) -> Result<Vec<Granted>, Problem> {
     let asking = Asking::new(p, caller, attributes)?;
     let sought = subjects.iter().map(|one| sought(p, &asking.schema, one));
-    let sought: Arc<[Sought]> = sought.collect::<Result<_, _>>()?;
-    let found = load(p, &asking, &sought).await?;
-    let decided: Vec<_> = found.into_iter().map(|one| asking.decide(p, one)).collect();
-    asking.record(p, &sought, decided).await
+    let sought = sought.collect::<Result<_, _>>()?;
+    let undecided = Arc::new(Undecided { asking, sought });
+    let (decisions, proofs) = p.decide_and_append(Arc::clone(&undecided)).await?;
+    undecided.granted(p, decisions, proofs)
 }
 
 /// What a caller would get of a subject: decided like everything else, and nothing opens, since the permit is dropped here. Counted by whoever asks.
@@ -130,7 +133,9 @@ pub(super) async fn effects_for(
     let asking = Asking::new(p, caller, attributes)?;
     let sought: Arc<[Sought]> = [sought(p, &asking.schema, subject)?].into();
     let found = load(p, &asking, &sought).await?.pop().unwrap_or_default();
-    let Ok(permit) = asking.decide(p, found).decision else {
+    let decided = asking.decide(p, found);
+    asking.watch(&decided);
+    let Ok(permit) = decided.decision else {
         return Ok(BTreeMap::new());
     };
     let rules = asking.attributes.iter();
@@ -251,21 +256,36 @@ impl Asking {
                 SubjectFacts::unknown(self.table(p).layout(), 0),
             ),
         };
-        if let Some(in_force) = &self.in_force {
-            in_force.watch(&Watched {
-                recipient: &self.caller.recipient,
-                purpose: &self.purpose,
-                attributes: &self.attributes,
-                facts: &facts,
-                on: p.now(),
-                is_known: !members.is_empty(),
-            });
-        }
+        let has_shadow = self
+            .in_force
+            .as_ref()
+            .is_some_and(|one| one.shadow.is_some());
+        let seen = has_shadow.then(|| Seen {
+            facts: facts.clone(),
+            on: p.now(),
+            is_known: !members.is_empty(),
+        });
         let canonical = found.held.as_ref().map(|held| held.canonical);
         Decided {
             decision: self.decide_about(p, canonical.or(found.asked), members, facts),
             held: found.held,
+            seen,
         }
+    }
+
+    /// Shows a decision to the version that decides beside the active one.
+    fn watch(&self, decided: &Decided) {
+        let (Some(in_force), Some(seen)) = (&self.in_force, &decided.seen) else {
+            return;
+        };
+        in_force.watch(&Watched {
+            recipient: &self.caller.recipient,
+            purpose: &self.purpose,
+            attributes: &self.attributes,
+            facts: &seen.facts,
+            on: seen.on,
+            is_known: seen.is_known,
+        });
     }
 
     #[expect(
@@ -292,40 +312,6 @@ impl Asking {
         let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, facts, p.now());
         let judgements = deciding.recipient_judgements();
         decide_recipient(&query, &facts, self.table(p), judgements)
-    }
-
-    /// Records all decisions, enters them in the ledger, and hands on what they grant.
-    async fn record(
-        &self,
-        p: &Privity,
-        sought: &[Sought],
-        decided: Vec<Decided>,
-    ) -> Result<Vec<Granted>, Problem> {
-        // One moment for all, so that lists which are the same are.
-        let now = p.now();
-        let mut records = Vec::with_capacity(decided.len() + 1);
-        let mut noted = Vec::with_capacity(decided.len());
-        let mut has_names = Vec::with_capacity(decided.len());
-        for (one, sought) in decided.iter().zip(sought) {
-            // Most of them are named alike.
-            let names = one.names(now).filter(|names| !records.contains(names));
-            let is_new = names.is_some();
-            has_names.push(is_new);
-            records.extend(names);
-            noted.extend(self.noted(p, one, records.len(), is_new));
-            records.push(self.record_of(p, one, sought));
-        }
-        let mut proofs = p.append_noted(records, noted).await?.into_iter();
-        let alike = decided.into_iter().zip(has_names);
-        alike
-            .map(|(one, has_names)| {
-                if has_names {
-                    one.names_recorded(&next(&mut proofs)?)
-                        .map_err(unrecorded)?;
-                }
-                self.granted(p, one, next(&mut proofs)?)
-            })
-            .collect()
     }
 
     fn record_of(&self, p: &Privity, decided: &Decided, sought: &Sought) -> NewRecord {
@@ -366,7 +352,7 @@ impl Asking {
     }
 
     fn granted(&self, p: &Privity, decided: Decided, proof: Appended) -> Result<Granted, Problem> {
-        let Decided { decision, held } = decided;
+        let Decided { decision, held, .. } = decided;
         let (Ok(permit), Some(held)) = (decision, held) else {
             return Ok(Granted::nothing());
         };
@@ -381,6 +367,97 @@ impl Asking {
     }
 }
 
+/// What a recipient asks, to be decided with what others ask at the same time.
+pub(crate) struct Undecided {
+    asking: Asking,
+    sought: Box<[Sought]>,
+}
+
+/// The decisions about it in order, each with whether a list of names was recorded before it.
+pub(crate) struct Decisions(Vec<(Decided, bool)>);
+
+impl Undecided {
+    /// About how many subjects it is.
+    pub(crate) fn count(&self) -> usize {
+        self.sought.len()
+    }
+
+    /// What stands for all those that read the same way, so that they read together.
+    fn reads_as(&self) -> (Option<*const InForce>, bool) {
+        let in_force = self.asking.in_force.as_ref().map(Arc::as_ptr);
+        (in_force, self.asking.caller.door.opens_profiles())
+    }
+
+    /// Decides, and adds the records that must be appended whatever the decisions are.
+    pub(crate) fn decide(
+        &self,
+        p: &Privity,
+        found: Vec<Found>,
+        records: &mut Vec<NewRecord>,
+        noted: &mut Vec<Noted>,
+    ) -> Decisions {
+        // One moment for all, so that lists which are the same are.
+        let (now, first) = (p.now(), records.len());
+        let decided = found.into_iter().zip(&self.sought).map(|(found, sought)| {
+            let one = self.asking.decide(p, found);
+            // Most of them are named alike.
+            let own = records.get(first..).unwrap_or_default();
+            let names = one.names(now).filter(|names| !own.contains(names));
+            let is_new = names.is_some();
+            records.extend(names);
+            noted.extend(self.asking.noted(p, &one, records.len(), is_new));
+            records.push(self.asking.record_of(p, &one, sought));
+            (one, is_new)
+        });
+        Decisions(decided.collect())
+    }
+
+    /// What the decisions grant, now that their records are durable.
+    fn granted(
+        &self,
+        p: &Privity,
+        decisions: Decisions,
+        proofs: Vec<Appended>,
+    ) -> Result<Vec<Granted>, Problem> {
+        let mut proofs = proofs.into_iter();
+        let decided = decisions.0.into_iter();
+        decided
+            .map(|(one, has_names)| {
+                self.asking.watch(&one);
+                if has_names {
+                    one.names_recorded(&next(&mut proofs)?)
+                        .map_err(unrecorded)?;
+                }
+                self.asking.granted(p, one, next(&mut proofs)?)
+            })
+            .collect()
+    }
+}
+
+/// Loads what all of these rest on.
+///
+/// # Errors
+/// [`Problem`] when our database doesn't answer.
+pub(crate) fn find_for(
+    p: &Privity,
+    tx: &mut Tx,
+    all: &[&Undecided],
+) -> Result<Vec<Vec<Found>>, Problem> {
+    let mut found: Vec<Vec<Found>> = all.iter().map(|_| Vec::new()).collect();
+    let kinds: BTreeSet<_> = all.iter().map(|one| one.reads_as()).collect();
+    for kind in kinds {
+        let alike = || all.iter().filter(|one| one.reads_as() == kind);
+        let sought: Vec<&Sought> = alike().flat_map(|one| &one.sought).collect();
+        let in_force = alike().find_map(|one| one.asking.in_force.as_deref());
+        let mut loaded = load_in(p, tx, in_force, &sought, kind.1)?.into_iter();
+        let places = all.iter().zip(&mut found);
+        for (one, found) in places.filter(|(one, _)| one.reads_as() == kind) {
+            found.extend(loaded.by_ref().take(one.count()));
+        }
+    }
+    Ok(found)
+}
+
 /// Policies that were written for another role of the recipient than it has now decide nothing for it.
 fn knows(in_force: &InForce, caller: &Caller, role: Option<RecipientRole>) -> bool {
     let mut known = in_force.configuration.recipients.iter();
@@ -391,6 +468,15 @@ fn knows(in_force: &InForce, caller: &Caller, role: Option<RecipientRole>) -> bo
 struct Decided {
     decision: Result<Permit, Denial>,
     held: Option<Arc<Held>>,
+    /// Where a version decides beside the active one: what that is shown.
+    seen: Option<Seen>,
+}
+
+/// What a decision rested on.
+struct Seen {
+    facts: SubjectFacts,
+    on: Timestamp,
+    is_known: bool,
 }
 
 impl Decided {
@@ -459,7 +545,7 @@ fn sought(p: &Privity, schema: &Schema, asked: &SubjectAsked) -> Result<Sought, 
 
 /// What was found of whom was sought.
 #[derive(Clone, Default)]
-struct Found {
+pub(crate) struct Found {
     /// The id that was asked for.
     asked: Option<SubjectId>,
     held: Option<Arc<Held>>,
@@ -472,6 +558,7 @@ async fn load(p: &Privity, asking: &Asking, sought: &Arc<[Sought]>) -> Result<Ve
     let in_force = asking.in_force.clone();
     let with_profile = asking.caller.door.opens_profiles();
     p.read_few("load facts for recipient", move |tx| {
+        let sought: Vec<_> = sought.iter().collect();
         load_in(&inside, tx, in_force.as_deref(), &sought, with_profile)
     })
     .await
@@ -481,10 +568,10 @@ fn load_in(
     p: &Privity,
     tx: &mut Tx,
     in_force: Option<&InForce>,
-    sought: &[Sought],
+    sought: &[&Sought],
     with_profile: bool,
 ) -> Result<Vec<Found>, Problem> {
-    let asked: BTreeSet<AskedBy> = sought.iter().flat_map(Sought::by).collect();
+    let asked: BTreeSet<AskedBy> = sought.iter().flat_map(|one| one.by()).collect();
     let about = profile::ask_about(tx, &asked, with_profile)?;
     let records_by = records_by(&about);
     let known: Vec<_> = about.into_values().flatten().collect();

@@ -179,6 +179,12 @@ impl Database {
         result
     }
 
+    /// Whether [`Database::read_few`] reads where the caller is. Where it doesn't, each read is a way to the server and back, and those who wait
+    /// anyway had better read together.
+    pub fn reads_few_here(&self) -> bool {
+        matches!(&*self.engine, Engine::Sqlite(_))
+    }
+
     /// Clears from the files what deletions left behind: SQLite's write-ahead log is emptied, PostgreSQL's dead rows are vacuumed.
     /// To call after keys or sealed bytes were deleted for good. Backups and archived logs are beyond its reach.
     pub async fn scrub(&self) -> Result<(), Error> {

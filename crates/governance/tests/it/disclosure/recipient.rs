@@ -1,20 +1,35 @@
 //! Policies, choices and withdrawals as recipients see them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::audit::Action;
 use domain::consent::Party;
 use domain::id::SubjectId;
-use governance::disclosure::{Effect, SubjectAsked};
+use futures_util::future::join_all;
+use governance::disclosure::{Caller, Door, Effect, Granted, SubjectAsked, disclose};
 use governance::profile::forget;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use super::{ALL, ask, by_email, caller, ledger, maya, on_each_engine, seen};
+use super::{ALL, ask, by_email, caller, ledger, maya, on_each_engine, seen, write};
 use crate::consent::{keep, no, yes};
+use crate::profile_house::ProfileHouse;
+
+async fn tom(house: &ProfileHouse) -> SubjectId {
+    let values = [
+        ("customer_number", "2"),
+        ("email", "tom@example.org"),
+        ("first_name", "Tom"),
+        ("birth_date", "1985-01-02"),
+        ("country", "US"),
+        ("state", "TX"),
+    ];
+    write(house, &values).await
+}
 
 fn nobody() -> SubjectId {
     SubjectId::from_uuid(uuid::Uuid::from_u128(7))
@@ -49,6 +64,100 @@ async fn a_recipient_gets_what_policies_and_her_choices_allow_and_no_more() {
     .await;
 }
 
+/// Who is asked about, what is kept of her, and her profile.
+type Told = (
+    Option<SubjectId>,
+    BTreeSet<String>,
+    Option<serde_json::Value>,
+);
+
+fn told(granted: &[Granted], with_profile: bool) -> Vec<Told> {
+    let told = granted.iter().map(|one| {
+        let kept = one.kept().map(|key| key.to_string()).collect();
+        let profile = with_profile.then(|| serde_json::to_value(one.profile().unwrap()).unwrap());
+        (one.subject(), kept, profile)
+    });
+    told.collect()
+}
+
+/// They are decided and recorded together, whoever they are, whatever door they came in by and however many they asked about.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_ask_at_once_each_gets_what_is_its_own() {
+    on_each_engine(async |house| {
+        let (her, him) = (maya(house).await, tom(house).await);
+        keep(&house.p, yes(Party::Subject(him), "sale")).await;
+        keep(&house.p, no(Party::Subject(her), "sale")).await;
+        governance::policy::refresh_facts(&house.p).await.unwrap();
+        let at_gateway = |recipient, purpose| Caller {
+            door: Door::Gateway,
+            ..caller(recipient, purpose)
+        };
+        let email = || by_email("tom@example.org");
+        let cases = [
+            (caller("mill", "orders"), vec![SubjectAsked::Id(her)]),
+            (caller("mill", "orders"), vec![SubjectAsked::Id(him)]),
+            (caller("leads", "sale"), vec![SubjectAsked::Id(her)]),
+            (caller("leads", "sale"), vec![email()]),
+            (
+                caller("mill", "orders"),
+                vec![email(), SubjectAsked::Id(nobody()), SubjectAsked::Id(her)],
+            ),
+            (
+                at_gateway("leads", "sale"),
+                vec![SubjectAsked::Id(her), email()],
+            ),
+            (at_gateway("mill", "orders"), vec![SubjectAsked::Id(him)]),
+            (
+                caller("mill", "no such purpose"),
+                vec![SubjectAsked::Id(him)],
+            ),
+            (caller("mill", "orders"), Vec::new()),
+        ];
+        let opens = |caller: &Caller| caller.door == Door::ProfileApi;
+        let mut alone = Vec::new();
+        for (caller, asked) in &cases {
+            alone.push(told(&ask(house, caller, asked, &ALL).await, opens(caller)));
+        }
+        assert_eq!(
+            alone.concat().iter().filter(|one| one.0.is_some()).count(),
+            7
+        );
+        const ROUNDS: usize = 24;
+        let attributes: Vec<_> = ALL.iter().map(|key| (*key).into()).collect();
+        let all = (0..ROUNDS * cases.len()).map(|number| {
+            let (caller, asked) = cases[number % cases.len()].clone();
+            let (p, attributes) = (house.p.clone(), attributes.clone());
+            tokio::spawn(async move { disclose(&p, &caller, &asked, &attributes).await })
+        });
+        for (number, granted) in join_all(all).await.into_iter().enumerate() {
+            let case = number % cases.len();
+            let granted = granted.unwrap().unwrap();
+            assert_eq!(
+                told(&granted, opens(&cases[case].0)),
+                alone[case],
+                "case {case}"
+            );
+        }
+        for (subject, recipient, in_a_round) in
+            [(her, "mill", 2), (him, "mill", 3), (him, "leads", 2)]
+        {
+            let entries = ledger(house, subject).await;
+            let times = entries
+                .iter()
+                .filter(|one| one.recipient.as_ref() == recipient);
+            let times: u64 = times.map(|one| one.times).sum();
+            assert_eq!(times, in_a_round * (ROUNDS as u64 + 1), "{recipient}");
+        }
+        assert!(
+            ledger(house, her)
+                .await
+                .iter()
+                .all(|one| one.recipient.as_ref() == "mill")
+        );
+    })
+    .await;
+}
+
 /// Counts what the transactions of a name ask of our database.
 #[derive(Clone, Default)]
 struct Statements(Arc<AtomicUsize>);
@@ -64,7 +173,8 @@ impl<S: Subscriber> Layer<S> for Statements {
         struct IsLoad(bool);
         impl Visit for IsLoad {
             fn record_str(&mut self, field: &Field, value: &str) {
-                self.0 |= field.name() == "transaction" && value == "load facts for recipient";
+                self.0 |= field.name() == "transaction"
+                    && (value == "append records" || value == "decide for recipients");
             }
             fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
         }
