@@ -9,6 +9,7 @@ mod actor;
 mod append;
 mod canonical;
 mod commitment;
+mod detail;
 mod hash;
 pub mod merkle;
 mod record;
@@ -22,6 +23,7 @@ pub use append::{
 };
 pub use canonical::CanonicalError;
 pub use commitment::commit;
+pub use detail::{Detail, Details};
 pub use hash::{Hash, InvalidHash, leaf_hash};
-pub use record::{Details, InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};
+pub use record::{InvalidRecord, MAX_ENTRY_BYTES, NewRecord, Record, RequestLink};
 pub use replay::{Replay, ReplayError};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Detail;
 use crate::data_map::RecipientKey;
 use crate::notice::{NoticeKey, Way};
 use crate::wording::Wording;
@@ -28,6 +29,11 @@ impl From<String> for PurposeKey {
 impl From<&str> for PurposeKey {
     fn from(key: &str) -> Self {
         Self(key.into())
+    }
+}
+impl From<PurposeKey> for Detail {
+    fn from(key: PurposeKey) -> Self {
+        Self::Key(key.0)
     }
 }
 impl From<PurposeKey> for String {

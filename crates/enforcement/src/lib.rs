@@ -444,7 +444,7 @@ pub use decide::decide;
 pub use decide_profile::decide_profile;
 pub use decide_recipient::decide_recipient;
 pub use judgement::Judgements;
-pub use permit::{Decider, Denial, DenialReason, NotRecorded, Permit, RecordedPermit};
+pub use permit::{Decider, Denial, DenialReason, Lists, NotRecorded, Permit, RecordedPermit};
 pub use profile_release::{
     ReleasedAttribute, ReleasedProfile, ReleasedSources, ReleasedValue, json as json_value,
     release_profile, release_sources,

@@ -4,11 +4,10 @@
 //! [`RecordedPermit`] takes the proof ([`Appended`]) that the audit log holds a record with this very permit's digest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::audit::{Action, Actor, Appended, Details, Hash, NewRecord, Record};
+use domain::audit::{Action, Actor, Appended, Detail, Hash, NewRecord, Record};
 use domain::disclosure::{
     AttributeName, DisclosureId, DisclosureRecipient, ProfileFacts, ProfileQuery, Purpose, Query,
     RecipientQuery, Withheld,
@@ -18,7 +17,7 @@ use domain::policy::Release;
 use domain::profile::{AttributeNumber, Segment};
 use domain::purpose_of_use::PurposeKey;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::json_filter::{Change, Effect};
 use crate::judgement::Judgement;
@@ -77,6 +76,9 @@ impl Verdict {
 }
 
 pub(crate) type Verdicts = BTreeMap<AttributeName, Verdict>;
+
+/// Names of attributes by what was decided of them, as records list them.
+pub type Lists = Map<String, Value>;
 
 /// What was decided of each attribute.
 #[derive(Debug)]
@@ -251,16 +253,13 @@ impl Permit {
 
     /// The record that has to be in the audit log before anything goes out.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let details = named(&self.id, &self.purpose, &self.recipient)
-            .with("permit", self.digest().to_string());
+        let details = named(self.id, &self.purpose, &self.recipient).with("permit", self.digest());
         let details = match &self.decided {
             Decided::Own { verdicts, withheld } => {
                 let lists = lists(verdicts, withheld).into_iter();
-                lists.fold(details, |details, (name, list)| details.with(&name, list))
+                lists.fold(details, |details, (name, list)| details.with(name, list))
             }
-            Decided::Shared(judgement) => {
-                details.with("attributes", judgement.names.hash.to_string())
-            }
+            Decided::Shared(judgement) => details.with("attributes", judgement.names.hash),
         };
         self.about.put_into(NewRecord {
             at,
@@ -277,7 +276,7 @@ impl Permit {
     }
 
     /// Names of the attributes, by the hash of their list, with the list; `None` when the permit's own record lists them.
-    pub fn attribute_set(&self) -> Option<(Hash, &Details)> {
+    pub fn attribute_set(&self) -> Option<(Hash, &Lists)> {
         self.shared().map(|judgement| judgement.names.list())
     }
 
@@ -315,7 +314,7 @@ impl Permit {
         let names_this = are_listed
             && record.action == Action::Disclosed
             && self.about.is_named_by(record)
-            && named_in::<Hash>(record, "permit") == Some(self.digest());
+            && record.details.hash("permit") == Some(self.digest());
         if !names_this {
             return Err(NotRecorded {
                 sequence: record.sequence,
@@ -531,7 +530,7 @@ impl Denial {
     }
 
     /// As [`Permit::attribute_set`].
-    pub fn attribute_set(&self) -> Option<(Hash, &Details)> {
+    pub fn attribute_set(&self) -> Option<(Hash, &Lists)> {
         self.shared().map(|judgement| judgement.names.list())
     }
 
@@ -544,13 +543,11 @@ impl Denial {
 
     /// The record of the refusal.
     pub fn new_record(&self, at: Timestamp, actor: Actor) -> NewRecord {
-        let details =
-            named(&self.id, &self.purpose, &self.recipient).with("reason", self.reason.text());
+        let details = named(self.id, &self.purpose, &self.recipient)
+            .with("reason", Detail::Word(self.reason.text()));
         let details = match &self.withheld {
             Refused::Own(withheld) => details.with("withheld", reasons(withheld)),
-            Refused::Shared(judgement) => {
-                details.with("attributes", judgement.names.hash.to_string())
-            }
+            Refused::Shared(judgement) => details.with("attributes", judgement.names.hash),
         };
         self.about.put_into(NewRecord {
             at,
@@ -566,7 +563,7 @@ impl About {
     fn put_into(&self, record: NewRecord) -> NewRecord {
         match self {
             Self::Request(request) => record.for_request(*request),
-            Self::Subject(subject, _) => record.with("subject", subject.to_string()),
+            Self::Subject(subject, _) => record.with("subject", *subject),
             Self::Nobody => record,
         }
     }
@@ -575,8 +572,7 @@ impl About {
         match self {
             Self::Request(request) => record.request.is_some_and(|link| link.id == *request),
             Self::Subject(subject, _) => {
-                record.request.is_none()
-                    && named_in::<SubjectId>(record, "subject") == Some(*subject)
+                record.request.is_none() && record.details.id("subject") == Some(*subject)
             }
             Self::Nobody => false,
         }
@@ -673,26 +669,22 @@ impl Parts {
     }
 }
 
-fn named(id: &DisclosureId, purpose: &Use, recipient: &DisclosureRecipient) -> NewRecord {
+fn named(id: DisclosureId, purpose: &Use, recipient: &DisclosureRecipient) -> NewRecord {
     let record = NewRecord::new(Timestamp::UNIX_EPOCH, Actor::System, Action::Disclosed)
-        .with("disclosure", id.to_string())
+        .with("disclosure", id)
         .with("recipient", recipient.to_string());
     match purpose {
-        Use::Own(purpose) => record.with("purpose", purpose.text()),
+        Use::Own(purpose) => record.with("purpose", Detail::Word(purpose.text())),
         // Under a name of its own, since a business may call a purpose whatever we call one of ours.
         Use::ByRecipient(purpose, decider) => record
-            .with("purpose_of_use", purpose.as_ref())
-            .with("policies", decider.policies.to_string())
+            .with("purpose_of_use", purpose.clone())
+            .with("policies", decider.policies)
             .with("facts", decider.facts),
     }
 }
 
-fn named_in<T: FromStr>(record: &Record, detail: &str) -> Option<T> {
-    record.details.get(detail)?.as_str()?.parse().ok()
-}
-
 /// Attributes as records list them.
-fn lists(verdicts: &Verdicts, withheld: &[Withheld]) -> Details {
+fn lists(verdicts: &Verdicts, withheld: &[Withheld]) -> Lists {
     let for_age: Vec<_> = age_only(verdicts).collect();
     let for_age = (!for_age.is_empty()).then(|| ("age_only", names(for_age.into_iter())));
     let always = [
@@ -707,7 +699,7 @@ fn lists(verdicts: &Verdicts, withheld: &[Withheld]) -> Details {
 /// The attributes of many permits, listed in one record and named in theirs by a hash: thirty names would be most of every record.
 #[derive(Debug)]
 pub(crate) struct Names {
-    lists: Details,
+    lists: Lists,
     /// SHA-256 over what is listed.
     hash: Hash,
     is_recorded: AtomicBool,
@@ -737,7 +729,7 @@ impl Names {
         )
     }
 
-    fn listing(lists: Details) -> Self {
+    fn listing(lists: Lists) -> Self {
         let mut whole = Parts(Vec::with_capacity(1_024));
         whole.part("privity attributes 1");
         // Sorted here, because whether serde_json's map is sorted depends on a feature that any crate can switch on.
@@ -757,7 +749,7 @@ impl Names {
         self.is_recorded.load(Ordering::Acquire)
     }
 
-    pub(crate) const fn list(&self) -> (Hash, &Details) {
+    pub(crate) const fn list(&self) -> (Hash, &Lists) {
         (self.hash, &self.lists)
     }
 
@@ -768,16 +760,16 @@ impl Names {
 
     fn new_record(&self, at: Timestamp) -> NewRecord {
         let record = NewRecord::new(at, Actor::System, Action::AttributesNamed)
-            .with("attributes", self.hash.to_string());
+            .with("attributes", self.hash);
         let lists = self.lists.iter();
         lists.fold(record, |record, (name, list)| {
-            record.with(name, list.clone())
+            record.with(name.clone(), list.clone())
         })
     }
 
     fn take(&self, record: &Record) -> bool {
         let is_it = record.action == Action::AttributesNamed
-            && named_in::<Hash>(record, "attributes") == Some(self.hash);
+            && record.details.hash("attributes") == Some(self.hash);
         if is_it {
             self.is_recorded.store(true, Ordering::Release);
         }
@@ -823,6 +815,6 @@ fn reasons(withheld: &[Withheld]) -> Value {
     by_reason
         .into_iter()
         .map(|(reason, attributes)| (reason, names(attributes.into_iter())))
-        .collect::<Details>()
+        .collect::<Lists>()
         .into()
 }

@@ -1,8 +1,8 @@
 //! A subject found by an identifier or her id, with everything sealed of hers or without it, in one statement: the way of nearly every look
 //! at a profile.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use domain::data_map::IdentifierKind;
 use domain::id::SubjectId;
@@ -44,13 +44,13 @@ pub fn find(
     profiles(&rows)
 }
 
-/// By what a recipient asks about a subject: the id of a record of hers, or the tag of an identifier.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AskedBy {
+/// By what a recipient asks about a subject: the id of a record of hers, or the tag of an identifier of some kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AskedBy<'k> {
     /// A record.
     Id(SubjectId),
     /// An identifier.
-    Tag(IdentifierKind, IdentifierTag),
+    Tag(&'k str, IdentifierTag),
 }
 
 /// One record that a recipient asks about, with everything that the decision rests on.
@@ -62,12 +62,12 @@ pub struct AskedAbout {
     pub facts: Option<StoredFacts>,
 }
 
-/// Whoever is asked about, by what was asked; nobody has an empty list. Segments only where `with_segments`.
+/// Whoever is asked about, for each of what is asked, which is sorted; nobody has an empty list. Segments only where `with_segments`.
 pub fn ask_about(
     tx: &mut Tx,
-    asked: &BTreeSet<AskedBy>,
+    asked: &[AskedBy<'_>],
     with_segments: bool,
-) -> Result<BTreeMap<AskedBy, Vec<AskedAbout>>, Error> {
+) -> Result<Vec<Vec<AskedAbout>>, Error> {
     let (by_id, by_tag) = if with_segments {
         (ABOUT_IDS, ABOUT_TAGS)
     } else {
@@ -77,21 +77,24 @@ pub fn ask_about(
     for one in asked {
         match one {
             AskedBy::Id(id) => ids.push(vec![Value::id(*id)]),
-            AskedBy::Tag(kind, tag) => tags.push(vec![kind.0.as_str().into(), tag.0.into()]),
+            AskedBy::Tag(kind, tag) => tags.push(vec![(*kind).into(), tag.0.into()]),
         }
     }
-    let mut about: BTreeMap<_, _> = asked.iter().map(|one| (one.clone(), Vec::new())).collect();
+    let mut about: Vec<Vec<AskedAbout>> = asked.iter().map(|_| Vec::new()).collect();
+    let mut put = |by: AskedBy<'_>, row: &Row| {
+        let place = asked.binary_search(&by).ok();
+        let all = place.and_then(|place| about.get_mut(place));
+        all.map_or(Ok(()), |all| put(all, row))
+    };
     if !ids.is_empty() {
         for row in &tx.query_given(by_id, &ids)? {
-            put(&mut about, AskedBy::Id(row.id("id")?), row)?;
+            put(AskedBy::Id(row.id("id")?), row)?;
         }
     }
     if !tags.is_empty() {
         for row in &tx.query_given(by_tag, &tags)? {
-            let kind = IdentifierKind(row.text("kind")?.to_owned());
             put(
-                &mut about,
-                AskedBy::Tag(kind, identifier::tag_of(row)?),
+                AskedBy::Tag(row.text("kind")?, identifier::tag_of(row)?),
                 row,
             )?;
         }
@@ -100,23 +103,19 @@ pub fn ask_about(
 }
 
 /// Adds what a row says: a record once for each of its segments, and of each source that says the identifier.
-fn put(
-    about: &mut BTreeMap<AskedBy, Vec<AskedAbout>>,
-    by: AskedBy,
-    row: &Row,
-) -> Result<(), Error> {
-    let Some(all) = about.get_mut(&by) else {
-        return Ok(());
-    };
+fn put(all: &mut Vec<AskedAbout>, row: &Row) -> Result<(), Error> {
     let id = row.id("id")?;
-    if !all.iter().any(|known| known.found.subject.id == id) {
-        all.push(AskedAbout {
-            found: found(row)?,
-            facts: subject_facts::opt_facts(row)?,
-        });
-    }
     let known = all.iter_mut().find(|known| known.found.subject.id == id);
-    known.map_or(Ok(()), |known| add_segment(&mut known.found, row))
+    if let Some(known) = known {
+        return add_segment(&mut known.found, row);
+    }
+    let mut new = AskedAbout {
+        found: found(row)?,
+        facts: subject_facts::opt_facts(row)?,
+    };
+    add_segment(&mut new.found, row)?;
+    all.push(new);
+    Ok(())
 }
 
 macro_rules! about {

@@ -30,7 +30,7 @@ pub(super) fn canonical_json(value: &Value) -> Result<String, CanonicalError> {
     Ok(text)
 }
 
-fn write_value(text: &mut String, value: &Value) -> Result<(), CanonicalError> {
+pub(super) fn write_value(text: &mut String, value: &Value) -> Result<(), CanonicalError> {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(true) => text.push_str("true"),
@@ -71,7 +71,7 @@ fn write_array(text: &mut String, items: &[Value]) -> Result<(), CanonicalError>
     Ok(())
 }
 
-pub(super) fn write_object(
+fn write_object(
     text: &mut String,
     members: &serde_json::Map<String, Value>,
 ) -> Result<(), CanonicalError> {
@@ -91,7 +91,7 @@ pub(super) fn write_object(
     Ok(())
 }
 
-fn utf16_order(a: &str, b: &str) -> Ordering {
+pub(super) fn utf16_order(a: &str, b: &str) -> Ordering {
     if a.is_ascii() && b.is_ascii() {
         a.cmp(b)
     } else {

@@ -1,22 +1,20 @@
 //! One record of the audit log and its canonical bytes. Ids, names of attributes, counts, reason codes and hashes; never a value.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::action::Action;
 use super::actor::Actor;
-use super::canonical::{CanonicalError, write_count, write_object, write_string};
+use super::canonical::{CanonicalError, write_count, write_string};
+use super::detail::{Detail, Details};
 use super::hash::Hash;
 use crate::id::RequestId;
 
 /// The most bytes that one entry may have, since entry bundles count them in 16 bits (C2SP tlog-tiles).
 pub const MAX_ENTRY_BYTES: usize = 65_535;
-
-/// Members of a record that depend on its action: ids, names, counts, reason codes, hashes. Never values.
-pub type Details = serde_json::Map<String, Value>;
 
 /// What somebody wants recorded; [`super::append`] gives it its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,13 +66,8 @@ impl NewRecord {
 
     /// The same with one more detail: an id, a name, a count, a reason code or a hash, never a value.
     #[must_use]
-    pub fn with(mut self, name: &str, detail: impl Into<Value>) -> Self {
-        let details = Arc::make_mut(&mut self.details);
-        if details.is_empty() {
-            // Room for what most records say, at once.
-            *details = Details::with_capacity(12);
-        }
-        details.insert(name.to_owned(), detail.into());
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, detail: impl Into<Detail>) -> Self {
+        Arc::make_mut(&mut self.details).put(name.into(), detail.into());
         self
     }
 }
@@ -182,11 +175,7 @@ impl Record {
     /// # Errors
     /// [`InvalidRecord`] when a number is not exact, a detail looks like an address, or it is too long.
     pub fn to_entry(&self) -> Result<Vec<u8>, InvalidRecord> {
-        if let Some((name, _)) = self
-            .details
-            .iter()
-            .find(|(name, detail)| name.contains('@') || holds_at_sign(detail))
-        {
+        if let Some(name) = self.details.personal() {
             return Err(InvalidRecord::LooksPersonal(name.replace('@', "?")));
         }
         let bytes = self.canonical()?.into_bytes();
@@ -219,7 +208,7 @@ impl Record {
         write_string(&mut text, &at.to_string());
         if !details.is_empty() {
             text.push_str(",\"details\":");
-            write_object(&mut text, details)?;
+            details.write(&mut text)?;
         }
         text.push_str(",\"log\":");
         write_string(&mut text, log);
@@ -270,18 +259,6 @@ impl RequestLink {
     }
 }
 
-// A backstop, not a filter: values have no business here, and an address is the one that slips in most easily.
-fn holds_at_sign(detail: &Value) -> bool {
-    match detail {
-        Value::String(text) => text.contains('@'),
-        Value::Array(items) => items.iter().any(holds_at_sign),
-        Value::Object(members) => members
-            .iter()
-            .any(|(name, member)| name.contains('@') || holds_at_sign(member)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -292,9 +269,9 @@ mod tests {
     use super::*;
 
     fn record() -> Record {
-        let mut details = Details::new();
-        details.insert("rows".into(), 3.into());
-        details.insert("collection".into(), "shop.customer".into());
+        let mut details = Details::default();
+        details.put("rows".into(), 3.into());
+        details.put("collection".into(), "shop.customer".into());
         Record {
             v: 1,
             log: "privity.example/audit".into(),
@@ -343,9 +320,9 @@ mod tests {
     #[test]
     fn an_address_in_the_details_is_refused_and_not_repeated() {
         let mut with_address = record();
-        Arc::make_mut(&mut with_address.details).insert(
+        Arc::make_mut(&mut with_address.details).put(
             "whom".into(),
-            serde_json::json!([{"mail": "ada@example.com"}]),
+            serde_json::json!([{"mail": "ada@example.com"}]).into(),
         );
         let error = with_address.to_entry().unwrap_err();
         assert!(matches!(&error, InvalidRecord::LooksPersonal(name) if name == "whom"));
@@ -355,7 +332,7 @@ mod tests {
     #[test]
     fn a_record_longer_than_a_bundle_can_count_is_refused() {
         let mut long = record();
-        Arc::make_mut(&mut long.details).insert("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
+        Arc::make_mut(&mut long.details).put("list".into(), "x".repeat(MAX_ENTRY_BYTES).into());
         assert!(matches!(long.to_entry(), Err(InvalidRecord::TooLong(_))));
     }
 
@@ -371,8 +348,8 @@ mod tests {
                 sequence,
                 previous: (!first).then(|| Hash::of(b"before")),
             });
-            let details: Details = details.into_iter().map(|(name, detail)| (name, detail.into())).collect();
-            let details = Arc::new(details);
+            let details: serde_json::Map<_, _> = details.into_iter().map(|(name, detail)| (name, detail.into())).collect();
+            let details = Arc::new(details.into());
             let record = Record { log, sequence, request, subject_of, details, ..record() };
             let tree = serde_json::to_value(&record).unwrap();
             prop_assert_eq!(String::from_utf8(record.to_entry().unwrap()).unwrap(), canonical_json(&tree).unwrap());

@@ -449,7 +449,7 @@ fn the_record_of_a_disclosure_names_attributes_and_no_value() {
     let unknown = attribute(field("shop.customer.shoe_size"), "user.shoe_size");
     let permit = decide(&access(vec![email(), number, unknown]), &approved()).unwrap();
     let record = permit.new_record(Timestamp::UNIX_EPOCH, Actor::Subject);
-    let mut details: BTreeMap<_, _> = record.details.as_ref().clone().into_iter().collect();
+    let mut details: BTreeMap<_, _> = record.details.object().clone().into_iter().collect();
     assert_eq!(
         details.remove("permit").unwrap(),
         permit.digest().to_string()

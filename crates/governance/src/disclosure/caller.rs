@@ -43,7 +43,7 @@ impl ProvenBy {
     /// Names it in a record.
     pub(super) fn named_in(&self, record: NewRecord) -> NewRecord {
         match self {
-            Self::Credential(id) => record.with("credential", id.to_string()),
+            Self::Credential(id) => record.with("credential", *id),
             Self::Token(token) => record
                 .with("issuer", token.issuer.to_string())
                 .with("client", token.client.clone()),

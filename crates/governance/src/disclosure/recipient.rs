@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::audit::{Actor, Appended, NewRecord};
+use domain::audit::{Actor, Appended, Detail, NewRecord};
 use domain::data_map::IdentifierKind;
 use domain::disclosure::RecipientQuery;
 use domain::id::SubjectId;
@@ -21,11 +21,11 @@ use domain::purpose_of_use::PurposeKey;
 use domain::recipient::RecipientRole;
 use domain::rng::new_id;
 use enforcement::json_filter::Effect;
-use enforcement::{Denial, NotRecorded, Permit, decide_recipient};
+use enforcement::{Denial, Lists, NotRecorded, Permit, decide_recipient};
 use jiff::Timestamp;
 use storage::ledger::Noted;
 use storage::profile::{AskedAbout, AskedBy};
-use storage::{Tx, profile, subject_facts};
+use storage::{Tx, profile};
 
 use super::caller::{Caller, SubjectAsked};
 use super::granted::Granted;
@@ -320,7 +320,7 @@ impl Asking {
             Ok(permit) => permit.new_record(now, actor),
             Err(denial) => denial.new_record(now, actor),
         };
-        let record = record.with("door", self.caller.door.text());
+        let record = record.with("door", Detail::Word(self.caller.door.text()));
         let record = match &self.caller.proven_by {
             Some(proven_by) => proven_by.named_in(record),
             None => record,
@@ -494,7 +494,7 @@ impl Decided {
         }
     }
 
-    fn attribute_set(&self) -> Option<(domain::audit::Hash, &domain::audit::Details)> {
+    fn attribute_set(&self) -> Option<(domain::audit::Hash, &Lists)> {
         match &self.decision {
             Ok(permit) => permit.attribute_set(),
             Err(denial) => denial.attribute_set(),
@@ -520,15 +520,14 @@ enum Sought {
 }
 
 impl Sought {
-    fn by(&self) -> Vec<AskedBy> {
-        match self {
-            Self::Id(id) => vec![AskedBy::Id(*id)],
-            Self::Tags(kind, tags) => {
-                let tags = tags.iter();
-                tags.map(|tag| AskedBy::Tag(kind.clone(), *tag)).collect()
-            }
-            Self::Nobody(_) => Vec::new(),
-        }
+    fn by(&self) -> impl Iterator<Item = AskedBy<'_>> {
+        let (id, (kind, tags)) = match self {
+            Self::Id(id) => (Some(AskedBy::Id(*id)), ("", &[][..])),
+            Self::Tags(kind, tags) => (None, (kind.0.as_str(), tags.as_slice())),
+            Self::Nobody(kind) => (None, (kind.0.as_str(), &[][..])),
+        };
+        let tags = tags.iter().map(move |tag| AskedBy::Tag(kind, *tag));
+        id.into_iter().chain(tags)
     }
 }
 
@@ -571,93 +570,101 @@ fn load_in(
     sought: &[&Sought],
     with_profile: bool,
 ) -> Result<Vec<Found>, Problem> {
-    let asked: BTreeSet<AskedBy> = sought.iter().flat_map(|one| one.by()).collect();
+    let mut asked: Vec<AskedBy<'_>> = sought.iter().flat_map(|one| one.by()).collect();
+    asked.sort_unstable();
+    asked.dedup();
     let about = profile::ask_about(tx, &asked, with_profile)?;
-    let records_by = records_by(&about);
-    let known: Vec<_> = about.into_values().flatten().collect();
-    let facts = match in_force {
-        Some(in_force) => facts_of(p, tx, in_force, &known_facts(&known))?,
-        None => BTreeMap::new(),
-    };
-    let by_record = holders(tx, known)?;
-    let found = sought
-        .iter()
-        .map(|sought| {
-            let by = sought.by();
-            let records = by.iter().filter_map(|by| records_by.get(by)).flatten();
-            let held = only_one(records.filter_map(|id| by_record.get(id)));
-            Found {
-                asked: match sought {
-                    Sought::Id(id) => Some(*id),
-                    Sought::Tags(..) | Sought::Nobody(_) => None,
-                },
-                facts: held.and_then(|held| facts.get(&held.canonical).cloned()),
-                held: held.map(Arc::clone),
-            }
-        })
-        .collect();
-    Ok(found)
-}
-
-/// Which records were found by what was asked.
-fn records_by(about: &BTreeMap<AskedBy, Vec<AskedAbout>>) -> BTreeMap<AskedBy, Vec<SubjectId>> {
-    let about = about.iter();
-    about
-        .map(|(by, all)| {
-            let ids = all.iter().map(|one| one.found.subject.id);
-            (by.clone(), ids.collect())
-        })
-        .collect()
-}
-
-/// What is kept of whoever stands for these records; nothing of those erased.
-fn known_facts(known: &[AskedAbout]) -> Vec<subject_facts::Found> {
-    let known = known.iter();
-    let known = known.filter(|one| one.found.subject.erased_at.is_none());
-    let found = known.map(|one| {
-        let canonical = one.found.subject.stands_for();
-        subject_facts::Found {
-            asked: canonical,
-            canonical,
-            stored: one.facts.clone(),
+    let known = known(p, tx, in_force, about)?;
+    let found = sought.iter().map(|sought| {
+        let places = sought.by().filter_map(|by| asked.binary_search(&by).ok());
+        let records = places.filter_map(|place| known.get(place)).flatten();
+        let one = only_one(records);
+        Found {
+            asked: match sought {
+                Sought::Id(id) => Some(*id),
+                Sought::Tags(..) | Sought::Nobody(_) => None,
+            },
+            facts: one.and_then(|one| one.facts.clone()),
+            held: one.map(|one| Arc::clone(&one.held)),
         }
     });
-    found.collect()
+    Ok(found.collect())
+}
+
+/// A record that was found: whose it is, and what is known of her.
+struct Known {
+    held: Arc<Held>,
+    facts: Option<SubjectFacts>,
+}
+
+/// Whose records these are, in their order; those erased are left out.
+fn known(
+    p: &Privity,
+    tx: &mut Tx,
+    in_force: Option<&InForce>,
+    mut about: Vec<Vec<AskedAbout>>,
+) -> Result<Vec<Vec<Known>>, Problem> {
+    for all in &mut about {
+        all.retain(|one| one.found.subject.erased_at.is_none() && one.found.subject.key.is_some());
+    }
+    let kept: Vec<_> = about
+        .iter()
+        .flatten()
+        .map(|one| (one.found.subject.stands_for(), one.facts.as_ref()))
+        .collect();
+    let facts = match in_force {
+        Some(in_force) => facts_of(p, tx, in_force, &kept)?,
+        None => Vec::new(),
+    };
+    let merged = merged(tx, &about)?;
+    // Without policies in force, nothing is known of anybody.
+    let mut facts = facts.into_iter();
+    let known = about.into_iter().map(|all| {
+        let known = all.into_iter().filter_map(|one| {
+            let (facts, record) = (facts.next().flatten(), one.found.subject);
+            let stands_for = record.stands_for();
+            let held = if one.found.has_others {
+                Arc::clone(merged.get(&record.id)?)
+            } else {
+                Arc::new(Held {
+                    canonical: record.id,
+                    records: vec![record],
+                    segments: one.found.segments,
+                })
+            };
+            let facts = facts.filter(|_| held.canonical == stands_for);
+            Some(Known { held, facts })
+        });
+        known.collect()
+    });
+    Ok(known.collect())
+}
+
+/// Everything of those who have other records as well, by each of their records.
+fn merged(
+    tx: &mut Tx,
+    about: &[Vec<AskedAbout>],
+) -> Result<BTreeMap<SubjectId, Arc<Held>>, Problem> {
+    let merged = about.iter().flatten().filter(|one| one.found.has_others);
+    let merged: BTreeSet<_> = merged.map(|one| one.found.subject.id).collect();
+    if merged.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut by_record = BTreeMap::new();
+    for one in held(tx, &merged)? {
+        let one = Arc::new(one);
+        let ids = one.records.iter().map(|record| record.id);
+        by_record.extend(ids.map(|id| (id, Arc::clone(&one))));
+    }
+    Ok(by_record)
 }
 
 /// An identifier that several subjects share finds none of them.
-fn only_one<'h>(mut found: impl Iterator<Item = &'h Arc<Held>>) -> Option<&'h Arc<Held>> {
+fn only_one<'k>(mut found: impl Iterator<Item = &'k Known>) -> Option<&'k Known> {
     let first = found.next()?;
     found
-        .all(|other| other.canonical == first.canonical)
+        .all(|other| other.held.canonical == first.held.canonical)
         .then_some(first)
-}
-
-/// Whose records these are, by record; those erased are left out.
-fn holders(tx: &mut Tx, known: Vec<AskedAbout>) -> Result<BTreeMap<SubjectId, Arc<Held>>, Problem> {
-    let mut by_record = BTreeMap::new();
-    let mut merged = BTreeSet::new();
-    for one in known {
-        let record = &one.found.subject;
-        if one.found.has_others {
-            merged.insert(record.id);
-        } else if record.key.is_some() {
-            let held = Held {
-                canonical: record.id,
-                records: vec![one.found.subject],
-                segments: one.found.segments,
-            };
-            by_record.insert(held.canonical, Arc::new(held));
-        }
-    }
-    if !merged.is_empty() {
-        for one in held(tx, &merged)? {
-            let one = Arc::new(one);
-            let ids = one.records.iter().map(|record| record.id);
-            by_record.extend(ids.map(|id| (id, Arc::clone(&one))));
-        }
-    }
-    Ok(by_record)
 }
 
 fn records_of(held: &Held) -> BTreeSet<SubjectId> {

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use storage::Tx;
 use storage::profile_segment::{self, StoredSegment};
 use storage::subject::{self, StoredSubject};
-use storage::subject_facts::{self, Counts, Found, StoredFacts};
+use storage::subject_facts::{self, Counts, StoredFacts};
 
 use super::InForce;
 use super::ground::is_taken;
@@ -44,10 +44,18 @@ pub(crate) fn facts_in(
     subjects: &BTreeSet<SubjectId>,
 ) -> Result<BTreeMap<SubjectId, SubjectFacts>, Problem> {
     let found = subject_facts::find(tx, subjects)?;
-    facts_of(p, tx, in_force, &found)
+    let kept = found.iter();
+    let kept: Vec<_> = kept
+        .map(|one| (one.canonical, one.stored.as_ref()))
+        .collect();
+    let facts = facts_of(p, tx, in_force, &kept)?;
+    let known = found.iter().zip(facts);
+    Ok(known
+        .filter_map(|(one, facts)| Some((one.asked, facts?)))
+        .collect())
 }
 
-/// The same of what was found already.
+/// The same of what was found already, in its order: who stands for somebody, and what is kept of her.
 ///
 /// # Errors
 /// Our database doesn't answer.
@@ -55,29 +63,32 @@ pub(crate) fn facts_of(
     p: &Privity,
     tx: &mut Tx,
     in_force: &InForce,
-    found: &[Found],
-) -> Result<BTreeMap<SubjectId, SubjectFacts>, Problem> {
+    found: &[(SubjectId, Option<&StoredFacts>)],
+) -> Result<Vec<Option<SubjectFacts>>, Problem> {
     let (layout, now) = (in_force.table.layout(), p.now());
-    let mut facts: BTreeMap<SubjectId, SubjectFacts> = BTreeMap::new();
-    let mut outdated = BTreeMap::new();
-    for one in found {
-        match usable(one, layout, now) {
-            Some(kept) => drop(facts.insert(one.canonical, kept)),
-            None => drop(outdated.insert(one.canonical, one.stored.clone())),
+    let mut facts: Vec<_> = found
+        .iter()
+        .map(|(_, stored)| usable(*stored, layout, now))
+        .collect();
+    let outdated = found.iter().zip(&facts);
+    let outdated: BTreeMap<_, _> = outdated
+        .filter(|(_, facts)| facts.is_none())
+        .map(|(one, _)| *one)
+        .collect();
+    if outdated.is_empty() {
+        return Ok(facts);
+    }
+    let ids = outdated.keys().copied().collect();
+    let worked_out = worked_out(p, tx, layout, &ids, now)?;
+    for ((id, stored), facts) in found.iter().zip(&mut facts) {
+        if facts.is_none() {
+            *facts = worked_out.get(id).map(|new| {
+                let version = next_version(*stored, &new.pack());
+                new.clone().numbered(version)
+            });
         }
     }
-    if !outdated.is_empty() {
-        let ids = outdated.keys().copied().collect();
-        for (id, new) in worked_out(p, tx, layout, &ids, now)? {
-            let stored = outdated.get(&id).and_then(Option::as_ref);
-            let version = next_version(stored, &new.pack());
-            facts.insert(id, new.numbered(version));
-        }
-    }
-    let whole = found.iter();
-    Ok(whole
-        .filter_map(|one| Some((one.asked, facts.get(&one.canonical)?.clone())))
-        .collect())
+    Ok(facts)
 }
 
 /// The facts of one subject now, or as her choices were at a moment before.
@@ -92,7 +103,7 @@ pub(super) fn facts_at(
         return Ok(None);
     };
     let now = p.now();
-    if let Some(kept) = usable(&found, layout, now).filter(|_| on.is_none()) {
+    if let Some(kept) = usable(found.stored.as_ref(), layout, now).filter(|_| on.is_none()) {
         return Ok(Some(kept));
     }
     let one = [found.canonical].into();
@@ -105,8 +116,8 @@ pub(super) fn facts_at(
 }
 
 /// What is kept, if it holds at this moment and under this layout.
-fn usable(found: &Found, layout: &Layout, now: Timestamp) -> Option<SubjectFacts> {
-    let stored = found.stored.as_ref()?;
+fn usable(stored: Option<&StoredFacts>, layout: &Layout, now: Timestamp) -> Option<SubjectFacts> {
+    let stored = stored?;
     if stored.changes_at.is_some_and(|at| at <= now) {
         return None;
     }

@@ -268,7 +268,7 @@ fn record_line(record: &domain::audit::Record) -> RecordLine {
         at: record.at,
         actor: record.actor.to_string(),
         action: record.action.to_string(),
-        details: serde_json::Value::Object(record.details.as_ref().clone()),
+        details: serde_json::Value::Object(record.details.object().clone()),
     }
 }
 
