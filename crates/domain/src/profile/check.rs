@@ -1,6 +1,6 @@
 //! From a file to a schema: everything wrong in it is said at once, in words, with what to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Span;
 
@@ -402,9 +402,9 @@ impl Check<'_> {
         identity: &mut IdentityRules,
     ) -> (
         BTreeMap<AttributeNumber, AttributeRule>,
-        BTreeMap<AttributeKey, AttributeNumber>,
+        HashMap<AttributeKey, AttributeNumber>,
     ) {
-        let (mut rules, mut numbers) = (BTreeMap::new(), BTreeMap::new());
+        let (mut rules, mut numbers) = (BTreeMap::new(), HashMap::new());
         if file.attributes.len() > MOST_ATTRIBUTES {
             self.fault("", format!("declares {} attributes; at most {MOST_ATTRIBUTES} fit, put documents into one of kind `json`", file.attributes.len()));
         }
@@ -574,7 +574,7 @@ impl Check<'_> {
         }
         match text.keep_for.parse::<Span>() {
             Ok(keep_for) if keep_for.is_positive() => Some(AttributeRetention {
-                keep_for,
+                keep_for: keep_for.fieldwise(),
                 because: text.because.clone(),
             }),
             _ => {

@@ -1,10 +1,10 @@
 //! The schema of attributes, checked: what a profile may hold, from where, for how long, and how each value is kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::{SpanFieldwise, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::key::{AttributeKey, AttributeNumber, SourceKey, SourceNumber};
@@ -12,14 +12,15 @@ use crate::data_map::{IdentifierKind, ValueKind};
 use crate::identity::{IdentifierRule, IdentityRules};
 
 /// What a profile may hold. Made by [`Schema::check`] alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     pub(super) version: u32,
     pub(super) identity: IdentityRules,
     pub(super) sources: BTreeMap<SourceNumber, Source>,
     /// By number.
     pub(super) attributes: Vec<AttributeRule>,
-    pub(super) numbers: BTreeMap<AttributeKey, AttributeNumber>,
+    // Looked up for every attribute of every question.
+    pub(super) numbers: HashMap<AttributeKey, AttributeNumber>,
     pub(super) source_numbers: BTreeMap<SourceKey, SourceNumber>,
     pub(super) possible_match: Option<PossibleMatchRule>,
     pub(super) birth_date: Option<AttributeNumber>,
@@ -64,7 +65,7 @@ pub struct PossibleMatchRule {
 }
 
 /// What is declared of one attribute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeRule {
     /// Its number, in sealed bodies.
     pub number: AttributeNumber,
@@ -135,10 +136,10 @@ pub enum Preference {
 }
 
 /// How long a value is kept after it was observed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeRetention {
-    /// How long.
-    pub keep_for: Span,
+    /// How long, as it was written: a year is not 365 days.
+    pub keep_for: SpanFieldwise,
     /// Why, in words.
     pub because: String,
 }
@@ -308,7 +309,7 @@ impl AttributeRule {
         // In UTC, since a value has no place: years and months need a calendar, not a time zone.
         let end = observed_at
             .to_zoned(TimeZone::UTC)
-            .checked_add(retention.keep_for);
+            .checked_add(retention.keep_for.0);
         end.ok().map(|end| end.timestamp())
     }
 }

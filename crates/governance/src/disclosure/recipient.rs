@@ -22,8 +22,9 @@ use domain::recipient::RecipientRole;
 use domain::rng::new_id;
 use enforcement::json_filter::Effect;
 use enforcement::{Denial, Lists, NotRecorded, Permit, decide_recipient};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use storage::ledger::Noted;
+use storage::ledger::{Noted, Sale};
 use storage::profile::{AskedAbout, AskedBy};
 use storage::{Tx, profile};
 
@@ -94,18 +95,17 @@ pub struct Question {
 }
 
 /// The same for questions that have nothing in common but the call that they came in: they count at once, and each is decided and recorded by
-/// itself.
+/// itself. They wait for the disk together.
 ///
 /// # Errors
 /// As [`disclose`].
 pub async fn disclose_each(p: &Privity, questions: &[Question]) -> Result<Vec<Granted>, Problem> {
     pace::admit_each(p, questions.iter().map(|one| (&one.caller, 1))).await?;
-    let mut granted = Vec::with_capacity(questions.len());
-    for one in questions {
+    let each = questions.iter().map(|one| {
         let subject = std::slice::from_ref(&one.subject);
-        granted.extend(decide_and_record(p, &one.caller, subject, &one.attributes).await?);
-    }
-    Ok(granted)
+        decide_and_record(p, &one.caller, subject, &one.attributes)
+    });
+    Ok(try_join_all(each).await?.into_iter().flatten().collect())
 }
 
 /// For whoever has counted the subjects already.
@@ -133,7 +133,7 @@ pub(super) async fn effects_for(
     let asking = Asking::new(p, caller, attributes)?;
     let sought: Arc<[Sought]> = [sought(p, &asking.schema, subject)?].into();
     let found = load(p, &asking, &sought).await?.pop().unwrap_or_default();
-    let decided = asking.decide(p, found);
+    let decided = asking.decide(p, found, p.now());
     asking.watch(&decided);
     let Ok(permit) = decided.decision else {
         return Ok(BTreeMap::new());
@@ -181,7 +181,7 @@ impl Foreseeing {
         let nobody: SubjectId = new_id(p.rng(), p.now());
         let decided = self
             .0
-            .decide_about(p, Some(nobody), [nobody].into(), facts.clone());
+            .decide_about(p, Some(nobody), [nobody].into(), facts.clone(), p.now());
         let Ok(permit) = decided else {
             return BTreeMap::new();
         };
@@ -226,17 +226,18 @@ impl Asking {
         let schema = p.needed_schema()?;
         // What nobody declared is not even named in a record: its text could be anything.
         let known = attributes.iter();
-        let known = known.filter(|key| schema.attribute_of(key.as_ref()).is_some());
-        let mut attributes: Vec<_> = known.cloned().collect();
-        attributes.sort_unstable();
-        attributes.dedup();
+        let known = known.filter_map(|key| Some((schema.attribute_of(key.as_ref())?.number, key)));
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable_by_key(|(number, _)| *number);
+        known.dedup_by_key(|(number, _)| *number);
+        let attributes = known.into_iter().map(|(_, key)| key.clone());
         let recipient = p.map().recipients.get(&caller.recipient);
         let role = recipient.map(domain::recipient::Recipient::effective_role);
         let purpose = p.purposes().get(&caller.purpose);
         Ok(Self {
             role: role.unwrap_or(RecipientRole::ThirdParty),
             purpose: purpose.map_or_else(|| UNKNOWN_PURPOSE.into(), |purpose| purpose.key.clone()),
-            attributes: attributes.into(),
+            attributes: attributes.collect(),
             in_force: p.policies().filter(|one| knows(one, caller, role)),
             caller: caller.clone(),
             schema,
@@ -248,7 +249,7 @@ impl Asking {
         in_force.map_or_else(|| p.parts.deciding.no_policies(), |one| &one.table)
     }
 
-    fn decide(&self, p: &Privity, found: Found) -> Decided {
+    fn decide(&self, p: &Privity, found: Found, now: Timestamp) -> Decided {
         let (members, facts) = match (&found.held, found.facts) {
             (Some(held), Some(facts)) => (records_of(held), facts),
             _ => (
@@ -262,12 +263,12 @@ impl Asking {
             .is_some_and(|one| one.shadow.is_some());
         let seen = has_shadow.then(|| Seen {
             facts: facts.clone(),
-            on: p.now(),
+            on: now,
             is_known: !members.is_empty(),
         });
         let canonical = found.held.as_ref().map(|held| held.canonical);
         Decided {
-            decision: self.decide_about(p, canonical.or(found.asked), members, facts),
+            decision: self.decide_about(p, canonical.or(found.asked), members, facts, now),
             held: found.held,
             seen,
         }
@@ -299,9 +300,10 @@ impl Asking {
         subject: Option<SubjectId>,
         members: BTreeSet<SubjectId>,
         facts: SubjectFacts,
+        now: Timestamp,
     ) -> Result<Permit, Denial> {
         let query = RecipientQuery {
-            id: new_id(p.rng(), p.now()),
+            id: new_id(p.rng(), now),
             subject,
             recipient: self.caller.recipient.clone(),
             role: self.role,
@@ -309,13 +311,13 @@ impl Asking {
             attributes: Arc::clone(&self.attributes),
         };
         let deciding = &p.parts.deciding;
-        let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, facts, p.now());
+        let facts = deciding.recipient_facts(Arc::clone(&self.schema), members, facts, now);
         let judgements = deciding.recipient_judgements();
         decide_recipient(&query, &facts, self.table(p), judgements)
     }
 
-    fn record_of(&self, p: &Privity, decided: &Decided, sought: &Sought) -> NewRecord {
-        let (now, actor) = (p.now(), Actor::Recipient(self.caller.recipient.clone()));
+    fn record_of(&self, decided: &Decided, sought: &Sought, now: Timestamp) -> NewRecord {
+        let actor = Actor::Recipient(self.caller.recipient.clone());
         let record = match &decided.decision {
             Ok(permit) => permit.new_record(now, actor),
             Err(denial) => denial.new_record(now, actor),
@@ -331,12 +333,12 @@ impl Asking {
         }
     }
 
-    fn noted(&self, p: &Privity, decided: &Decided, record: usize, is_new: bool) -> Option<Noted> {
+    /// What the ledger is told of a decision, but for its place among the records.
+    fn noted(&self, decided: &Decided, is_new: bool, sale: &Sale, now: Timestamp) -> Option<Noted> {
         let (attributes, lists) = decided.attribute_set()?;
         let went_out = decided.decision.is_ok();
-        let sale = sale_of(p, &self.caller.recipient, &self.purpose);
         Some(Noted {
-            record,
+            record: 0,
             subject: decided
                 .held
                 .as_ref()
@@ -346,8 +348,8 @@ impl Asking {
             purpose: self.purpose.clone(),
             attributes,
             written: is_new.then(|| serde_json::Value::Object(lists.clone()).to_string()),
-            sale,
-            at: p.now(),
+            sale: sale.clone(),
+            at: now,
         })
     }
 
@@ -396,17 +398,23 @@ impl Undecided {
         records: &mut Vec<NewRecord>,
         noted: &mut Vec<Noted>,
     ) -> Decisions {
+        let asking = &self.asking;
+        let sale = sale_of(p, &asking.caller.recipient, &asking.purpose);
         // One moment for all, so that lists which are the same are.
         let (now, first) = (p.now(), records.len());
         let decided = found.into_iter().zip(&self.sought).map(|(found, sought)| {
-            let one = self.asking.decide(p, found);
+            let one = asking.decide(p, found, now);
             // Most of them are named alike.
             let own = records.get(first..).unwrap_or_default();
             let names = one.names(now).filter(|names| !own.contains(names));
             let is_new = names.is_some();
             records.extend(names);
-            noted.extend(self.asking.noted(p, &one, records.len(), is_new));
-            records.push(self.asking.record_of(p, &one, sought));
+            let note = asking.noted(&one, is_new, &sale, now);
+            noted.extend(note.map(|note| Noted {
+                record: records.len(),
+                ..note
+            }));
+            records.push(asking.record_of(&one, sought, now));
             (one, is_new)
         });
         Decisions(decided.collect())

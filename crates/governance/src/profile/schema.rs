@@ -147,7 +147,7 @@ fn follows(loaded: &LoadedSchema, kept: &str, law: &LawBook) -> Result<(), Probl
         return Ok(());
     };
     // Words, order of lines and comments may change as they like.
-    if format!("{before:?}") == format!("{:?}", loaded.schema) {
+    if before == loaded.schema {
         return Ok(());
     }
     loaded

@@ -197,7 +197,7 @@ fn row(schema: &Schema, rule: &AttributeRule) -> Vec<String> {
         finds.unwrap_or_default(),
         rule.retention
             .as_ref()
-            .map(|rule| format!("{:#}", rule.keep_for))
+            .map(|rule| format!("{:#}", rule.keep_for.0))
             .unwrap_or_default(),
     ]
 }

@@ -8,7 +8,9 @@ use domain::audit::Action;
 use domain::consent::Party;
 use domain::id::SubjectId;
 use futures_util::future::join_all;
-use governance::disclosure::{Caller, Door, Effect, Granted, SubjectAsked, disclose};
+use governance::disclosure::{
+    Caller, Door, Effect, Granted, Question, SubjectAsked, disclose, disclose_each,
+};
 use governance::profile::forget;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -210,6 +212,47 @@ async fn whoever_is_unknown_is_looked_for_as_often_as_whoever_is_known() {
             counts[0] > 0 && counts.iter().all(|one| *one == counts[0]),
             "{counts:?}"
         );
+    })
+    .await;
+}
+
+/// Each is decided and recorded by itself, and a call that asks forty doesn't wait for the disk forty times.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_questions_of_one_call_wait_for_the_disk_together() {
+    const QUESTIONS: usize = 40;
+    let statements = Statements::default();
+    let counting = tracing_subscriber::registry().with(statements.clone());
+    tracing::subscriber::set_global_default(counting).unwrap();
+    on_each_engine(async |house| {
+        let (her, him) = (maya(house).await, tom(house).await);
+        governance::policy::refresh_facts(&house.p).await.unwrap();
+        let subjects = [
+            SubjectAsked::Id(her),
+            by_email("tom@example.org"),
+            SubjectAsked::Id(nobody()),
+        ];
+        let question = |number: usize| Question {
+            caller: caller(["mill", "leads"][number % 2], "orders"),
+            subject: subjects[number % 3].clone(),
+            attributes: vec!["first_name".into(), "email".into()],
+        };
+        let questions: Vec<_> = (0..QUESTIONS).map(question).collect();
+        statements.take();
+        let granted = disclose_each(&house.p, &questions).await.unwrap();
+        let together = statements.take();
+        for (number, granted) in granted.iter().enumerate() {
+            let whom = match (number % 2, number % 3) {
+                (0, 0) => Some(her),
+                (0, 1) => Some(him),
+                _ => None,
+            };
+            assert_eq!(granted.subject(), whom, "{number}");
+        }
+        assert_eq!(granted.len(), QUESTIONS);
+        assert!(together < 2 * QUESTIONS, "{together} statements");
+        let records = house.records(Action::Disclosed).await.len()
+            + house.records(Action::DisclosureDenied).await.len();
+        assert_eq!(records, QUESTIONS);
     })
     .await;
 }
