@@ -3,6 +3,7 @@
 //! Measured (docs/decisions/002): one transaction per fsync gives about 400 durable writes a second, group commit 9,000 to 12,000.
 
 mod checkpoint;
+mod room;
 mod statement;
 mod writer;
 
@@ -26,8 +27,6 @@ use crate::error::Error;
 /// Transactions that may wait for the writer before callers have to wait for a place in the queue.
 const QUEUE: usize = 1_024;
 const READERS: usize = 4;
-/// Memory for pages that the writer may fill, in KiB; SQLite wants it negative.
-const WRITER_CACHE_KIB: i64 = -128_000;
 /// How long another program's lock is waited for, per attempt.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -53,8 +52,6 @@ impl Sqlite {
         let started = thread.spawn(move || {
             match prepare_file(&file).and_then(|()| connect(&file, BUSY_TIMEOUT)) {
                 Ok(connection) => {
-                    // What one transaction changes stays in memory until its commit: an import changes pages all over the tables.
-                    let _ = connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB);
                     let _ = opened.send(Ok(()));
                     writer::serve(Tx::new(Connection::Sqlite(connection)), &file, waiting);
                 }
@@ -293,7 +290,9 @@ fn try_connect(path: &Path, busy_timeout: Duration) -> rusqlite::Result<rusqlite
     // Temporary tables stay in memory, where no values are left behind. The log is moved into the file every 64 MiB, and cut to that when it was longer: a page that
     // is changed often is moved once.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 16000",
+        "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 16000",
     )?;
+    // SQLite takes a number of pages, or of KiB where it is negative.
+    connection.pragma_update(None, "cache_size", -room::ORDINARY_KIB)?;
     Ok(connection)
 }

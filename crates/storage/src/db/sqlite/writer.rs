@@ -9,6 +9,7 @@ use super::super::retry;
 use super::super::transaction::{Attempt, Connection, Tx};
 use super::super::waiting::{Ran, Waiting};
 use super::checkpoint::{Checkpointer, Todo};
+use super::room::Room;
 use super::statement::failure;
 use super::unreachable;
 use crate::error::Error;
@@ -26,7 +27,7 @@ pub(super) enum Message {
 pub(super) fn serve(mut tx: Tx, path: &Path, mut queue: mpsc::Receiver<Message>) {
     let mut checkpointer = Checkpointer::new(path.to_owned());
     let mut messages = Vec::with_capacity(GROUP);
-    let mut durable = Durable::Now;
+    let (mut durable, mut room) = (Durable::Now, Room::default());
     while queue.blocking_recv_many(&mut messages, GROUP) > 0 {
         let (mut group, mut scrubs, mut close) = (Vec::new(), Vec::new(), None);
         let mut wanted = Durable::Later;
@@ -44,6 +45,9 @@ pub(super) fn serve(mut tx: Tx, path: &Path, mut queue: mpsc::Receiver<Message>)
             }
         }
         if !group.is_empty() {
+            if let Connection::Sqlite(connection) = &tx.connection {
+                room.prepare(connection, wanted);
+            }
             match prepare(&mut tx, &mut durable, wanted, &checkpointer) {
                 Ok(()) => {
                     commit_together(&mut tx, group);
@@ -382,6 +386,20 @@ mod tests {
             level(Durable::Now),
         );
         assert_eq!((both.0, both.2), (full.clone(), full));
+    }
+
+    #[tokio::test]
+    async fn an_import_gets_room_that_other_work_does_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(folder.path().join("db")).await.unwrap();
+        let room = async |durable| {
+            let ask = |tx: &mut Tx| tx.query_one("PRAGMA cache_size", &[])?.int("cache_size");
+            sqlite.write("ask", durable, ask).await
+        };
+        let (ordinary, roomy): (Result<i64, Error>, Result<i64, Error>) =
+            (Ok(-32_000), Ok(-128_000));
+        assert_eq!(room(Durable::Now).await, ordinary);
+        assert_eq!(room(Durable::Later).await, roomy);
     }
 
     #[tokio::test]
