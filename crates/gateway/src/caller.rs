@@ -1,14 +1,14 @@
 //! Who calls: a credential in the headers becomes a recipient, and the purpose that it declares beside it.
 
 use domain::purpose_of_use::PurposeKey;
-use domain::sensitive::Sensitive;
 use governance::Problem;
 use governance::disclosure::{Caller, Credential, Door, recipient_for};
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderName};
+use hyper::header::HeaderName;
 
 use crate::Gateway;
 use crate::answer::Refusal;
+use crate::bearer::bearer;
 use crate::tls::Fingerprint;
 
 /// What the recipient declares to want the data for; a key that is for one purpose alone needs none.
@@ -24,7 +24,7 @@ pub(crate) async fn identify(
     headers: &HeaderMap,
     door: Door,
 ) -> Result<Caller, Refusal> {
-    let (key, certificate) = (key(headers), gateway.certificate(shown, headers));
+    let (key, certificate) = (bearer(headers), gateway.certificate(shown, headers));
     let credential = match (&key, &certificate) {
         (Some(key), None) => Credential::Bearer(key),
         (None, Some(certificate)) => Credential::Certificate(certificate),
@@ -64,18 +64,6 @@ pub(crate) fn fingerprint(headers: &HeaderMap, name: &HeaderName) -> Option<Fing
         *byte = u8::from_str_radix(digits, 16).ok()?;
     }
     Some(bytes)
-}
-
-/// `Authorization: Bearer KEY`, once.
-fn key(headers: &HeaderMap) -> Option<Sensitive<String>> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-    let is_key = scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty();
-    is_key.then(|| Sensitive::new(key.trim().to_owned()))
 }
 
 fn unknown() -> Refusal {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod bearer;
 mod body;
 mod caller;
 mod counts;
@@ -31,6 +32,7 @@ use hyper::HeaderMap;
 use hyper::header::HeaderName;
 use jiff::Timestamp;
 
+pub use bearer::bearer;
 pub use counts::{Counted, Outcome};
 pub use route::Routes;
 pub use serve::serve;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use domain::sensitive::Sensitive;
+use gateway::bearer;
 use governance::view::SignedIn;
 use governance::{Problem, operator};
 
@@ -19,18 +18,14 @@ impl FromRequestParts<Arc<App>> for Operator {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
-        let header = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let Some(key) = header.and_then(|header| header.strip_prefix("Bearer ")) else {
+        let Some(key) = bearer(&parts.headers) else {
             return Err(Failure(Problem::new(
                 "key_missing",
                 401,
                 "this needs an operator's key: send `Authorization: Bearer KEY`",
             )));
         };
-        let found = operator::by_key(&app.privity, &Sensitive::new(key.trim().to_owned())).await?;
+        let found = operator::by_key(&app.privity, &key).await?;
         found.map(Self).ok_or_else(|| {
             Failure(Problem::new(
                 "key_wrong",

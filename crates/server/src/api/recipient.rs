@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use domain::purpose_of_use::PurposeKey;
 use domain::sensitive::Sensitive;
+use gateway::bearer;
 use governance::disclosure::{
     Caller, Credential, Door, KnownRecipient, caller_for, known_recipient,
 };
@@ -24,7 +23,7 @@ impl FromRequestParts<Arc<App>> for Recipient {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
-        let key = key(&parts.headers).unwrap_or_else(|| Sensitive::new(String::new()));
+        let key = bearer(&parts.headers).unwrap_or_else(|| Sensitive::new(String::new()));
         let known = known_recipient(&app.privity, &Credential::Bearer(&key)).await?;
         Ok(Self(known))
     }
@@ -44,16 +43,4 @@ impl Recipient {
         let purpose = purpose.map(PurposeKey::from);
         caller_for(privity, &self.0, purpose.as_ref(), door).await
     }
-}
-
-/// `Authorization: Bearer KEY`, once.
-fn key(headers: &HeaderMap) -> Option<Sensitive<String>> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then(|| Sensitive::new(key.trim().to_owned()))
 }
