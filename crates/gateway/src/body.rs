@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use domain::body_shape::BodyForm;
@@ -34,8 +34,14 @@ use crate::upstream::bare;
 pub(crate) enum AnswerBody {
     /// All of it.
     Whole(Option<Bytes>),
-    /// As it comes.
-    Streaming(Pin<Box<dyn Stream<Item = Result<Bytes, Aborted>> + Send>>),
+    /// As it comes, and nothing after the last piece.
+    Streaming(Pin<Box<dyn Stream<Item = Result<Piece, Aborted>> + Send>>),
+}
+
+/// What leaves at a time. Its last one says so, so that the end leaves in one write with it.
+pub(crate) struct Piece {
+    bytes: Bytes,
+    is_last: bool,
 }
 
 /// The body can't be ended in good order; the connection is broken off.
@@ -57,13 +63,17 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Streaming(pieces) => {
-                let piece = pieces.as_mut().poll_next(context);
-                piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+        let body = self.get_mut();
+        let piece = match body {
+            Self::Whole(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
             }
+            Self::Streaming(pieces) => ready!(pieces.as_mut().poll_next(context)),
+        };
+        if matches!(&piece, Some(Ok(piece)) if piece.is_last) {
+            *body = Self::empty();
         }
+        Poll::Ready(piece.map(|piece| piece.map(|piece| Frame::data(piece.bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -115,9 +125,14 @@ impl Source {
         body: Incoming,
         call: OwnedSemaphorePermit,
     ) -> Result<Self, BodyFault> {
+        let (decoder, most) = (Decoder::of(headers)?, route.bounds.answer_bytes);
+        // Announced as longer than it may be: none of it needs to leave.
+        if matches!(decoder, Decoder::Plain) && body.size_hint().lower() > most {
+            return Err(BodyFault::TooLong(most));
+        }
         Ok(Self {
             body,
-            decoder: Some(Decoder::of(headers)?),
+            decoder: Some(decoder),
             waiting: Bytes::new(),
             until: Instant::now() + route.bounds.whole,
             bounds: route.bounds.clone(),
@@ -127,30 +142,43 @@ impl Source {
         })
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end. A plain body whose length was announced is at its end with its last piece.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyFault> {
         loop {
+            if self.is_at_end() {
+                return Ok(None);
+            }
+            if self.waiting.is_empty() {
+                match self.frame().await? {
+                    Some(frame) => self.waiting = frame.into_data().unwrap_or_default(),
+                    None => return self.finish().map(Some),
+                }
+            }
             let Some(decoder) = &mut self.decoder else {
                 return Ok(None);
             };
-            if self.waiting.is_empty() {
-                let silent = Instant::now() + self.bounds.pause;
-                let frame = timeout_at(silent.min(self.until), self.body.frame()).await;
-                match frame.map_err(|_| BodyFault::Silent)? {
-                    Some(Ok(frame)) => self.waiting = frame.into_data().unwrap_or_default(),
-                    Some(Err(_)) => return Err(BodyFault::BrokenOff),
-                    None => {
-                        let rest = decoder.finish()?;
-                        self.decoder = None;
-                        return self.counted(rest).map(Some);
-                    }
-                }
-            }
             let piece = decoder.decode(&mut self.waiting)?;
+            if matches!(decoder, Decoder::Plain) && self.body.is_end_stream() {
+                self.decoder = None;
+            }
             if !piece.is_empty() {
                 return self.counted(piece).map(Some);
             }
         }
+    }
+
+    /// As it came; `None` after the last one.
+    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, BodyFault> {
+        let silent = Instant::now() + self.bounds.pause;
+        let frame = timeout_at(silent.min(self.until), self.body.frame()).await;
+        let frame = frame.map_err(|_| BodyFault::Silent)?;
+        frame.transpose().map_err(|_| BodyFault::BrokenOff)
+    }
+
+    fn finish(&mut self) -> Result<Bytes, BodyFault> {
+        let decoder = self.decoder.take();
+        let rest = decoder.map(|mut decoder| decoder.finish()).transpose()?;
+        self.counted(rest.unwrap_or_default())
     }
 
     fn counted(&mut self, piece: Bytes) -> Result<Bytes, BodyFault> {
@@ -238,6 +266,8 @@ impl Filtering {
             self.piece.advance(taken);
             if !self.piece.is_empty() {
                 self.answer().await?;
+            } else if self.source.is_at_end() {
+                return self.finish().await.map(Some);
             }
             let Some(filter) = &mut self.filter else {
                 return Ok(None);
@@ -281,12 +311,16 @@ impl Filtering {
     pub(crate) fn stream(self: Box<Self>, first: Bytes) -> AnswerBody {
         let begin = (Some(first), Some(self));
         AnswerBody::Streaming(Box::pin(unfold(begin, |(first, filtering)| async move {
-            if let Some(first) = first {
-                return Some((Ok(first), (None, filtering)));
+            if let Some(bytes) = first {
+                let is_last = false;
+                return Some((Ok(Piece { bytes, is_last }), (None, filtering)));
             }
             let mut filtering = filtering?;
             match filtering.next().await {
-                Ok(Some(piece)) => Some((Ok(piece), (None, Some(filtering)))),
+                Ok(Some(bytes)) => {
+                    let is_last = filtering.filter.is_none();
+                    Some((Ok(Piece { bytes, is_last }), (None, Some(filtering))))
+                }
                 Ok(None) => None,
                 Err(fault) => {
                     abort(&filtering.asking.route, &fault);
@@ -315,24 +349,42 @@ fn asked<'s>(
 }
 
 /// A document as it is: no JSON, and one attribute as a whole, which was granted.
-pub(crate) fn document(source: Source, route: Arc<Route>) -> AnswerBody {
-    AnswerBody::Streaming(Box::pin(unfold(Some(source), move |source| {
-        let route = Arc::clone(&route);
-        async move {
-            let mut source = source?;
-            if source.is_at_end() {
-                return None;
-            }
-            match source.next().await {
-                Ok(Some(piece)) => Some((Ok(piece), Some(source))),
-                Ok(None) => None,
-                Err(fault) => {
-                    abort(&route, &fault);
-                    Some((Err(Aborted), None))
+///
+/// # Errors
+/// [`BodyFault`] when it is refused; nothing of it has left yet.
+pub(crate) async fn document(
+    mut source: Source,
+    route: Arc<Route>,
+) -> Result<AnswerBody, BodyFault> {
+    let first = source.next().await?;
+    if source.is_at_end() {
+        return Ok(AnswerBody::Whole(first));
+    }
+    let begin = (first, Some(source));
+    Ok(AnswerBody::Streaming(Box::pin(unfold(
+        begin,
+        move |(first, source)| {
+            let route = Arc::clone(&route);
+            async move {
+                let mut source = source?;
+                let piece = match first {
+                    Some(first) => Ok(Some(first)),
+                    None => source.next().await,
+                };
+                match piece {
+                    Ok(Some(bytes)) => {
+                        let is_last = source.is_at_end();
+                        Some((Ok(Piece { bytes, is_last }), (None, Some(source))))
+                    }
+                    Ok(None) => None,
+                    Err(fault) => {
+                        abort(&route, &fault);
+                        Some((Err(Aborted), (None, None)))
+                    }
                 }
             }
-        }
-    })))
+        },
+    ))))
 }
 
 /// Reads a recipient's body whole and checks that it holds nothing that the recipient may not see.

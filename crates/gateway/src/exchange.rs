@@ -218,7 +218,8 @@ async fn forward(
         if is_head {
             AnswerBody::empty()
         } else {
-            body::document(source, Arc::clone(&route))
+            let document = body::document(source, Arc::clone(&route)).await;
+            document.map_err(|fault| unusable(&route, &fault))?
         }
     } else {
         check_json(&route, &head.headers)?;

@@ -69,10 +69,7 @@ async fn what_is_no_json_is_refused_unless_the_route_passes_it() {
         );
         refused(&head, &[MAYA.as_bytes()]).await;
     }
-    let routes = CUSTOMER.replace(
-        "    query:\n",
-        "      documents: { application/pdf: purchases }\n    query:\n",
-    );
+    let routes = with_documents();
     let allowed: &[(&str, &[&str])] = &[("1", &["purchases", "email"]), ("2", &["email"])];
     let house = House::new(&routes, allowed).await;
     house.upstream.says_with(
@@ -87,6 +84,46 @@ async fn what_is_no_json_is_refused_unless_the_route_passes_it() {
     );
     assert!(answer.is_whole && !answer.head.contains(SIGN));
     assert_eq!(house.get("/customers/2").await.status, 404);
+}
+
+fn with_documents() -> String {
+    CUSTOMER.replace(
+        "    query:\n",
+        "      documents: { application/pdf: purchases }\n    limits: { answer_bytes: 300000 }\n    query:\n",
+    )
+}
+
+#[tokio::test]
+async fn documents_come_whole_or_are_seen_to_be_broken_off() {
+    let house = House::new(&with_documents(), &[("1", &["purchases"])]).await;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/pdf\r\n";
+    for bytes in [0, 1, 2_000, 50_000, 250_000] {
+        let body = "y".repeat(bytes);
+        let with_length = format!("{head}content-length: {bytes}\r\n\r\n");
+        let until_the_end = format!("{head}\r\n");
+        for head in [with_length, until_the_end] {
+            house.upstream.says_raw(&[head.as_bytes(), body.as_bytes()]);
+            let answer = house.get("/customers/1").await;
+            assert!((answer.status, answer.is_whole) == (200, true), "{head}");
+            assert!(answer.body == body, "{head}: {}", answer.body.len());
+        }
+    }
+    assert_eq!(house.count(Outcome::Served), 10);
+    let (body, too_long) = ("y".repeat(100_000), "y".repeat(300_001));
+    let too_soon = format!("{head}content-length: 100001\r\n\r\n");
+    let until_the_end = format!("{head}\r\n");
+    for (head, body) in [(&too_soon, &body), (&until_the_end, &too_long)] {
+        house.upstream.says_raw(&[head.as_bytes(), body.as_bytes()]);
+        let answer = house.get("/customers/1").await;
+        assert!((answer.status, answer.is_whole) == (200, false), "{head}");
+    }
+    assert_eq!(house.count(Outcome::Aborted), 2);
+    // One that says beforehand that it is longer than may be is not begun.
+    house
+        .upstream
+        .says_with("200 OK", "content-type: application/pdf\r\n", &too_long);
+    assert_eq!(house.get("/customers/1").await.status, 502);
+    assert_eq!(house.count(Outcome::BodyRefused), 1);
 }
 
 #[tokio::test]
