@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use domain::body_shape::BodyForm;
@@ -110,7 +111,7 @@ pub(crate) struct Source {
     body: Incoming,
     decoder: Option<Decoder>,
     waiting: Bytes,
-    bounds: Bounds,
+    route: Arc<Route>,
     until: Instant,
     came: u64,
     sample: Option<Sample>,
@@ -120,7 +121,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(
-        route: &Route,
+        route: &Arc<Route>,
         headers: &HeaderMap,
         body: Incoming,
         call: OwnedSemaphorePermit,
@@ -135,7 +136,7 @@ impl Source {
             decoder: Some(decoder),
             waiting: Bytes::new(),
             until: Instant::now() + route.bounds.whole,
-            bounds: route.bounds.clone(),
+            route: Arc::clone(route),
             came: 0,
             sample: route.observed.as_ref().map(|observed| observed.sample()),
             _call: call,
@@ -145,18 +146,19 @@ impl Source {
     /// The next piece; `None` at the end. A plain body whose length was announced is at its end with its last piece.
     async fn next(&mut self) -> Result<Option<Bytes>, BodyFault> {
         loop {
-            if self.is_at_end() {
-                return Ok(None);
-            }
-            if self.waiting.is_empty() {
-                match self.frame().await? {
-                    Some(frame) => self.waiting = frame.into_data().unwrap_or_default(),
-                    None => return self.finish().map(Some),
-                }
-            }
             let Some(decoder) = &mut self.decoder else {
                 return Ok(None);
             };
+            if self.waiting.is_empty() {
+                match frame(&mut self.body, self.route.bounds.pause, self.until).await? {
+                    Some(frame) => self.waiting = frame.into_data().unwrap_or_default(),
+                    None => {
+                        let rest = decoder.finish()?;
+                        self.decoder = None;
+                        return self.counted(rest).map(Some);
+                    }
+                }
+            }
             let piece = decoder.decode(&mut self.waiting)?;
             if matches!(decoder, Decoder::Plain) && self.body.is_end_stream() {
                 self.decoder = None;
@@ -167,24 +169,10 @@ impl Source {
         }
     }
 
-    /// As it came; `None` after the last one.
-    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, BodyFault> {
-        let silent = Instant::now() + self.bounds.pause;
-        let frame = timeout_at(silent.min(self.until), self.body.frame()).await;
-        let frame = frame.map_err(|_| BodyFault::Silent)?;
-        frame.transpose().map_err(|_| BodyFault::BrokenOff)
-    }
-
-    fn finish(&mut self) -> Result<Bytes, BodyFault> {
-        let decoder = self.decoder.take();
-        let rest = decoder.map(|mut decoder| decoder.finish()).transpose()?;
-        self.counted(rest.unwrap_or_default())
-    }
-
     fn counted(&mut self, piece: Bytes) -> Result<Bytes, BodyFault> {
         self.came += piece.len() as u64;
-        if self.came > self.bounds.answer_bytes {
-            return Err(BodyFault::TooLong(self.bounds.answer_bytes));
+        if self.came > self.route.bounds.answer_bytes {
+            return Err(BodyFault::TooLong(self.route.bounds.answer_bytes));
         }
         if let Some(sample) = &mut self.sample {
             sample.take(&piece);
@@ -195,6 +183,18 @@ impl Source {
     fn is_at_end(&self) -> bool {
         self.decoder.is_none()
     }
+}
+
+/// The next part of a body as it came, unless that takes too long; `None` after the last one.
+async fn frame(
+    body: &mut Incoming,
+    pause: Duration,
+    until: Instant,
+) -> Result<Option<Frame<Bytes>>, BodyFault> {
+    let silent = Instant::now() + pause;
+    let frame = timeout_at(silent.min(until), body.frame()).await;
+    let frame = frame.map_err(|_| BodyFault::Silent)?;
+    frame.transpose().map_err(|_| BodyFault::BrokenOff)
 }
 
 /// An answer on its way through the permits.
@@ -306,29 +306,65 @@ impl Filtering {
         let granted: Vec<_> = granted.iter().map(Option::as_ref).collect();
         Ok(filter.answer(&granted)?)
     }
+}
 
-    /// The rest as a body that breaks off when it is refused.
-    pub(crate) fn stream(self: Box<Self>, first: Bytes) -> AnswerBody {
-        let begin = (Some(first), Some(self));
-        AnswerBody::Streaming(Box::pin(unfold(begin, |(first, filtering)| async move {
-            if let Some(bytes) = first {
-                let is_last = false;
-                return Some((Ok(Piece { bytes, is_last }), (None, filtering)));
-            }
-            let mut filtering = filtering?;
-            match filtering.next().await {
-                Ok(Some(bytes)) => {
-                    let is_last = filtering.filter.is_none();
-                    Some((Ok(Piece { bytes, is_last }), (None, Some(filtering))))
-                }
-                Ok(None) => None,
-                Err(fault) => {
-                    abort(&filtering.asking.route, &fault);
-                    Some((Err(Aborted), (None, None)))
-                }
-            }
-        })))
+/// Where pieces of an answer come from, one by one.
+pub(crate) trait Pieces: Send + 'static {
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, BodyFault>> + Send;
+    /// Whether it is known that no more come.
+    fn is_at_end(&self) -> bool;
+    fn route(&self) -> &Route;
+}
+
+impl Pieces for Box<Filtering> {
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, BodyFault>> + Send {
+        Filtering::next(self)
     }
+
+    fn is_at_end(&self) -> bool {
+        self.filter.is_none()
+    }
+
+    fn route(&self) -> &Route {
+        &self.asking.route
+    }
+}
+
+impl Pieces for Source {
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, BodyFault>> + Send {
+        Self::next(self)
+    }
+
+    fn is_at_end(&self) -> bool {
+        Self::is_at_end(self)
+    }
+
+    fn route(&self) -> &Route {
+        &self.route
+    }
+}
+
+/// A piece and those that follow it, as a body that breaks off when one of them is refused.
+pub(crate) fn stream(first: Bytes, rest: impl Pieces) -> AnswerBody {
+    let begin = (Some(first), Some(rest));
+    AnswerBody::Streaming(Box::pin(unfold(begin, |(first, rest)| async move {
+        let mut rest = rest?;
+        let piece = match first {
+            Some(first) => Ok(Some(first)),
+            None => rest.next().await,
+        };
+        match piece {
+            Ok(Some(bytes)) => {
+                let is_last = rest.is_at_end();
+                Some((Ok(Piece { bytes, is_last }), (None, Some(rest))))
+            }
+            Ok(None) => None,
+            Err(fault) => {
+                abort(rest.route(), &fault);
+                Some((Err(Aborted), (None, None)))
+            }
+        }
+    })))
 }
 
 fn abort(route: &Route, fault: &BodyFault) {
@@ -352,39 +388,12 @@ fn asked<'s>(
 ///
 /// # Errors
 /// [`BodyFault`] when it is refused; nothing of it has left yet.
-pub(crate) async fn document(
-    mut source: Source,
-    route: Arc<Route>,
-) -> Result<AnswerBody, BodyFault> {
-    let first = source.next().await?;
+pub(crate) async fn document(mut source: Source) -> Result<AnswerBody, BodyFault> {
+    let first = source.next().await?.unwrap_or_default();
     if source.is_at_end() {
-        return Ok(AnswerBody::Whole(first));
+        return Ok(AnswerBody::Whole(Some(first)));
     }
-    let begin = (first, Some(source));
-    Ok(AnswerBody::Streaming(Box::pin(unfold(
-        begin,
-        move |(first, source)| {
-            let route = Arc::clone(&route);
-            async move {
-                let mut source = source?;
-                let piece = match first {
-                    Some(first) => Ok(Some(first)),
-                    None => source.next().await,
-                };
-                match piece {
-                    Ok(Some(bytes)) => {
-                        let is_last = source.is_at_end();
-                        Some((Ok(Piece { bytes, is_last }), (None, Some(source))))
-                    }
-                    Ok(None) => None,
-                    Err(fault) => {
-                        abort(&route, &fault);
-                        Some((Err(Aborted), (None, None)))
-                    }
-                }
-            }
-        },
-    ))))
+    Ok(stream(first, source))
 }
 
 /// Reads a recipient's body whole and checks that it holds nothing that the recipient may not see.
@@ -432,10 +441,8 @@ async fn read(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Refusal> {
     let mut whole = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
     let until = Instant::now() + bounds.until_answer;
     loop {
-        let silent = Instant::now() + bounds.pause;
-        let frame = timeout_at(silent.min(until), body.frame()).await;
-        match frame {
-            Ok(Some(Ok(frame))) => {
+        match frame(&mut body, bounds.pause, until).await {
+            Ok(Some(frame)) => {
                 let piece = frame.into_data().unwrap_or_default();
                 if (whole.len() + piece.len()) as u64 > bounds.body_bytes {
                     return Err(too_large());
@@ -443,7 +450,7 @@ async fn read(mut body: Incoming, bounds: &Bounds) -> Result<Bytes, Refusal> {
                 whole.extend_from_slice(&piece);
             }
             Ok(None) => return Ok(whole.into()),
-            Ok(Some(Err(_))) | Err(_) => {
+            Err(_) => {
                 let words = "the body of this call did not come to its end; send it again";
                 return Err(Refusal::new("unreadable", 400, words).last());
             }

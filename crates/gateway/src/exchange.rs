@@ -218,7 +218,7 @@ async fn forward(
         if is_head {
             AnswerBody::empty()
         } else {
-            let document = body::document(source, Arc::clone(&route)).await;
+            let document = body::document(source).await;
             document.map_err(|fault| unusable(&route, &fault))?
         }
     } else {
@@ -243,7 +243,7 @@ async fn forward(
 }
 
 fn source(
-    route: &Route,
+    route: &Arc<Route>,
     headers: &HeaderMap,
     body: Incoming,
     call: tokio::sync::OwnedSemaphorePermit,
@@ -260,7 +260,7 @@ async fn filter(
     let route = Arc::clone(&asking.route);
     match Filtering::new(source, granted, asking, list).begin().await {
         Ok(Begun::Whole(bytes)) => Ok(AnswerBody::Whole(Some(bytes))),
-        Ok(Begun::Partly(first, rest)) => Ok(rest.stream(first)),
+        Ok(Begun::Partly(first, rest)) => Ok(body::stream(first, rest)),
         Err(BodyFault::Asking(problem)) => Err(problem.into()),
         Err(fault) => Err(unusable(&route, &fault)),
     }

@@ -109,6 +109,12 @@ async fn documents_come_whole_or_are_seen_to_be_broken_off() {
         }
     }
     assert_eq!(house.count(Outcome::Served), 10);
+    // Where all of it is there at once, its end is known with it.
+    house
+        .upstream
+        .says_with("200 OK", "content-type: application/pdf\r\n", "y");
+    let answer = house.get("/customers/1").await;
+    assert_eq!(answer.header("content-length"), Some("1"));
     let (body, too_long) = ("y".repeat(100_000), "y".repeat(300_001));
     let too_soon = format!("{head}content-length: 100001\r\n\r\n");
     let until_the_end = format!("{head}\r\n");
