@@ -9,7 +9,7 @@ use super::super::Durable;
 pub(super) const ORDINARY_KIB: i64 = 32_000;
 /// For the writer while work is under way that may wait for the disk.
 const ROOMY_KIB: i64 = 128_000;
-/// So long after such work the memory is given back. An import writes many times a second, by turns with those who can't wait.
+/// The first write so long after such work gives the memory back. An import writes many times a second, by turns with those who can't wait.
 const KEPT: Duration = Duration::from_secs(10);
 
 /// What the writer has.
